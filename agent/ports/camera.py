@@ -1,0 +1,28 @@
+"""Where frames come from."""
+
+from typing import Protocol
+
+from agent.core.frames import Frame
+
+
+class Camera(Protocol):
+    """Used by one thread."""
+
+    def open(self) -> None:
+        """
+        Raises:
+            CameraFailed: with the reason and what to do about it.
+        """
+        ...
+
+    def read(self) -> Frame:
+        """Wait for the next frame and return it; sequence numbers count what the camera gave.
+
+        Raises:
+            CameraFailed: the camera is gone; close and open it again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Idempotent."""
+        ...

@@ -1,0 +1,71 @@
+"""Bytes to documents and back: size bound first, then schema major, then the fields."""
+
+from typing import Final, TypeVar
+
+import msgspec
+
+from agent.wire.documents import (
+    SCHEMA,
+    Document,
+    Event,
+    GoldenSet,
+    Index,
+    Manifest,
+    Plan,
+    Prediction,
+    Report,
+    Status,
+    Telemetry,
+)
+from agent.wire.errors import Malformed, TooLarge, UnknownSchema
+
+D = TypeVar("D", bound=Document)
+
+MAX_BYTES: Final[dict[type[Document], int]] = {
+    Manifest: 262_144,
+    Plan: 16_384,
+    Index: 1_024,
+    Status: 1_024,
+    Report: 65_536,
+    Prediction: 65_536,
+    Telemetry: 262_144,
+    Event: 65_536,
+    GoldenSet: 16_777_216,
+}
+
+
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+def encode(document: Document) -> bytes:
+    """JSON, but for golden sets, which carry images and are MessagePack."""
+    if isinstance(document, GoldenSet):
+        return msgspec.msgpack.encode(document)
+    return msgspec.json.encode(document)
+
+
+def decode(content: bytes, kind: type[D]) -> D:
+    """The document of this kind in the bytes; unknown fields are ignored.
+
+    Raises:
+        TooLarge: there are more bytes than this kind may have.
+        UnknownSchema: its schema major is not ours.
+        Malformed: it is not such a document; the message names the field.
+    """
+    limit = MAX_BYTES[kind]
+    if len(content) > limit:
+        raise TooLarge(f"{kind.__name__.lower()} is {len(content)} bytes, at most {limit} are accepted")
+    parse = msgspec.msgpack.decode if kind is GoldenSet else msgspec.json.decode
+    try:
+        schema = parse(content, type=_Schema).schema
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"{kind.__name__.lower()}: {error}") from error
+    if schema != SCHEMA:
+        raise UnknownSchema(
+            f"{kind.__name__.lower()} has schema {schema}, this program knows {SCHEMA}: upgrade it"
+        )
+    try:
+        return parse(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"{kind.__name__.lower()}: {error}") from error

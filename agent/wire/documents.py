@@ -1,0 +1,366 @@
+"""The documents that devices and operators exchange, as frozen values.
+
+Within a schema major, fields may be added with defaults and unknown fields are ignored;
+an unknown major is refused (see `codec`). Instants are UTC. Units end names; shares are in [0, 1].
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from agent.wire.reasons import Reason
+from agent.wire.topics import DeviceId, Digest
+
+SCHEMA = 1
+CHUNK_MAX_BYTES = 65_536
+
+HexDigest = Annotated[Digest, Meta(pattern="^[0-9a-f]{64}$")]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Positive = Annotated[float, Meta(gt=0.0)]
+Count = Annotated[int, Meta(ge=0)]
+Segment = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    schema: int = SCHEMA
+
+
+class Delegate(StrEnum):
+    """What a variant was built for."""
+
+    CPU = "cpu"
+    EDGETPU = "edgetpu"
+
+
+class Fit(StrEnum):
+    """How a frame becomes the model's height and width."""
+
+    SQUASH = "squash"
+    CENTRE_CROP = "centre-crop"
+    LETTERBOX = "letterbox"
+
+
+class Dtype(StrEnum):
+    UINT8 = "uint8"
+    INT8 = "int8"
+    INT16 = "int16"
+    FLOAT16 = "float16"
+    FLOAT32 = "float32"
+
+
+class Activation(StrEnum):
+    """What the numbers of the output are."""
+
+    PROBABILITIES = "probabilities"
+    LOGITS = "logits"
+
+
+class Chunk(Struct, frozen=True, array_like=True):
+    digest: HexDigest
+    length: Annotated[int, Meta(gt=0, le=CHUNK_MAX_BYTES)]
+
+
+class Artifact(Struct, frozen=True, kw_only=True):
+    """A file, named by its content, and the ordered chunks it is pulled in."""
+
+    digest: HexDigest
+    length: Annotated[int, Meta(gt=0)]
+    chunks: tuple[Chunk, ...]
+
+
+class Quantization(Struct, frozen=True, kw_only=True):
+    """real = (quantized - zero_point) * scale, per tensor."""
+
+    scale: Positive
+    zero_point: int
+
+
+class Normalization(Struct, frozen=True, kw_only=True):
+    """real = (pixel - mean) / std, pixels in [0, 255]; one value, or one a channel."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class InputContract(Struct, frozen=True, kw_only=True):
+    height_px: Annotated[int, Meta(gt=0, le=8192)]
+    width_px: Annotated[int, Meta(gt=0, le=8192)]
+    channels: Literal[1, 3]
+    dtype: Dtype
+    fit: Fit = Fit.CENTRE_CROP
+    quantization: Quantization | None = None
+    normalization: Normalization | None = None
+
+
+class OutputContract(Struct, frozen=True, kw_only=True):
+    classes: Annotated[int, Meta(gt=0)]
+    dtype: Dtype
+    activation: Activation = Activation.PROBABILITIES
+    quantization: Quantization | None = None
+
+
+class Variant(Struct, frozen=True, kw_only=True):
+    """One compiled form of a release. The quantization of its tensors is read from the file itself."""
+
+    artifact: Artifact
+    file: str
+    delegate: Delegate
+    minimum_runtime: str | None = None
+
+
+class Golden(Struct, frozen=True, kw_only=True):
+    """Reference frames with the scores they must give (a `GoldenSet` in the artifact)."""
+
+    artifact: Artifact
+    tolerance: Share
+
+
+class GoldenCase(Struct, frozen=True, kw_only=True):
+    """One reference frame: a PNG (8-bit RGB), and the scores of its best classes, best first."""
+
+    png: bytes
+    expected: tuple[tuple[int, float], ...]
+
+
+class GoldenSet(Document, frozen=True, kw_only=True):
+    cases: tuple[GoldenCase, ...]
+
+
+class Manifest(Document, frozen=True, kw_only=True):
+    """A release of a model: TUF target `models/<name>/<version>.json`, immutable."""
+
+    name: Segment
+    version: Segment
+    variants: Annotated[tuple[Variant, ...], Meta(min_length=1, max_length=8)]
+    input: InputContract
+    output: OutputContract
+    labels: Artifact | None
+    golden: Golden
+    evaluation: dict[str, float] = {}
+    licence: str = ""
+    provenance: dict[str, str] = {}
+    description: str = ""
+
+
+class ReleaseRef(Struct, frozen=True, kw_only=True):
+    name: Segment
+    version: Segment
+    manifest: HexDigest
+
+
+class TrialPolicy(Struct, frozen=True, kw_only=True):
+    """What a candidate must show before it is activated."""
+
+    invoke_budget_ms: Positive = 2_000.0
+    """p95 of invoke() alone on this device, over the golden inputs."""
+    latency_ratio_max: Positive = 4.0
+    """Median invoke() over the running model's on the same live frames."""
+    shadow_frames: Count = 20
+    agreement_min: Share = 0.5
+    """Share of the frames on which both models name the same label, counted where the running
+    model is sure and knows a label that the candidate knows too."""
+    timeout_s: Positive = 120.0
+
+
+class ProbationPolicy(Struct, frozen=True, kw_only=True):
+    """What an activated release must show before it is committed."""
+
+    healthy_windows: Annotated[int, Meta(ge=1)] = 3
+    window_frames: Annotated[int, Meta(ge=1)] = 50
+    latency_ratio_max: Positive = 4.0
+    error_share_max: Share = 0.05
+
+
+class Plan(Document, frozen=True, kw_only=True):
+    """Who runs what: TUF target `rollouts/<stream>.json`.
+
+    It carries `stable` and `candidate` together, so that a revert is one publish and a device that
+    joins late has something to run.
+    """
+
+    stream: Segment
+    serial: Count
+    stable: ReleaseRef | None = None
+    candidate: ReleaseRef | None = None
+    cut: dict[str, str] = {}
+    """Hardware class (`cpu`, `edgetpu`, or `*` for the others) to 16 or 17 hexadecimal digits: a device
+    belongs to the wave if the first 8 bytes of sha256(salt, id) are strictly below. 0 is nobody, 2^64 all."""
+    salt: str = ""
+    match: tuple[str, ...] = ()
+    spread_s: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Devices start at hash-derived instants spread over this time."""
+    trial: TrialPolicy = TrialPolicy()
+    probation: ProbationPolicy = ProbationPolicy()
+    revoked: tuple[HexDigest, ...] = ()
+    minimum_agent: str = "0"
+
+
+class Index(Document, frozen=True, kw_only=True):
+    """An unsigned hint of the newest versions, so that "no newer root" needs no time-out.
+
+    A liar can only freeze a device, which expiry bounds.
+    """
+
+    root: Count
+    timestamp: Count
+
+
+class Presence(StrEnum):
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class Status(Document, frozen=True, kw_only=True):
+    """Retained, and the last will."""
+
+    state: Presence
+    session: str
+
+
+class Phase(StrEnum):
+    IDLE = "idle"
+    HELD = "held"
+    FETCHING = "fetching"
+    TRIAL = "trial"
+    PROBATION = "probation"
+
+
+class Outcome(StrEnum):
+    COMMITTED = "committed"
+    REFUSED = "refused"
+    REVERTED = "reverted"
+
+
+class Running(Struct, frozen=True, kw_only=True):
+    name: str
+    version: str
+    manifest: Digest
+    digest: Digest
+    delegate: str = ""
+    delegate_reason: str = ""
+    runtime: str = ""
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    name: str
+    version: str
+    manifest: Digest
+    bytes_done: Count = 0
+    bytes_total: Count = 0
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """How the last update ended."""
+
+    name: str
+    version: str
+    manifest: Digest
+    outcome: Outcome
+    reason: Reason | None = None
+    detail: str = ""
+
+
+class Capabilities(Struct, frozen=True, kw_only=True):
+    hardware: str = "cpu"
+    machine: str = ""
+    python: str = ""
+    runtime: str = ""
+    agent: str = ""
+
+
+class Report(Document, frozen=True, kw_only=True):
+    """What a device runs and why, retained."""
+
+    device: DeviceId
+    at: datetime
+    phase: Phase
+    reason: Reason | None = None
+    detail: str = ""
+    active: Running | None = None
+    candidate: Progress | None = None
+    last: Ended | None = None
+    plan_serial: int = -1
+    worker_restarts: Count = 0
+    known_bad: dict[str, Reason] = {}
+    capabilities: Capabilities = Capabilities()
+
+
+class Ranked(Struct, frozen=True, kw_only=True):
+    index: int
+    label: str
+    score: float
+
+
+class StageLatency(Struct, frozen=True, kw_only=True):
+    """Milliseconds. `capture` is the age of the frame when its preparation began; `age` is the age of
+    the frame when its prediction was complete.
+    """
+
+    capture: float
+    pre: float
+    invoke: float
+    post: float
+    age: float
+
+
+class Prediction(Document, frozen=True, kw_only=True):
+    at: datetime
+    """Instant of capture."""
+    sequence: Count
+    frame: str = ""
+    """What the camera calls the frame (a file name, where there is one)."""
+    model: str
+    version: str
+    digest: Digest
+    delegate: str
+    predictions: tuple[Ranked, ...]
+    latency_ms: StageLatency
+
+
+class Histogram(Struct, frozen=True, kw_only=True):
+    """A DDSketch: bin `k` counts values in (gamma^(k-1), gamma^k], gamma = (1+a)/(1-a).
+
+    Two with the same accuracy are merged by adding their bins: percentiles are never averaged.
+    Source: Masson, Rim, Lee: DDSketch, VLDB 2019.
+    """
+
+    relative_accuracy: float
+    count: Count
+    zeros: Count
+    sum: float
+    min: float
+    max: float
+    bins: dict[int, int]
+
+
+class Percentiles(Struct, frozen=True, kw_only=True):
+    p50: float
+    p95: float
+    p99: float
+
+
+class Telemetry(Document, frozen=True, kw_only=True):
+    """One window."""
+
+    at: datetime
+    window_s: float
+    frames: Count
+    frames_dropped: Count
+    predictions: Count
+    errors: Count
+    fps: float
+    rss_bytes: dict[str, int]
+    """By process: `supervisor`, `worker`."""
+    digest: Digest | None
+    histogram_ms: dict[str, Histogram]
+    """By stage: `capture`, `pre`, `invoke`, `post`, `publish`, `age`."""
+    latency_ms: dict[str, Percentiles]
+    """The same, read off the histograms, for people and dashboards."""
+
+
+class Event(Document, frozen=True, kw_only=True):
+    at: datetime
+    name: str
+    fields: dict[str, str | int | float] = {}

@@ -1,0 +1,174 @@
+"""What the supervisor and its children say to each other: length-prefixed MessagePack over a pipe.
+
+The supervisor holds no numpy and no runtime; pixels pass through it as bytes that it does not read.
+"""
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from agent.wire.documents import InputContract, OutputContract, Ranked, StageLatency
+from agent.wire.reasons import Reason
+from agent.wire.topics import Digest
+
+MESSAGE_MAX_BYTES = 64 * 1024 * 1024
+
+
+class ModelSpec(Struct, frozen=True, kw_only=True):
+    """Everything a child needs to load and label a model. `labels_path` None: the labels inside the file."""
+
+    name: str
+    version: str
+    manifest: Digest
+    digest: Digest
+    model_path: str
+    labels_path: str | None
+    input: InputContract
+    output: OutputContract
+    runtime: str = "auto"
+    threads: int = 1
+
+
+# supervisor -> worker
+
+
+class Serve(Struct, frozen=True, kw_only=True, tag="serve"):
+    """Load this model beside the running one and switch to it between two frames."""
+
+    model: ModelSpec
+    top: int = 5
+
+
+class Sample(Struct, frozen=True, kw_only=True, tag="sample"):
+    """Hand over the next frame that is predicted, with its prediction."""
+
+
+class Stop(Struct, frozen=True, tag="stop"):
+    pass
+
+
+# worker -> supervisor
+
+
+class Serving(Struct, frozen=True, kw_only=True, tag="serving"):
+    """The model answers from now on; `gap_ms` is what the switch itself cost the frame loop."""
+
+    manifest: Digest
+    digest: Digest
+    delegate: str
+    delegate_reason: str
+    runtime: str
+    load_ms: float
+    gap_ms: float
+
+
+class ServeFailed(Struct, frozen=True, kw_only=True, tag="serve-failed"):
+    manifest: Digest
+    reason: Reason
+    detail: str
+
+
+class Predicted(Struct, frozen=True, kw_only=True, tag="predicted"):
+    manifest: Digest
+    sequence: int
+    frame: str
+    captured_at: datetime
+    predictions: tuple[Ranked, ...]
+    latency_ms: StageLatency
+    frames: int
+    """Frames that the camera gave since the worker started."""
+    frames_dropped: int
+    """Frames that were replaced by a fresher one before the model was free, since the worker started."""
+
+
+class InvokeFailed(Struct, frozen=True, kw_only=True, tag="invoke-failed"):
+    manifest: Digest
+    sequence: int
+    detail: str
+
+
+class Sampled(Struct, frozen=True, kw_only=True, tag="sampled"):
+    sequence: int
+    height_px: int
+    width_px: int
+    rgb: bytes
+    manifest: Digest
+    predictions: tuple[Ranked, ...]
+    invoke_ms: float
+
+
+class CameraLost(Struct, frozen=True, kw_only=True, tag="camera-lost"):
+    detail: str
+
+
+class CameraBack(Struct, frozen=True, kw_only=True, tag="camera-back"):
+    lost_s: float
+
+
+# supervisor -> canary
+
+
+class Prove(Struct, frozen=True, kw_only=True, tag="prove"):
+    """Load the candidate and run its golden set, `repeats` times each for the latency."""
+
+    model: ModelSpec
+    golden_path: str
+    repeats: int = 5
+
+
+class Shadow(Struct, frozen=True, kw_only=True, tag="shadow"):
+    sequence: int
+    height_px: int
+    width_px: int
+    rgb: bytes
+
+
+# canary -> supervisor
+
+
+class GoldenFinding(Struct, frozen=True, kw_only=True):
+    """How one golden case came out: expected and found best class and the scores of the expected classes."""
+
+    expected: tuple[tuple[int, float], ...]
+    found_top: int
+    found: tuple[float, ...]
+    finite: bool
+
+
+class Findings(Struct, frozen=True, kw_only=True, tag="findings"):
+    """What the canary saw; the supervisor judges it."""
+
+    manifest: Digest
+    delegate: str
+    delegate_reason: str
+    runtime: str
+    classes: int
+    labels: int | None
+    """Lines in the label file; None where the release has none."""
+    contract_fault: str | None
+    """In words, how the model's tensors differ from the manifest's contract."""
+    golden: tuple[GoldenFinding, ...]
+    load_ms: float
+    invoke_ms: tuple[float, ...]
+
+
+class ProveFailed(Struct, frozen=True, kw_only=True, tag="prove-failed"):
+    manifest: Digest
+    reason: Reason
+    detail: str
+
+
+class Shadowed(Struct, frozen=True, kw_only=True, tag="shadowed"):
+    sequence: int
+    predictions: tuple[Ranked, ...]
+    invoke_ms: float
+    finite: bool
+
+
+ToWorker = Serve | Sample | Stop
+FromWorker = Serving | ServeFailed | Predicted | InvokeFailed | Sampled | CameraLost | CameraBack
+ToCanary = Prove | Shadow | Stop
+FromCanary = Findings | ProveFailed | Shadowed
+
+encoder = msgspec.msgpack.Encoder()

@@ -1,0 +1,168 @@
+"""Every MQTT topic of Shoal: its shape, quality of service and retain flag, declared once.
+
+`build` and `parse` are inverses. The topics stand under a root, by default `shoal/<fleet>`;
+names use `[a-z0-9._-]` only, because some brokers (NATS) map or refuse other characters.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import NewType
+
+from agent.wire.errors import ConfigError, Malformed
+
+DeviceId = NewType("DeviceId", str)
+Digest = NewType("Digest", str)
+"""SHA-256 in 64 lowercase hexadecimal digits."""
+
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Qos(Enum):
+    AT_MOST_ONCE = 0
+    AT_LEAST_ONCE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One kind of topic: `pattern` holds `{name}`, `{digest}` or `{device}` where values go."""
+
+    pattern: str
+    qos: Qos
+    retain: bool
+
+
+INDEX = Channel("meta/index", Qos.AT_LEAST_ONCE, retain=True)
+META = Channel("meta/{name}", Qos.AT_LEAST_ONCE, retain=True)
+TARGET = Channel("target/{digest}", Qos.AT_LEAST_ONCE, retain=True)
+CHUNK = Channel("chunk/{digest}", Qos.AT_LEAST_ONCE, retain=True)
+STATUS = Channel("device/{device}/status", Qos.AT_LEAST_ONCE, retain=True)
+REPORT = Channel("device/{device}/report", Qos.AT_LEAST_ONCE, retain=True)
+EVENT = Channel("device/{device}/event", Qos.AT_LEAST_ONCE, retain=False)
+PREDICTION = Channel("device/{device}/prediction", Qos.AT_MOST_ONCE, retain=False)
+TELEMETRY = Channel("device/{device}/telemetry", Qos.AT_MOST_ONCE, retain=False)
+
+CHANNELS = (INDEX, META, TARGET, CHUNK, STATUS, REPORT, EVENT, PREDICTION, TELEMETRY)
+TIMESTAMP_NAME = "timestamp"
+SHARDS = tuple("0123456789abcdef")
+
+
+def sha256(content: bytes) -> Digest:
+    return Digest(hashlib.sha256(content).hexdigest())
+
+
+def digest(text: str) -> Digest:
+    """The text as a digest.
+
+    Raises:
+        Malformed: it is not 64 lowercase hexadecimal digits.
+    """
+    if not _DIGEST.fullmatch(text):
+        raise Malformed(f"{text[:80]!r} is not a SHA-256 digest: 64 lowercase hexadecimal digits are needed")
+    return Digest(text)
+
+
+def device_id(text: str) -> DeviceId:
+    """The text as a device id.
+
+    Raises:
+        ConfigError: it would not be one segment of an MQTT topic on every broker.
+    """
+    if not _SEGMENT.fullmatch(text):
+        raise ConfigError(
+            f"device id {text[:80]!r}: use 1 to 64 letters, digits, dots, dashes or underscores"
+        )
+    return DeviceId(text)
+
+
+def shard(device: DeviceId) -> str:
+    """First hexadecimal digit of sha256(id): sixteen subscriptions reach every device.
+
+    A default Mosquitto silently cuts a wildcard read off after about 1,000 retained messages,
+    so a fleet is read shard by shard.
+    """
+    return hashlib.sha256(device.encode()).hexdigest()[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The prefix below which a fleet's topics stand."""
+
+    prefix: str
+
+    def index(self) -> str:
+        return f"{self.prefix}/meta/index"
+
+    def meta(self, name: str) -> str:
+        return f"{self.prefix}/meta/{name}"
+
+    def target(self, named: Digest) -> str:
+        return f"{self.prefix}/target/{named}"
+
+    def chunk(self, named: Digest) -> str:
+        return f"{self.prefix}/chunk/{named}"
+
+    def device(self, channel: Channel, device: DeviceId) -> str:
+        place = f"device/{shard(device)}/{device}"
+        return f"{self.prefix}/{channel.pattern.replace('device/{device}', place)}"
+
+    def shard_filter(self, channel: Channel, of_shard: str) -> str:
+        """The subscription that matches this channel of every device in one shard."""
+        return f"{self.prefix}/{channel.pattern.replace('{device}', f'{of_shard}/+')}"
+
+    def parse(self, topic: str) -> "Address":
+        """What a topic addresses: the inverse of the builders above.
+
+        Raises:
+            Malformed: the topic is none that Shoal declares, or names a device in the wrong shard.
+        """
+        head, found, rest = topic.partition(f"{self.prefix}/")
+        if head or not found:
+            raise Malformed(f"topic {topic[:120]!r} is not below {self.prefix!r}")
+        match rest.split("/"):
+            case ["meta", "index"]:
+                return Address(INDEX)
+            case ["meta", name] if _SEGMENT.fullmatch(name):
+                return Address(META, name=name)
+            case ["target" | "chunk" as kind, text]:
+                return Address(TARGET if kind == "target" else CHUNK, digest=digest(text))
+            case ["device", in_shard, text, leaf] if _SEGMENT.fullmatch(text):
+                return _device_address(topic, in_shard, DeviceId(text), leaf)
+            case _:
+                raise Malformed(f"topic {topic[:120]!r} is not one of Shoal's")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A parsed topic; exactly the field that its channel's pattern names is set."""
+
+    channel: Channel
+    name: str | None = None
+    digest: Digest | None = None
+    device: DeviceId | None = None
+
+
+_OF_DEVICE = {c.pattern.rsplit("/", 1)[1]: c for c in (STATUS, REPORT, EVENT, PREDICTION, TELEMETRY)}
+
+
+def _device_address(topic: str, in_shard: str, device: DeviceId, leaf: str) -> Address:
+    channel = _OF_DEVICE.get(leaf)
+    if channel is None or in_shard != shard(device):
+        raise Malformed(f"topic {topic[:120]!r} is not one of Shoal's, or stands in the wrong shard")
+    return Address(channel, device=device)
+
+
+def root(prefix: str) -> Root:
+    """The prefix as a root.
+
+    Raises:
+        ConfigError: a segment of it is empty or holds a character that some broker refuses.
+    """
+    if not all(_SEGMENT.fullmatch(segment) for segment in prefix.split("/")):
+        raise ConfigError(
+            f"topic root {prefix[:120]!r}: use segments of letters, digits, dots, dashes or underscores, "
+            "separated by single slashes, such as shoal/home"
+        )
+    return Root(prefix)

@@ -1,0 +1,69 @@
+"""The operator's signed repository: keys, metadata, releases and plans."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.wire.documents import Manifest, Plan, ReleaseRef
+from agent.wire.topics import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """One file of TUF metadata under the name of its topic: `timestamp`, `3.root`, `7.models`, ..."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One small signed file: a manifest or a plan."""
+
+    digest: Digest
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What must stand on the broker, in the order in which it must get there and be read back:
+    targets, versioned metadata, the timestamp, and the index last.
+    """
+
+    targets: tuple[Target, ...]
+    metadata: tuple[Metadata, ...]
+    timestamp: bytes
+    index: bytes
+
+
+class Repository(Protocol):
+    def root(self) -> bytes:
+        """The newest root metadata: what a device is given as its pinned root of trust."""
+        ...
+
+    def releases(self) -> tuple[ReleaseRef, ...]: ...
+
+    def manifest(self, name: str, version: str) -> Manifest | None: ...
+
+    def plan(self, stream: str) -> Plan | None: ...
+
+    def add_release(self, manifest: Manifest) -> ReleaseRef:
+        """Sign the manifest with the offline release key; a release is immutable.
+
+        Raises:
+            ConfigError: the version exists with other content, or the key is not at hand.
+        """
+        ...
+
+    def set_plan(self, plan: Plan) -> None:
+        """Sign the plan with the online rollouts key; its serial must grow.
+
+        Raises:
+            ConfigError: the serial does not grow, or the key is not at hand.
+        """
+        ...
+
+    def sign_timestamp(self) -> None:
+        """A fresh timestamp (and snapshot, if it is close to its expiry), so that devices go on trusting."""
+        ...
+
+    def publication(self) -> Publication: ...
