@@ -22,7 +22,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agent.wire.documents import Delegate, Ended, Outcome
+from agent.wire.documents import Delegate, Ended, Outcome, ProbationPolicy, TrialPolicy
 from agent.wire.reasons import Reason
 from agent.wire.topics import Digest
 
@@ -93,6 +93,9 @@ class Record(Struct, frozen=True, kw_only=True):
     known_bad: tuple[Bad, ...] = ()
     last: Ended | None = None
     plan_serial: int = -1
+    trial: TrialPolicy = TrialPolicy()
+    probation: ProbationPolicy = ProbationPolicy()
+    """The policies of the plan last admitted: a trial that a power cut interrupted goes on under them."""
 
 
 @dataclass(frozen=True, slots=True)
