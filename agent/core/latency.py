@@ -1,0 +1,156 @@
+"""How long things take: sketches that merge exactly, so that percentiles are never averaged.
+
+A value v > 0 falls into the bin k = ceil(log(v) / log(gamma)), gamma = (1 + a) / (1 - a), and is answered
+as 2 gamma^k / (gamma + 1), which is off by at most the share a.
+Source: Masson, Rim, Lee: DDSketch, VLDB 2019; the bins are those of the ddsketch library.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from ddsketch.mapping import LogarithmicMapping
+from ddsketch.store import DenseStore
+
+from agent.wire.documents import Histogram, Percentiles
+from agent.wire.errors import Malformed
+
+RELATIVE_ACCURACY: Final = 0.01
+
+_LOG_MAX: Final = 700.0
+"""exp() of more would overflow; bins come from other people's documents."""
+
+
+class Sketch:
+    """Durations in milliseconds, gathered. Not for several threads at once."""
+
+    def __init__(self, relative_accuracy: float = RELATIVE_ACCURACY) -> None:
+        self._mapping = LogarithmicMapping(relative_accuracy)
+        self._store = DenseStore()
+        self._zeros = 0
+        self._sum = 0.0
+        self._min = math.inf
+        self._max = 0.0
+
+    def add(self, ms: float) -> None:
+        """Count one duration; a clock that stepped back counts as zero."""
+        value = max(ms, 0.0)
+        if value > self._mapping.min_possible:
+            self._store.add(self._mapping.key(value))
+        else:
+            self._zeros += 1
+        self._sum += value
+        self._min = min(self._min, value)
+        self._max = max(self._max, value)
+
+    def absorb(self, histogram: Histogram) -> None:
+        """Count what a document of our own has counted; one of another device belongs into `merge`.
+
+        Raises:
+            Malformed: it has another accuracy.
+        """
+        _same_accuracy({self._mapping.relative_accuracy, histogram.relative_accuracy})
+        for key, n in histogram.bins.items():
+            self._store.add(key, float(n))
+        self._zeros += histogram.zeros
+        self._sum += histogram.sum
+        self._max = max(self._max, histogram.max)
+        if histogram.count:
+            self._min = min(self._min, histogram.min)
+
+    def merge(self, other: "Sketch") -> None:
+        """Take over what the other has counted.
+
+        Raises:
+            Malformed: they have different accuracies.
+        """
+        self.absorb(other.to_document())
+
+    def percentile(self, share: float) -> float:
+        """The duration below which this share in [0, 1] of all durations lies; 0 of none."""
+        return quantile(self.to_document(), share)
+
+    def to_document(self) -> Histogram:
+        offset = self._store.offset
+        return Histogram(
+            relative_accuracy=self._mapping.relative_accuracy,
+            count=int(self._store.count) + self._zeros,
+            zeros=self._zeros,
+            sum=self._sum,
+            min=0.0 if math.isinf(self._min) else self._min,
+            max=self._max,
+            bins={offset + place: int(n) for place, n in enumerate(self._store.bins) if n},
+        )
+
+    @classmethod
+    def from_document(cls, histogram: Histogram) -> "Sketch":
+        """A sketch that goes on where one of our own documents ended."""
+        sketch = cls(histogram.relative_accuracy)
+        sketch.absorb(histogram)
+        return sketch
+
+
+def merge(histograms: Iterable[Histogram]) -> Histogram:
+    """One histogram of all that these have counted; an empty one of none.
+
+    Raises:
+        Malformed: they have different accuracies, so their bins do not fit each other.
+    """
+    of_all = tuple(histograms)
+    filled = [histogram for histogram in of_all if histogram.count]
+    bins: Counter[int] = Counter()
+    for histogram in filled:
+        bins.update(histogram.bins)
+    return Histogram(
+        relative_accuracy=_same_accuracy({histogram.relative_accuracy for histogram in of_all}),
+        count=sum(histogram.count for histogram in filled),
+        zeros=sum(histogram.zeros for histogram in filled),
+        sum=math.fsum(histogram.sum for histogram in filled),
+        min=min((histogram.min for histogram in filled), default=0.0),
+        max=max((histogram.max for histogram in filled), default=0.0),
+        bins=dict(sorted(bins.items())),
+    )
+
+
+def percentiles(histogram: Histogram) -> Percentiles:
+    return Percentiles(
+        p50=quantile(histogram, 0.50), p95=quantile(histogram, 0.95), p99=quantile(histogram, 0.99)
+    )
+
+
+def quantile(histogram: Histogram, share: float) -> float:
+    """The duration in ms below which this share in [0, 1] lies, within the accuracy; 0 of none."""
+    rank = share * (histogram.count - 1)
+    seen = histogram.zeros
+    value = 0.0
+    if seen <= rank:
+        for key, n in sorted(histogram.bins.items()):
+            value = _value(key, histogram.relative_accuracy)
+            seen += n
+            if seen > rank:
+                break
+    return min(max(value, histogram.min), histogram.max)
+
+
+def nearest_rank(values: Sequence[float], share: float) -> float:
+    """The smallest of these values such that at least this share in (0, 1] of them is no greater.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("no value has a rank among none")
+    return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
+
+
+def _value(key: int, accuracy: float) -> float:
+    log_gamma = math.log1p(2 * accuracy / (1 - accuracy))
+    return math.exp(max(min(key * log_gamma, _LOG_MAX), -_LOG_MAX)) * (1 - accuracy)
+
+
+def _same_accuracy(accuracies: AbstractSet[float]) -> float:
+    if len(accuracies) > 1:
+        raise Malformed(f"histograms of relative accuracies {sorted(accuracies)} cannot be merged: use one")
+    return next(iter(accuracies), RELATIVE_ACCURACY)
