@@ -20,6 +20,7 @@ from agent.wire.documents import (
 from agent.wire.errors import Malformed, TooLarge, UnknownSchema
 
 D = TypeVar("D", bound=Document)
+T = TypeVar("T")
 
 MAX_BYTES: Final[dict[type[Document], int]] = {
     Manifest: 262_144,
@@ -56,16 +57,17 @@ def decode(content: bytes, kind: type[D]) -> D:
     limit = MAX_BYTES[kind]
     if len(content) > limit:
         raise TooLarge(f"{kind.__name__.lower()} is {len(content)} bytes, at most {limit} are accepted")
-    parse = msgspec.msgpack.decode if kind is GoldenSet else msgspec.json.decode
-    try:
-        schema = parse(content, type=_Schema).schema
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"{kind.__name__.lower()}: {error}") from error
+    schema = _parse(content, _Schema, kind).schema
     if schema != SCHEMA:
         raise UnknownSchema(
             f"{kind.__name__.lower()} has schema {schema}, this program knows {SCHEMA}: upgrade it"
         )
+    return _parse(content, kind, kind)
+
+
+def _parse(content: bytes, shape: type[T], kind: type[Document]) -> T:
+    parse = msgspec.msgpack.decode if kind is GoldenSet else msgspec.json.decode
     try:
-        return parse(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return parse(content, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"{kind.__name__.lower()}: {error}") from error

@@ -16,11 +16,14 @@ from agent.wire.topics import DeviceId, Digest
 SCHEMA = 1
 CHUNK_MAX_BYTES = 65_536
 
-HexDigest = Annotated[Digest, Meta(pattern="^[0-9a-f]{64}$")]
+HexDigest = Annotated[Digest, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
-Count = Annotated[int, Meta(ge=0)]
-Segment = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""No more than every reader of JSON keeps exactly."""
+Segment = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+Cut = Annotated[str, Meta(pattern=r"\A([0-9a-f]{16}|10{16})\Z")]
+Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Document(Struct, frozen=True, kw_only=True):
@@ -184,9 +187,9 @@ class Plan(Document, frozen=True, kw_only=True):
     serial: Count
     stable: ReleaseRef | None = None
     candidate: ReleaseRef | None = None
-    cut: dict[str, str] = {}
-    """Hardware class (`cpu`, `edgetpu`, or `*` for the others) to 16 or 17 hexadecimal digits: a device
-    belongs to the wave if the first 8 bytes of sha256(salt, id) are strictly below. 0 is nobody, 2^64 all."""
+    cut: dict[str, Cut] = {}
+    """Hardware class (`cpu`, `edgetpu`, or `*` for the others) to 16 hexadecimal digits: a device belongs
+    to the wave if its position (see `core.cohort`) is strictly below. 0 is nobody; 1 and sixteen 0, all."""
     salt: str = ""
     match: tuple[str, ...] = ()
     spread_s: Annotated[float, Meta(ge=0.0)] = 0.0
@@ -274,7 +277,7 @@ class Report(Document, frozen=True, kw_only=True):
     """What a device runs and why, retained."""
 
     device: DeviceId
-    at: datetime
+    at: Instant
     phase: Phase
     reason: Reason | None = None
     detail: str = ""
@@ -306,7 +309,7 @@ class StageLatency(Struct, frozen=True, kw_only=True):
 
 
 class Prediction(Document, frozen=True, kw_only=True):
-    at: datetime
+    at: Instant
     """Instant of capture."""
     sequence: Count
     frame: str = ""
@@ -326,13 +329,13 @@ class Histogram(Struct, frozen=True, kw_only=True):
     Source: Masson, Rim, Lee: DDSketch, VLDB 2019.
     """
 
-    relative_accuracy: float
+    relative_accuracy: Annotated[float, Meta(gt=0.0, lt=1.0)]
     count: Count
     zeros: Count
     sum: float
     min: float
     max: float
-    bins: dict[int, int]
+    bins: dict[int, Count]
 
 
 class Percentiles(Struct, frozen=True, kw_only=True):
@@ -344,7 +347,7 @@ class Percentiles(Struct, frozen=True, kw_only=True):
 class Telemetry(Document, frozen=True, kw_only=True):
     """One window."""
 
-    at: datetime
+    at: Instant
     window_s: float
     frames: Count
     frames_dropped: Count
@@ -361,6 +364,6 @@ class Telemetry(Document, frozen=True, kw_only=True):
 
 
 class Event(Document, frozen=True, kw_only=True):
-    at: datetime
+    at: Instant
     name: str
     fields: dict[str, str | int | float] = {}

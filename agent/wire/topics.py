@@ -1,7 +1,7 @@
 """Every MQTT topic of Shoal: its shape, quality of service and retain flag, declared once.
 
 `build` and `parse` are inverses. The topics stand under a root, by default `shoal/<fleet>`;
-names use `[a-z0-9._-]` only, because some brokers (NATS) map or refuse other characters.
+names use `[A-Za-z0-9._-]` only, because some brokers (NATS) map or refuse other characters.
 """
 
 import hashlib
