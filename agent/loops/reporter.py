@@ -1,0 +1,202 @@
+"""What the device tells about itself: status, report and events."""
+
+import logging
+import uuid
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from agent.core.lifecycle import Fetching, Fitted, Idle, Probation, Record, Trial
+from agent.ports.clock import Clock
+from agent.ports.link import Link, Outgoing
+from agent.wire import codec, topics
+from agent.wire.documents import (
+    Capabilities,
+    Document,
+    Ended,
+    Event,
+    Phase,
+    Presence,
+    Progress,
+    Report,
+    Running,
+    Status,
+)
+from agent.wire.ipc import Serving
+from agent.wire.reasons import Reason
+from agent.wire.topics import Channel, DeviceId, Digest, Root
+
+log = logging.getLogger(__name__)
+
+PROGRESS_STEP_BYTES = 1_048_576
+
+
+def will(root: Root, device: DeviceId, session: str) -> Outgoing:
+    """The last will: the broker says offline where the device no longer can."""
+    status = Status(state=Presence.OFFLINE, session=session)
+    return _outgoing(root, topics.STATUS, device, status)
+
+
+def new_session() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def _outgoing(root: Root, channel: Channel, device: DeviceId, document: Document) -> Outgoing:
+    return Outgoing(root.device(channel, device), codec.encode(document), channel.qos, channel.retain)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    root: Root
+    device: DeviceId
+    session: str
+    capabilities: Capabilities
+
+
+class Reporter:
+    """Keeps the newest report and publishes it whenever it says something new."""
+
+    def __init__(self, link: Link, clock: Clock, identity: Identity) -> None:
+        self._link, self._clock, self._identity = link, clock, identity
+        self._held: tuple[Reason, str] | None = None
+        self._serving: Serving | None = None
+        self._record = Record()
+        self._told_bytes = 0
+        self._report = Report(
+            device=identity.device, at=clock.now(), phase=Phase.IDLE, capabilities=identity.capabilities
+        )
+
+    def connected(self) -> None:
+        self.send(topics.STATUS, Status(state=Presence.ONLINE, session=self._identity.session))
+        self._publish()
+
+    def leaving(self) -> None:
+        self.send(topics.STATUS, Status(state=Presence.OFFLINE, session=self._identity.session))
+
+    def follow(self, record: Record) -> None:
+        self._record = record
+        if isinstance(record.state, Fetching) and self._report.phase is not Phase.FETCHING:
+            self._told_bytes = 0
+        self._renew()
+
+    def hold(self, reason: Reason, detail: str) -> None:
+        self._held = (reason, detail)
+        self._renew()
+
+    def release_hold(self) -> None:
+        self._held = None
+        self._renew()
+
+    def serving(self, serving: Serving) -> None:
+        self._serving = serving
+        self._renew()
+        self.event(
+            "model.serving",
+            {
+                "manifest": serving.manifest,
+                "digest": serving.digest,
+                "delegate": serving.delegate,
+                "load_ms": round(serving.load_ms, 1),
+                "gap_ms": round(serving.gap_ms, 1),
+            },
+        )
+
+    def crashed(self, restarts: int, detail: str) -> None:
+        self._report = replace(self._report, worker_restarts=restarts)
+        self.event("worker.crashed", {"restarts": restarts, "detail": detail})
+        self._publish()
+
+    def announce(self, ended: Ended) -> None:
+        self.event(
+            "update.ended",
+            {
+                "name": ended.name,
+                "version": ended.version,
+                "outcome": ended.outcome,
+                "reason": ended.reason or "",
+                "detail": ended.detail,
+            },
+        )
+
+    def progress(self, done_bytes: int, total_bytes: int) -> None:
+        """Told at every mebibyte and at the end: a report is retained, and a broker may keep it on a card."""
+        if done_bytes != total_bytes and done_bytes - self._told_bytes < PROGRESS_STEP_BYTES:
+            return
+        self._told_bytes = done_bytes
+        candidate = self._report.candidate
+        if candidate is not None:
+            told = replace(candidate, bytes_done=done_bytes, bytes_total=total_bytes)
+            self._report = replace(self._report, candidate=told)
+            self._publish()
+
+    def event(self, name: str, fields: dict[str, str | int | float]) -> None:
+        self.send(topics.EVENT, Event(at=self._clock.now(), name=name, fields=fields))
+
+    def send(self, channel: Channel, document: Document) -> None:
+        self._link.publish(_outgoing(self._identity.root, channel, self._identity.device, document))
+
+    def _renew(self) -> None:
+        fresh = self._compose()
+        if replace(fresh, at=self._report.at) != self._report:
+            self._report = fresh
+            self._publish()
+
+    def _compose(self) -> Report:
+        state, held = self._record.state, self._held
+        phase = _phase(state)
+        if phase is Phase.IDLE and held is not None:
+            phase = Phase.HELD
+        candidate = _progress(state.candidate) if isinstance(state, Fetching | Trial) else None
+        same = self._report.candidate
+        if candidate is not None and same is not None and same.manifest == candidate.manifest:
+            candidate = same
+        return replace(
+            self._report,
+            at=self._clock.now(),
+            phase=phase,
+            reason=None if held is None else held[0],
+            detail="" if held is None else held[1],
+            active=None if state.active is None else self._running(state.active),
+            candidate=candidate,
+            last=self._record.last,
+            plan_serial=self._record.plan_serial,
+            known_bad={bad.digest: bad.reason for bad in self._record.known_bad},
+        )
+
+    def _running(self, release: Fitted) -> Running:
+        serving = self._serving
+        running = Running(
+            name=release.name, version=release.version, manifest=release.manifest, digest=release.variant
+        )
+        if serving is None or serving.manifest != release.manifest:
+            return running
+        return replace(
+            running,
+            delegate=serving.delegate,
+            delegate_reason=serving.delegate_reason,
+            runtime=serving.runtime,
+        )
+
+    def delegate(self, manifest: Digest) -> str:
+        """What computes this release in the worker, as far as it has said so."""
+        serving = self._serving
+        return serving.delegate if serving is not None and serving.manifest == manifest else ""
+
+    def _publish(self) -> None:
+        self.send(topics.REPORT, self._report)
+
+
+def _phase(state: Idle | Fetching | Trial | Probation) -> Phase:
+    match state:
+        case Idle():
+            return Phase.IDLE
+        case Fetching():
+            return Phase.FETCHING
+        case Trial():
+            return Phase.TRIAL
+        case Probation():
+            return Phase.PROBATION
+
+
+def _progress(release: Fitted) -> Progress:
+    return Progress(name=release.name, version=release.version, manifest=release.manifest)

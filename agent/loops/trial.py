@@ -1,0 +1,103 @@
+"""The trial of a candidate: golden inputs in a canary, then live frames beside the running model."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.core import labels as label_files
+from agent.core import trial as judge
+from agent.core.lifecycle import TrialFailed, TrialPassed
+from agent.ports.children import Canary, SpawnCanary, Worker
+from agent.wire.documents import Manifest, TrialPolicy
+from agent.wire.ipc import Findings, ModelSpec, Prove, ProveFailed, Shadow
+
+log = logging.getLogger(__name__)
+
+SAMPLE_TIMEOUT_S = 5.0
+
+Note = Callable[[str, dict[str, str | int | float]], None]
+
+
+async def prove(  # noqa: PLR0913 - what a trial is made of
+    *,
+    spawn: SpawnCanary,
+    worker: Worker | None,
+    spec: ModelSpec,
+    manifest: Manifest,
+    golden_path: str,
+    policy: TrialPolicy,
+    healthy_windows: int,
+    note: Note,
+) -> TrialPassed | TrialFailed:
+    """Whether the candidate may be activated. Without a running model there is nothing to shadow."""
+    canary = await spawn()
+    try:
+        found = await canary.prove(Prove(model=spec, golden_path=golden_path), policy.timeout_s)
+        if isinstance(found, ProveFailed):
+            return TrialFailed(spec.manifest, found.reason, found.detail)
+        match judge.judge(found, manifest, policy):
+            case judge.Failed(reason, detail):
+                return TrialFailed(spec.manifest, reason, detail)
+            case judge.Passed():
+                note("trial.proven", _proven(found))
+        if worker is None or policy.shadow_frames == 0:
+            return TrialPassed(spec.manifest, healthy_windows)
+        return await _shadow(canary, worker, spec, policy, healthy_windows, note)
+    finally:
+        await canary.close()
+
+
+def _proven(found: Findings) -> dict[str, str | int | float]:
+    ordered = sorted(found.invoke_ms)
+    return {
+        "golden": len(found.golden),
+        "load_ms": round(found.load_ms, 1),
+        "invoke_p50_ms": round(ordered[len(ordered) // 2], 2),
+        "delegate": found.delegate,
+    }
+
+
+async def _shadow(
+    canary: Canary,
+    worker: Worker,
+    spec: ModelSpec,
+    policy: TrialPolicy,
+    healthy_windows: int,
+    note: Note,
+) -> TrialPassed | TrialFailed:
+    """Frames are waited for as long as it takes: a dead camera is not the candidate's fault."""
+    pairs: list[judge.ShadowPair] = []
+    while len(pairs) < policy.shadow_frames:
+        sampled = await worker.sample(SAMPLE_TIMEOUT_S)
+        if sampled is None:
+            continue
+        frame = Shadow(
+            sequence=sampled.sequence,
+            height_px=sampled.height_px,
+            width_px=sampled.width_px,
+            rgb=sampled.rgb,
+        )
+        answer = await canary.shadow(frame, policy.timeout_s)
+        if isinstance(answer, ProveFailed):
+            return TrialFailed(spec.manifest, answer.reason, answer.detail)
+        pairs.append(
+            judge.ShadowPair(
+                running=sampled.predictions,
+                running_invoke_ms=sampled.invoke_ms,
+                candidate=answer.predictions,
+                candidate_invoke_ms=answer.invoke_ms,
+                finite=answer.finite,
+            )
+        )
+    match judge.judge_shadow(pairs, policy, _known_labels(spec)):
+        case judge.Failed(reason, detail):
+            return TrialFailed(spec.manifest, reason, detail)
+        case judge.Passed():
+            note("trial.shadowed", {"frames": len(pairs)})
+            return TrialPassed(spec.manifest, healthy_windows)
+
+
+def _known_labels(spec: ModelSpec) -> frozenset[str]:
+    if spec.labels_path is None:
+        return frozenset()
+    return frozenset(label_files.parse(Path(spec.labels_path).read_bytes()))
