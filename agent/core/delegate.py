@@ -1,0 +1,114 @@
+"""Which variant of a release a device runs, and what would compute a model here."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent.core.flatmodel import Arithmetic, ModelFacts
+from agent.wire.documents import Delegate, Variant
+from agent.wire.reasons import Reason
+
+_VERSION: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9_-]*)\s+)?(\d+(?:\.\d+)*)\S*")
+_LITERT: Final = "ai-edge-litert"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    variant: Variant
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What this host would compute a model with; `delegate` is None where nothing here can."""
+
+    delegate: str | None
+    reason: str
+
+
+def choose(variants: Sequence[Variant], *, edgetpu_present: bool, runtime_version: str) -> Choice | Refused:
+    """The variant for this device: the compiled one where there is an Edge TPU, else the first for the CPU.
+
+    Variants are in the operator's order of preference. One that needs a newer runtime is passed over, so that
+    an Edge TPU with an old runtime still serves from the CPU.
+
+    Args:
+        variants: of one release.
+        edgetpu_present: whether a device is plugged in and may be opened.
+        runtime_version: as `ai-edge-litert 2.3.0`.
+    """
+    wanted = [Delegate.EDGETPU, Delegate.CPU] if edgetpu_present else [Delegate.CPU]
+    possible = [variant for kind in wanted for variant in variants if variant.delegate is kind]
+    if not possible:
+        return Refused(
+            Reason.NEEDS_EDGETPU, f"{_files(variants)}: compiled for an Edge TPU, and there is no CPU variant"
+        )
+    for variant in possible:
+        if runs(variant.minimum_runtime, runtime_version):
+            return Choice(variant, _why(variant, variants, edgetpu_present=edgetpu_present))
+    needs = ", ".join(f"{variant.file} needs {variant.minimum_runtime}" for variant in possible)
+    return Refused(Reason.RUNTIME_TOO_OLD, f"{needs}; here is {runtime_version or 'none'}")
+
+
+def _files(variants: Sequence[Variant]) -> str:
+    return ", ".join(variant.file for variant in variants)
+
+
+def _why(variant: Variant, variants: Sequence[Variant], *, edgetpu_present: bool) -> str:
+    compiled = any(other.delegate is Delegate.EDGETPU for other in variants)
+    if variant.delegate is Delegate.EDGETPU:
+        return "compiled for the Edge TPU, and there is one here"
+    if not edgetpu_present:
+        return (
+            "there is no Edge TPU here: the CPU variant" if compiled else "the CPU variant; no Edge TPU here"
+        )
+    if compiled:
+        return "the compiled variant needs a newer runtime than this: the CPU variant"
+    return "there is an Edge TPU here, but no variant compiled for it: compile the model to use it"
+
+
+def runs(minimum: str | None, runtime_version: str) -> bool:
+    """Whether a runtime is at least as new as a variant needs; what cannot be compared is not.
+
+    A minimum is either the version of one runtime (`ai-edge-litert 2.1.5`), or, as TFLite's converter writes
+    it, a bare TensorFlow version, up to which every LiteRT knows all operators: LiteRT's own numbers start
+    again at 1.0 after TensorFlow 2.18.
+    """
+    if minimum is None:
+        return True
+    needed, found = _VERSION.fullmatch(minimum.strip()), _VERSION.fullmatch(runtime_version.strip())
+    if needed is None or found is None:
+        return False
+    if needed[1] is None and found[1] == _LITERT:
+        return True
+    if needed[1] is not None and needed[1] != found[1]:
+        return False
+    return _numbers(found[2]) >= _numbers(needed[2])
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`2.14` and `2.14.0` are the same."""
+    numbers = [int(number) for number in version.split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def outlook(facts: ModelFacts, *, edgetpu_present: bool) -> Outlook:
+    """What a host would compute this model with, and what would change that."""
+    if facts.edgetpu and not edgetpu_present:
+        return Outlook(None, "compiled for an Edge TPU, and there is none here; it can't run on a CPU")
+    if facts.edgetpu:
+        return Outlook("edgetpu", "compiled for an Edge TPU, and there is one here")
+    if facts.arithmetic is Arithmetic.INTEGER and edgetpu_present:
+        return Outlook("xnnpack", "full-integer model: compiling it would move it to the Edge TPU")
+    if facts.arithmetic is Arithmetic.INT16X8:
+        return Outlook("cpu", "XNNPACK knows no 16-bit operators: the runtime's own kernels, which are slow")
+    return Outlook("xnnpack", f"{facts.arithmetic} model: XNNPACK on the CPU")
