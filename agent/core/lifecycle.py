@@ -16,222 +16,88 @@
 6. An impossible event raises and changes nothing; a stale one is named and dropped.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from agent.wire.documents import Delegate, Ended, Outcome, ProbationPolicy, TrialPolicy
+from agent.core.known_bad import Known, against, condemn, revoke
+from agent.core.lifecycle_words import (
+    Activate,
+    Announce,
+    Cancel,
+    Collect,
+    Dropped,
+    Effect,
+    Event,
+    Fetch,
+    Fetched,
+    FetchFailed,
+    Fetching,
+    Fitted,
+    Healthy,
+    Idle,
+    ImpossibleEvent,
+    Probation,
+    Record,
+    Revoked,
+    Rotten,
+    Sick,
+    Started,
+    State,
+    Step,
+    Trial,
+    TrialFailed,
+    TrialPassed,
+    Try,
+    Wanted,
+)
+from agent.wire.documents import Ended, Outcome
 from agent.wire.reasons import Reason
 from agent.wire.topics import Digest
 
+__all__ = [
+    "TRIALS_MAX",
+    "UNCLEAN_STARTS_MAX",
+    "Activate",
+    "Announce",
+    "Cancel",
+    "Collect",
+    "Dropped",
+    "Effect",
+    "Event",
+    "Fetch",
+    "FetchFailed",
+    "Fetched",
+    "Fetching",
+    "Fitted",
+    "Healthy",
+    "Idle",
+    "ImpossibleEvent",
+    "Probation",
+    "Record",
+    "Revoked",
+    "Rotten",
+    "Sick",
+    "Started",
+    "State",
+    "Step",
+    "Trial",
+    "TrialFailed",
+    "TrialPassed",
+    "Try",
+    "Wanted",
+    "references",
+    "step",
+    "why_bad",
+]
+
 TRIALS_MAX: Final = 2
 UNCLEAN_STARTS_MAX: Final = 1
-KNOWN_BAD_MAX: Final = 256
-
-BLAMES_MANIFEST: Final = frozenset(
-    {Reason.CONTRACT_MISMATCH, Reason.LABELS_MISMATCH, Reason.GOLDEN_MISMATCH, Reason.DIGEST_MISMATCH}
-)
-"""Failures that a new manifest for the same file can mend: they condemn the manifest, not the file."""
-
-EXONERATES: Final = frozenset({Reason.SUPERSEDED})
-"""Ends that say nothing against the candidate."""
-
-
-class Fitted(Struct, frozen=True, kw_only=True):
-    """A release as it fits this device: the variant chosen, and every file that must stay on disk."""
-
-    name: str
-    version: str
-    manifest: Digest
-    variant: Digest
-    delegate: Delegate
-    files: tuple[Digest, ...]
-
-
-class Idle(Struct, frozen=True, kw_only=True, tag="idle"):
-    active: Fitted | None = None
-    fallback: Fitted | None = None
-
-
-class Fetching(Struct, frozen=True, kw_only=True, tag="fetching"):
-    active: Fitted | None
-    fallback: Fitted | None
-    candidate: Fitted
-
-
-class Trial(Struct, frozen=True, kw_only=True, tag="trial"):
-    active: Fitted | None
-    fallback: Fitted | None
-    candidate: Fitted
-    tries: int
-
-
-class Probation(Struct, frozen=True, kw_only=True, tag="probation"):
-    """`active` is the candidate that serves; `fallback` is what served before it."""
-
-    active: Fitted
-    fallback: Fitted | None
-    need: int
-    good: int = 0
-    unclean_starts: int = 0
-
-
-State = Idle | Fetching | Trial | Probation
-
-
-class Bad(Struct, frozen=True, array_like=True):
-    digest: Digest
-    reason: Reason
-
-
-class Record(Struct, frozen=True, kw_only=True):
-    """What is fsynced: the state, and what outlives it."""
-
-    state: State = Idle()
-    known_bad: tuple[Bad, ...] = ()
-    last: Ended | None = None
-    plan_serial: int = -1
-    trial: TrialPolicy = TrialPolicy()
-    probation: ProbationPolicy = ProbationPolicy()
-    """The policies of the plan last admitted: a trial that a power cut interrupted goes on under them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The agent came up. `clean` if it went down by its own will."""
-
-    clean: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The plan asks for this release."""
-
-    release: Fitted
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    manifest: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class FetchFailed:
-    """The files cannot be had in a way that trying again would mend."""
-
-    manifest: Digest
-    reason: Reason
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TrialPassed:
-    manifest: Digest
-    healthy_windows: int
-
-
-@dataclass(frozen=True, slots=True)
-class TrialFailed:
-    manifest: Digest
-    reason: Reason
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Healthy:
-    manifest: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class Sick:
-    manifest: Digest
-    reason: Reason
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    digests: tuple[Digest, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rotten:
-    """A slot's file on disk no longer has its digest; found at a start."""
-
-    manifest: Digest
-
-
-Event = (
-    Started | Wanted | Fetched | FetchFailed | TrialPassed | TrialFailed | Healthy | Sick | Revoked | Rotten
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Pull every file of the release that is not on disk."""
-
-    release: Fitted
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """Prove the candidate in a canary, then beside the running release."""
-
-    candidate: Fitted
-    running: Fitted | None
-
-
-@dataclass(frozen=True, slots=True)
-class Activate:
-    """Make the worker serve this release; nothing if it does already."""
-
-    release: Fitted
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """End the fetch or the trial of this release."""
-
-    release: Fitted
-
-
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """Tell the world how an update ended."""
-
-    ended: Ended
-
-
-@dataclass(frozen=True, slots=True)
-class Collect:
-    """Delete what no slot refers to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """The event spoke of a release that is no longer under way."""
-
-    event: Event
-
-
-Effect = Fetch | Try | Activate | Cancel | Announce | Collect | Dropped
-Step = tuple[Record, tuple[Effect, ...]]
-
-
-class ImpossibleEvent(Exception):
-    def __init__(self, record: Record, event: Event) -> None:
-        super().__init__(f"{type(event).__name__} cannot happen in {type(record.state).__name__}: {event}")
 
 
 def why_bad(record: Record, release: Fitted) -> Reason | None:
     """The reason for which this release is refused here, if it is."""
-    named = {bad.digest: bad.reason for bad in record.known_bad}
-    reason = named.get(release.manifest) or named.get(release.variant)
-    if reason is None:
-        return None
-    return Reason.REVOKED if reason is Reason.REVOKED else Reason.KNOWN_BAD
+    return against(record.known_bad, (release.manifest, release.variant))
 
 
 def references(record: Record) -> frozenset[Digest]:
@@ -255,8 +121,7 @@ def step(record: Record, event: Event) -> Step:
         case Wanted(release):
             return _wanted(record, release)
         case Revoked(digests):
-            known = _remember(record.known_bad, tuple(Bad(digest, Reason.REVOKED) for digest in digests))
-            return replace(record, known_bad=known), ()
+            return _revoked(replace(record, known_bad=revoke(record.known_bad, digests)))
         case Rotten(manifest):
             return _rotten(record, manifest)
         case _:
@@ -285,27 +150,35 @@ def _started(record: Record, *, clean: bool) -> Step:
 
 
 def _wanted(record: Record, release: Fitted) -> Step:
-    state = record.state
-    if _pursued(state) == release.manifest or why_bad(record, release) is not None:
+    if _pursued(record.state) == release.manifest:
         return record, ()
-    match state:
+    free, effects = _make_way(record, release)
+    if _pursued(free.state) == release.manifest or why_bad(free, release) is not None:
+        return free, effects
+    begun, more = _begin(free, release)
+    return begun, (*effects, *more)
+
+
+def _make_way(record: Record, release: Fitted) -> Step:
+    """What is under way is no longer wanted, so it ends, even where its successor is refused here."""
+    match record.state:
         case Idle():
-            return _begin(record, release)
-        case Fetching(candidate=candidate) | Trial(candidate=candidate):
-            ended = _ended(candidate, Outcome.REFUSED, Reason.SUPERSEDED)
-            idle = replace(record, state=Idle(active=state.active, fallback=state.fallback), last=ended)
-            if state.active is not None and state.active.manifest == release.manifest:
-                return idle, (Cancel(candidate), Announce(ended), Collect())
-            begun, effects = _begin(idle, release)
-            return begun, (Cancel(candidate), Announce(ended), *effects)
-        case Probation() as probation:
-            reverted, effects = _revert(
-                record, probation, Reason.SUPERSEDED, f"{release.name} {release.version}"
-            )
-            if _pursued(reverted.state) == release.manifest:
-                return reverted, effects
-            begun, more = _begin(reverted, release)
-            return begun, (*effects, *more)
+            return record, ()
+        case Fetching() | Trial() as state:
+            return _give_up(record, state, Reason.SUPERSEDED)
+        case Probation() as state:
+            return _revert(record, state, Reason.SUPERSEDED, f"{release.name} {release.version}")
+
+
+def _revoked(record: Record) -> Step:
+    """An unproven release ends; a committed one serves until the plan gives the device another."""
+    match record.state:
+        case Fetching() | Trial() as state if why_bad(record, state.candidate) is Reason.REVOKED:
+            return _give_up(record, state, Reason.REVOKED)
+        case Probation() as probation if why_bad(record, probation.active) is Reason.REVOKED:
+            return _revert(record, probation, Reason.REVOKED, "while on probation")
+        case _:
+            return record, ()
 
 
 def _pursued(state: State) -> Digest | None:
@@ -366,6 +239,11 @@ def _refuse(record: Record, state: Fetching | Trial, reason: Reason, detail: str
     return back, (Announce(ended), Collect())
 
 
+def _give_up(record: Record, state: Fetching | Trial, reason: Reason) -> Step:
+    refused, effects = _refuse(record, state, reason, "")
+    return refused, (Cancel(state.candidate), *effects)
+
+
 def _revert(record: Record, state: Probation, reason: Reason, detail: str) -> Step:
     """Back to what served before; a first release has nothing before it, and the device stays without."""
     ended = _ended(state.active, Outcome.REVERTED, reason, detail)
@@ -381,25 +259,32 @@ def _revert(record: Record, state: Probation, reason: Reason, detail: str) -> St
 def _rotten(record: Record, manifest: Digest) -> Step:
     """The best slot left becomes active; the file is fetched again when the plan is next read."""
     match record.state:
-        case Idle(active=active, fallback=fallback) if active is not None and active.manifest == manifest:
-            return replace(record, state=Idle(active=fallback)), _serve(fallback)
-        case Probation(active=active, fallback=fallback) if active.manifest == manifest:
-            return replace(record, state=Idle(active=fallback)), _serve(fallback)
-        case Fetching(active=active, fallback=fallback) as state if (
-            active is not None and active.manifest == manifest
+        case Idle(active=active, fallback=fallback) | Probation(active=active, fallback=fallback) if _is(
+            active, manifest
         ):
-            return replace(record, state=replace(state, active=fallback, fallback=None)), _serve(fallback)
-        case Trial(active=active, fallback=fallback) as state if (
-            active is not None and active.manifest == manifest
-        ):
-            return replace(record, state=replace(state, active=fallback, fallback=None)), _serve(fallback)
-        case Trial(candidate=candidate) as state if candidate.manifest == manifest:
-            again = Fetching(active=state.active, fallback=state.fallback, candidate=candidate)
+            return replace(record, state=Idle(active=fallback)), _serve(fallback)
+        case Fetching() | Trial() as state if _is(state.active, manifest):
+            return _lose_active(record, state)
+        case Trial(candidate=candidate, fallback=fallback) as state if _is(candidate, manifest):
+            kept = None if _is(fallback, manifest) else fallback
+            again = Fetching(active=state.active, fallback=kept, candidate=candidate)
             return replace(record, state=again), (Fetch(candidate),)
-        case state if state.fallback is not None and state.fallback.manifest == manifest:
+        case state if _is(state.fallback, manifest):
             return replace(record, state=replace(state, fallback=None)), ()
         case _:
             return record, (Dropped(Rotten(manifest)),)
+
+
+def _lose_active(record: Record, state: Fetching | Trial) -> Step:
+    """The fallback serves; where it is the candidate too, it has committed before and needs no trial."""
+    fallback, candidate = state.fallback, state.candidate
+    if fallback is not None and fallback.manifest == candidate.manifest:
+        return replace(record, state=Idle(active=fallback)), (Cancel(candidate), *_serve(fallback))
+    return replace(record, state=replace(state, active=fallback, fallback=None)), _serve(fallback)
+
+
+def _is(slot: Fitted | None, manifest: Digest) -> bool:
+    return slot is not None and slot.manifest == manifest
 
 
 def _serve(release: Fitted | None, *, instead_of: Fitted | None = None) -> tuple[Effect, ...]:
@@ -419,22 +304,5 @@ def _ended(release: Fitted, outcome: Outcome, reason: Reason | None, detail: str
     )
 
 
-def _condemn(record: Record, release: Fitted, reason: Reason) -> tuple[Bad, ...]:
-    if reason in EXONERATES:
-        return record.known_bad
-    digest = release.manifest if reason in BLAMES_MANIFEST else release.variant
-    return _remember(record.known_bad, (Bad(digest, reason),))
-
-
-def _remember(known: tuple[Bad, ...], new: tuple[Bad, ...]) -> tuple[Bad, ...]:
-    """The newest word on each digest, oldest forgotten first beyond the bound, revocations never."""
-    merged = {bad.digest: bad for bad in known}
-    for bad in new:
-        if merged.get(bad.digest) is None or bad.reason is Reason.REVOKED:
-            merged[bad.digest] = bad
-    kept = list(merged.values())
-    while len(kept) > KNOWN_BAD_MAX and (
-        old := next((b for b in kept if b.reason is not Reason.REVOKED), None)
-    ):
-        kept.remove(old)
-    return tuple(kept)
+def _condemn(record: Record, release: Fitted, reason: Reason) -> Known:
+    return condemn(record.known_bad, reason, manifest=release.manifest, variant=release.variant)

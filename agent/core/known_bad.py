@@ -1,0 +1,61 @@
+"""What a device remembers against digests: failures here, and the operator's revocations."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from agent.wire.reasons import Reason
+from agent.wire.topics import Digest
+
+KNOWN_BAD_MAX: Final = 256
+"""Failures that are remembered. Revocations come on top: they are never forgotten."""
+
+BLAMES_MANIFEST: Final = frozenset(
+    {Reason.CONTRACT_MISMATCH, Reason.LABELS_MISMATCH, Reason.GOLDEN_MISMATCH, Reason.DIGEST_MISMATCH}
+)
+"""Failures that a new manifest for the same file can mend: they condemn the manifest, not the file."""
+
+EXONERATES: Final = frozenset({Reason.SUPERSEDED, Reason.REVOKED, Reason.LOW_DISK})
+"""Ends that say nothing against the candidate, or nothing that is not remembered already."""
+
+
+class Bad(Struct, frozen=True, array_like=True):
+    digest: Digest
+    reason: Reason
+
+
+Known = tuple[Bad, ...]
+
+
+def against(known: Known, digests: tuple[Digest, ...]) -> Reason | None:
+    """REVOKED if one of the digests is, KNOWN_BAD if one has failed here, None if there is nothing."""
+    reasons = {bad.reason for bad in known if bad.digest in digests}
+    if not reasons:
+        return None
+    return Reason.REVOKED if Reason.REVOKED in reasons else Reason.KNOWN_BAD
+
+
+def condemn(known: Known, reason: Reason, *, manifest: Digest, variant: Digest) -> Known:
+    """The memory after a release has failed for this reason."""
+    if reason in EXONERATES:
+        return known
+    return _remember(known, Bad(manifest if reason in BLAMES_MANIFEST else variant, reason))
+
+
+def revoke(known: Known, digests: tuple[Digest, ...]) -> Known:
+    for digest in digests:
+        known = _remember(known, Bad(digest, Reason.REVOKED))
+    return known
+
+
+def _remember(known: Known, new: Bad) -> Known:
+    """The first failure of a digest stays its reason, a revocation overrules it; beyond the bound the
+    oldest failures are forgotten.
+    """
+    old = next((bad for bad in known if bad.digest == new.digest), None)
+    if old is not None and (old.reason is Reason.REVOKED or new.reason is not Reason.REVOKED):
+        return known
+    kept = [bad for bad in known if bad is not old]
+    failures = [bad for bad in (*kept, new) if bad.reason is not Reason.REVOKED]
+    forgotten = failures[:-KNOWN_BAD_MAX]
+    return tuple(bad for bad in (*kept, new) if bad not in forgotten)
