@@ -1,0 +1,1 @@
+"""How the models that the project ships were made, as programs anyone can run again."""
