@@ -16,6 +16,7 @@ class Trust(Protocol):
             Untrusted: signatures or versions do not check out.
             Unavailable: the broker did not deliver.
             LinkDown: there is no connection.
+            StoreFailed: the disk refused.
         """
         ...
 
