@@ -9,7 +9,7 @@ from agent.wire.topics import Digest
 
 
 class Store(Protocol):
-    """Every write is fsynced, file and folder, before the call returns."""
+    """Every write but a chunk's is fsynced, file and folder, before the call returns."""
 
     def load(self) -> Record:
         """The stored record; the one before it where the newest is damaged; an empty one on a new device."""
@@ -33,10 +33,18 @@ class Store(Protocol):
         ...
 
     def put_chunk(self, artifact: Artifact, index: int, content: bytes) -> None:
-        """Keep a chunk of an artifact that is being pulled, where it belongs.
+        """Keep a chunk of an artifact that is being pulled, where it belongs; safe only after `sync`.
 
         Raises:
             Malformed: the content has not the chunk's digest; nothing was kept.
+            StoreFailed: the disk refused.
+        """
+        ...
+
+    def sync(self, artifact: Artifact) -> None:
+        """Make every chunk put so far outlive a power cut: one fsync for several, as each is slow.
+
+        Raises:
             StoreFailed: the disk refused.
         """
         ...

@@ -1,0 +1,244 @@
+"""Pulls artifacts, chunk by chunk, until they stand whole in the store."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from agent.core import window as windows
+from agent.core.window import Ask, Done, GiveUp, Lack, Patience, Wait
+from agent.loops.connection import Connection
+from agent.ports.clock import Clock
+from agent.ports.link import Down, Link, LinkState, Message
+from agent.ports.store import Store
+from agent.wire.documents import Artifact
+from agent.wire.errors import Malformed, Unavailable
+from agent.wire.topics import CHUNK, Digest, Root
+
+log = logging.getLogger(__name__)
+
+OnProgress = Callable[[int, int], None]
+Wants = dict[Digest, list[tuple[Artifact, int]]]
+"""The chunks to pull, in order, each with the artifacts and indices that it fills."""
+Batch = dict[Digest, bytes]
+
+T = TypeVar("T")
+_PATIENCE = Patience()
+
+
+async def fetch(  # noqa: PLR0913 - a download touches the link, the disk, the clock and the one who waits
+    link: Link,
+    connection: Connection,
+    topics: Root,
+    store: Store,
+    artifacts: Sequence[Artifact],
+    clock: Clock,
+    on_progress: OnProgress,
+    *,
+    patience: Patience = _PATIENCE,
+) -> None:
+    """Pull what the store lacks of every artifact, and assemble each.
+
+    It resumes with what is on disk, waits as long as the link is down, and leaves no subscription
+    behind, however it ends. `on_progress` is called on the event loop with the bytes on disk, those of
+    earlier runs included, and the bytes in all; at the start, and whenever more is safe.
+
+    Raises:
+        Malformed: a chunk's topic keeps something else, or an artifact is not the sum of its chunks.
+        Unavailable: a chunk did not come although the link was up.
+        StoreFailed: the disk refused; DiskFull if it has no room.
+    """
+    wants = await _finished(asyncio.to_thread(_lacking, store, artifacts))
+    total = sum(artifact.length for artifact in artifacts)
+
+    def on_kept(chunks: Iterable[Digest]) -> None:
+        for chunk in chunks:
+            wants.pop(chunk, None)
+        on_progress(total - _bytes(wants), total)
+
+    on_kept(())
+    requests = _Requests(link, topics, wants)
+    window = windows.start(tuple(wants), patience)
+    keep = partial(_keep, store, dict(wants))
+    await _Pull(requests, connection, clock, window, keep, on_kept).run()
+    for artifact in artifacts:
+        await _finished(asyncio.to_thread(store.assemble, artifact))
+
+
+def _lacking(store: Store, artifacts: Sequence[Artifact]) -> Wants:
+    wants: Wants = {}
+    for artifact in artifacts:
+        for index in store.missing(artifact):
+            wants.setdefault(artifact.chunks[index].digest, []).append((artifact, index))
+    return wants
+
+
+def _bytes(wants: Wants) -> int:
+    return sum(artifact.chunks[index].length for places in wants.values() for artifact, index in places)
+
+
+def _keep(store: Store, wants: Wants, batch: Batch) -> frozenset[Digest]:
+    """Write the chunks and make them safe; returns those that are not what their name says."""
+    touched: dict[Digest, Artifact] = {}
+    wrong: set[Digest] = set()
+    for chunk, content in batch.items():
+        try:
+            for artifact, index in wants[chunk]:
+                store.put_chunk(artifact, index, content)
+                touched[artifact.digest] = artifact
+        except Malformed as error:
+            log.warning("chunk.wrong", extra={"chunk": chunk, "error": str(error)})
+            wrong.add(chunk)
+    for artifact in touched.values():
+        store.sync(artifact)
+    return frozenset(wrong)
+
+
+class _Requests:
+    """The subscriptions that stand, and what came of them. All but `_hand_over` runs on the event loop."""
+
+    def __init__(self, link: Link, topics: Root, chunks: Iterable[Digest]) -> None:
+        self._link = link
+        self._topic = {chunk: topics.chunk(chunk) for chunk in chunks}
+        self._chunk = {topic: chunk for chunk, topic in self._topic.items()}
+        self._awaited = set(self._topic)
+        self._standing: set[str] = set()
+        self._arrived: Batch = {}
+        self._loop = asyncio.get_running_loop()
+        self.woken = asyncio.Event()
+
+    def topic(self, chunk: Digest) -> str:
+        return self._topic[chunk]
+
+    def ask(self, chunks: Sequence[Digest]) -> None:
+        topics = [self._topic[chunk] for chunk in chunks]
+        self._awaited.update(chunks)
+        self._standing.update(topics)
+        self._link.subscribe(topics, CHUNK.qos, self._hand_over)
+
+    def narrow(self, to: Iterable[Digest]) -> None:
+        """Withdraw every subscription but these."""
+        kept = self._standing & {self._topic[chunk] for chunk in to}
+        withdrawn, self._standing = self._standing - kept, kept
+        if withdrawn:
+            self._link.unsubscribe(sorted(withdrawn))
+
+    def take(self) -> Batch:
+        batch, self._arrived = self._arrived, {}
+        return batch
+
+    def _hand_over(self, message: Message) -> None:
+        # The link's thread may outlive the loop by a moment when everything ends.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._arrive, message)
+
+    def _arrive(self, message: Message) -> None:
+        """A retained message may come more than once, and after it was withdrawn: it counts once."""
+        if message.topic in self._standing:
+            self._standing.remove(message.topic)
+            self._link.unsubscribe([message.topic])
+        chunk = self._chunk[message.topic]
+        if chunk in self._awaited:
+            self._awaited.remove(chunk)
+            self._arrived[chunk] = message.payload
+            self.woken.set()
+
+
+class _Pull:
+    """One download: asks as the window says, keeps what comes."""
+
+    def __init__(
+        self,
+        requests: _Requests,
+        connection: Connection,
+        clock: Clock,
+        window: windows.Window,
+        keep: Callable[[Batch], frozenset[Digest]],
+        on_kept: Callable[[Iterable[Digest]], None],
+    ) -> None:
+        self._requests, self._connection, self._clock = requests, connection, clock
+        self._window = window
+        self._keep, self._on_kept = keep, on_kept
+
+    async def run(self) -> None:
+        unwatch = self._connection.watch(self._on_state)
+        try:
+            while not await self._turn():
+                pass
+        finally:
+            unwatch()
+            self._requests.narrow(())
+
+    def _on_state(self, state: LinkState) -> None:
+        if isinstance(state, Down):
+            # Or the link would ask for the whole of the old window at once when it is back.
+            self._window = windows.cut(self._window)
+            self._requests.narrow(())
+        self._requests.woken.set()
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9
+
+    async def _turn(self) -> bool:
+        """One step; true if everything has come."""
+        self._requests.woken.clear()
+        if batch := self._requests.take():
+            await self._digest(batch)
+            return False
+        if self._window.finished:
+            return True
+        if not self._connection.is_up:
+            await self._requests.woken.wait()
+            return False
+        self._window, order = windows.plan(self._window, self._now_s())
+        self._requests.narrow(asked.wanted.chunk for asked in self._window.in_flight)
+        match order:
+            case Ask(chunks):
+                self._requests.ask(chunks)
+            case Wait(until_s):
+                await self._sleep(until_s - self._now_s())
+            case GiveUp(chunk, lack, tries):
+                self._give_up(chunk, lack, tries)
+            case Done():
+                return True
+        return False
+
+    async def _digest(self, batch: Batch) -> None:
+        wrong = await _finished(asyncio.to_thread(self._keep, batch))
+        now_s = self._now_s()
+        for chunk in batch:
+            judge = windows.refused if chunk in wrong else windows.received
+            self._window = judge(self._window, chunk, now_s)
+        self._on_kept(batch.keys() - wrong)
+
+    async def _sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._requests.woken.wait(), max(0.0, seconds))
+
+    def _give_up(self, chunk: Digest, lack: Lack, tries: int) -> None:
+        topic = self._requests.topic(chunk)
+        match lack:
+            case Lack.WRONG:
+                raise Malformed(
+                    f"{topic} keeps something else than its name says, {tries} times over: "
+                    "publish the release again, and look for who else may write there"
+                )
+            case Lack.SILENT:
+                raise Unavailable(
+                    f"{topic} did not come although the link was up, asked for {tries} times: "
+                    "publish the release again, or allow this device to read it"
+                )
+
+
+async def _finished(work: Awaitable[T]) -> T:
+    """Work on a thread, which cannot be cancelled: a cancel waits for it, so that it ends before we do."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
