@@ -4,15 +4,19 @@ The supervisor holds no numpy and no runtime; pixels pass through it as bytes th
 """
 
 from datetime import datetime
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from agent.wire.documents import InputContract, OutputContract, Ranked, StageLatency
+from agent.wire.errors import Malformed, TooLarge
 from agent.wire.reasons import Reason
 from agent.wire.topics import Digest
 
 MESSAGE_MAX_BYTES = 64 * 1024 * 1024
+HEADER_BYTES: Final = 4
+"""The length of the message that follows, big-endian."""
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):
@@ -171,4 +175,48 @@ FromWorker = Serving | ServeFailed | Predicted | InvokeFailed | Sampled | Camera
 ToCanary = Prove | Shadow | Stop
 FromCanary = Findings | ProveFailed | Shadowed
 
+Message = ToWorker | FromWorker | ToCanary | FromCanary
+M = TypeVar("M")
+
 encoder = msgspec.msgpack.Encoder()
+to_worker = msgspec.msgpack.Decoder(ToWorker)
+from_worker = msgspec.msgpack.Decoder(FromWorker)
+to_canary = msgspec.msgpack.Decoder(ToCanary)
+from_canary = msgspec.msgpack.Decoder(FromCanary)
+
+
+def pack(message: Message) -> bytes:
+    """The message behind its header.
+
+    Raises:
+        TooLarge: the other side would refuse it.
+    """
+    body = encoder.encode(message)
+    if len(body) > MESSAGE_MAX_BYTES:
+        raise TooLarge(
+            f"{type(message).__name__} is {len(body)} bytes, at most {MESSAGE_MAX_BYTES} fit the pipe"
+        )
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+def body_bytes(header: bytes) -> int:
+    """How many bytes of message follow this header.
+
+    Raises:
+        TooLarge: more than a message may have: the stream is corrupt.
+    """
+    length = int.from_bytes(header, "big")
+    if length > MESSAGE_MAX_BYTES:
+        raise TooLarge(f"the pipe announces {length} bytes, at most {MESSAGE_MAX_BYTES} are accepted")
+    return length
+
+
+def unpack(body: bytes, decoder: msgspec.msgpack.Decoder[M]) -> M:
+    """
+    Raises:
+        Malformed: these bytes are none of the messages that the decoder knows.
+    """
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"message on the pipe: {error}") from error

@@ -1,0 +1,67 @@
+"""A camera for hosts without one: a bright square that wanders over a gradient."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+
+from agent.core.frames import Frame, Pixels
+from agent.core.pace import SECOND_NS, Pace
+from agent.ports.clock import Clock
+
+STEPS = 16
+"""Frames after which the pattern repeats; all are drawn beforehand, so that reading costs nothing."""
+
+
+class PatternCamera:
+    """Frames of height x width pixels at the rate; rate 0 gives one as often as it is asked."""
+
+    def __init__(
+        self,
+        height_px: int,
+        width_px: int,
+        rate_fps: float,
+        clock: Clock,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._frames = _draw(height_px, width_px)
+        self._pace = Pace(rate_fps)
+        self._clock = clock
+        self._sleep = sleep
+
+    def open(self) -> None:
+        self._pace.begin(self._clock.monotonic_ns())
+
+    def read(self) -> Frame:
+        due = self._pace.due(self._clock.monotonic_ns())
+        early_ns = due.at_ns - self._clock.monotonic_ns()
+        if early_ns > 0:
+            self._sleep(early_ns / SECOND_NS)
+        age_ns = self._clock.monotonic_ns() - due.at_ns
+        return Frame(
+            pixels=self._frames[due.index % STEPS],
+            sequence=due.index,
+            captured_ns=due.at_ns,
+            captured_at=self._clock.now() - timedelta(microseconds=age_ns / 1000),
+            name=f"pattern-{due.index % STEPS}",
+        )
+
+    def close(self) -> None:
+        pass
+
+
+def _draw(height_px: int, width_px: int) -> tuple[Pixels, ...]:
+    rows = np.linspace(0, 255, height_px, dtype=np.uint8)[:, None]
+    columns = np.linspace(0, 255, width_px, dtype=np.uint8)[None, :]
+    ground = np.stack(np.broadcast_arrays(rows, columns, 255 - columns), axis=-1)
+    side = max(1, min(height_px, width_px) // 4)
+    frames = []
+    for step in range(STEPS):
+        frame = ground.copy()
+        top = (height_px - side) * step // STEPS
+        left = (width_px - side) * (step * 5 % STEPS) // STEPS
+        frame[top : top + side, left : left + side] = 240
+        frames.append(frame)
+    return tuple(frames)

@@ -1,0 +1,221 @@
+"""The supervisor's end of the pipe: a child process, started, fed, listened to and always reaped."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping, Sequence
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from agent.wire import ipc
+from agent.wire.errors import Unavailable, WireError
+from agent.wire.ipc import Findings, FromCanary, Prove, ProveFailed, Shadow, Shadowed
+from agent.wire.reasons import Reason
+from agent.wire.topics import Digest
+
+log = logging.getLogger(__name__)
+
+In = TypeVar("In", bound=ipc.Message)
+Out = TypeVar("Out")
+
+PATIENCE_S: Final = 1.0
+"""How long a child may take to end after it was asked to."""
+LINE_MAX_BYTES: Final = 500
+LINES_MAX: Final = 60
+"""Lines of standard error that are logged in a minute; a broken driver can print thousands."""
+NOT_INHERITED: Final = frozenset(
+    {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
+)
+"""What the service manager says to the supervisor alone."""
+
+
+def command(subcommand: str, settings: msgspec.Struct) -> list[str]:
+    """The command line of a child of this very program; its settings travel as one JSON argument."""
+    return [sys.executable, "-P", "-m", "agent", subcommand, msgspec.json.encode(settings).decode()]
+
+
+class ChildProcess(Generic[In, Out]):
+    """See `agent.ports.pipe.Child`; made by `start`."""
+
+    def __init__(self, name: str, process: Process, decoder: msgspec.msgpack.Decoder[Out]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._name = name
+        self._process = process
+        self._decoder = decoder
+        self._stdin = process.stdin
+        self._stdout = process.stdout
+        self._drain = asyncio.create_task(_log_lines(process.stderr, name), name=f"{name} stderr")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, message: In) -> None:
+        if not self._stdin.is_closing():
+            self._stdin.write(ipc.pack(message))
+
+    async def receive(self) -> Out | None:
+        try:
+            length = ipc.body_bytes(await self._stdout.readexactly(ipc.HEADER_BYTES))
+            return ipc.unpack(await self._stdout.readexactly(length), self._decoder)
+        except asyncio.IncompleteReadError:
+            return None
+        except WireError as error:
+            log.error("child.corrupt_stream", extra={"child": self._name, "reason": str(error)})  # noqa: TRY400 - the trace says no more
+            self.kill()
+            return None
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def ended(self) -> str:
+        status = await self._process.wait()
+        await asyncio.wait({self._drain})
+        return in_words(status)
+
+    async def close(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._until_gone()
+        except TimeoutError:
+            self.kill()
+            await self._until_gone()
+
+    async def _until_gone(self) -> None:
+        # A child blocked in a write to us ends only when somebody reads.
+        while await self._stdout.read(1 << 16):
+            pass
+        await self.ended()
+
+
+async def start(
+    argv: Sequence[str], decoder: msgspec.msgpack.Decoder[Out], *, name: str
+) -> ChildProcess[ipc.Message, Out]:
+    """Start a process with this command line, whose standard input and output are the pipe.
+
+    Raises:
+        Unavailable: the system refuses to start a process now.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=_environment(os.environ), limit=1 << 20
+        )
+    except OSError as error:
+        raise Unavailable(f"{name} cannot be started: {error}") from error
+    return ChildProcess(name, process, decoder)
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    inherited = {name: value for name, value in ours.items() if name not in NOT_INHERITED}
+    # numpy would start a pool of threads for matrix products, and there are none in a child.
+    return {"OPENBLAS_NUM_THREADS": "1", **inherited}
+
+
+def in_words(status: int) -> str:
+    """An exit status as people say it."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
+
+
+async def _log_lines(stream: asyncio.StreamReader, name: str) -> None:
+    """Each line into the log, shortened; beyond the bound only their number."""
+    loop = asyncio.get_running_loop()
+    minute, lines = loop.time(), 0
+    rest = b""
+    while piece := await stream.read(1 << 16):
+        *complete, rest = (rest + piece).split(b"\n")
+        rest = rest[:LINE_MAX_BYTES]
+        if loop.time() - minute > 60:
+            if lines > LINES_MAX:
+                log.warning("child.stderr_cut", extra={"child": name, "lines": lines - LINES_MAX})
+            minute, lines = loop.time(), 0
+        for line in complete:
+            lines += 1
+            if lines <= LINES_MAX:
+                _log_line(line, name)
+    if rest and lines <= LINES_MAX:
+        _log_line(rest, name)
+
+
+def _log_line(line: bytes, name: str) -> None:
+    text = line[:LINE_MAX_BYTES].decode(errors="replace").rstrip()
+    log.info("child.stderr", extra={"child": name, "line": text})
+
+
+class CanaryProcess:
+    """See `agent.ports.children.Canary`. After the first failure the process is gone for good."""
+
+    def __init__(self, child: ChildProcess[ipc.Message, FromCanary]) -> None:
+        self._child = child
+        self._manifest = Digest("")
+        self._failed: ProveFailed | None = None
+
+    async def prove(self, prove: Prove, timeout_s: float) -> Findings | ProveFailed:
+        self._manifest = prove.model.manifest
+        answer = await self._ask(prove, timeout_s)
+        if isinstance(answer, Shadowed):
+            return await self._give_up(Reason.CANARY_CRASHED, "it answered another question")
+        return answer
+
+    async def shadow(self, frame: Shadow, timeout_s: float) -> Shadowed | ProveFailed:
+        answer = await self._ask(frame, timeout_s)
+        if isinstance(answer, Findings):
+            return await self._give_up(Reason.CANARY_CRASHED, "it answered another question")
+        return answer
+
+    async def close(self) -> None:
+        await self._child.close()
+
+    async def _ask(self, question: Prove | Shadow, timeout_s: float) -> FromCanary:
+        if self._failed is not None:
+            return self._failed
+        self._child.send(question)
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await self._child.receive()
+        except TimeoutError:
+            self._child.kill()
+            return await self._give_up(Reason.CANARY_TIMEOUT, f"no answer within {timeout_s:g} s")
+        if answer is None:
+            await self._child.close()
+            return await self._give_up(Reason.CANARY_CRASHED, await self._child.ended())
+        return answer
+
+    async def _give_up(self, reason: Reason, detail: str) -> ProveFailed:
+        await self.close()
+        self._failed = ProveFailed(manifest=self._manifest, reason=reason, detail=detail)
+        return self._failed
+
+
+class StartCanary:
+    """See `agent.ports.children.SpawnCanary`."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._argv = argv
+
+    async def __call__(self) -> CanaryProcess:
+        return CanaryProcess(await start(self._argv, ipc.from_canary, name="canary"))
+
+
+class StartWorker:
+    """How the keeper starts a worker."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._argv = argv
+
+    async def __call__(self) -> ChildProcess[ipc.Message, ipc.FromWorker]:
+        return await start(self._argv, ipc.from_worker, name="worker")

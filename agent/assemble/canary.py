@@ -1,0 +1,25 @@
+"""The canary process put together."""
+
+from msgspec import Struct
+
+
+class CanarySettings(Struct, frozen=True, kw_only=True):
+    """What a canary takes from the configuration; the candidate arrives through the pipe."""
+
+    verbose: bool = False
+
+
+def run(settings: CanarySettings) -> int:
+    """Answer the supervisor's questions until it has no more."""
+    from agent.adapters.clock_system import SystemClock
+    from agent.adapters.pipe_stdio import StdioPipe, become_child
+    from agent.assemble import logs
+    from agent.assemble.worker import runtime
+    from agent.loops.canary import Canary
+    from agent.wire import ipc
+
+    become_child()
+    pipe = StdioPipe(ipc.to_canary)
+    logs.start(verbose=settings.verbose)
+    Canary(pipe, SystemClock(), runtime).run()
+    return 0

@@ -1,0 +1,97 @@
+"""The worker process put together."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from agent.config import Camera as CameraSection
+from agent.config import CameraKind
+
+if TYPE_CHECKING:
+    from agent.ports.camera import Camera
+    from agent.ports.clock import Clock
+    from agent.ports.runtime import Runtime
+
+SWITCH_INTERVAL_S = 0.0005
+"""After `invoke()` a thread waits for the interpreter lock up to one such interval; the default of 5 ms
+is more than a small model takes."""
+
+
+class WorkerSettings(Struct, frozen=True, kw_only=True):
+    """All that the worker takes from the configuration; models arrive through the pipe."""
+
+    camera: CameraSection
+    verbose: bool = False
+
+
+def run(settings: WorkerSettings) -> int:
+    """Serve until the supervisor ends this process or itself."""
+    # Before any import starts threads (numpy's does): the signal must find none that would take it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    from agent.adapters.clock_system import SystemClock
+    from agent.adapters.pipe_stdio import StdioPipe, become_child
+    from agent.assemble import logs
+    from agent.core.backoff import delay_s
+    from agent.loops.worker import Worker
+    from agent.wire import ipc
+
+    become_child()
+    pipe = StdioPipe(ipc.to_worker)
+    logs.start(verbose=settings.verbose)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    threading.excepthook = _die
+    clock, random = SystemClock(), Random()  # noqa: S311 - jitter
+    worker = Worker(
+        open_camera(settings.camera, clock),
+        pipe,
+        clock,
+        runtime,
+        lambda attempt: delay_s(attempt, random),
+        os._exit,
+    )
+    threading.Thread(target=_stop_on_sigterm, args=(worker.stop,), name="signals", daemon=True).start()
+    status = worker.run()
+    sys.stderr.flush()
+    # Not sys.exit: a thread that hangs in a driver would see the interpreter go away under it.
+    os._exit(status)
+
+
+def open_camera(section: CameraSection, clock: "Clock") -> "Camera":
+    match section.kind:
+        case CameraKind.REPLAY:
+            from agent.adapters.camera_replay import ReplayCamera
+
+            size = section.width_px, section.height_px
+            return ReplayCamera(section.folder, section.rate_fps, clock, size)
+        case CameraKind.PATTERN:
+            from agent.adapters.camera_pattern import PatternCamera
+
+            return PatternCamera(section.height_px, section.width_px, section.rate_fps, clock)
+
+
+def runtime(name: str) -> "Runtime":
+    from agent.adapters.runtime_tflite import RuntimeChoice, open_runtime
+
+    return open_runtime(RuntimeChoice(name))
+
+
+def _stop_on_sigterm(stop: Callable[[], None]) -> None:
+    signal.sigwait({signal.SIGTERM})
+    stop()
+
+
+def _die(failed: threading.ExceptHookArgs) -> None:
+    """A thread of the worker that dies of a bug takes the process with it, which the keeper sees."""
+    logging.getLogger(__name__).critical(
+        "thread.failed",
+        extra={"name_of_thread": failed.thread.name if failed.thread else ""},
+        exc_info=failed.exc_value,
+    )
+    os._exit(70)

@@ -1,0 +1,26 @@
+"""`shoal-agent worker` and `shoal-agent canary`: started by the supervisor, never by people, so `--help`
+does not list them. Their one argument is JSON; they speak `agent.wire.ipc` on standard input and output.
+"""
+
+import argparse
+
+import msgspec
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    for name, run in (("worker", _worker), ("canary", _canary)):
+        parser = commands.add_parser(name)
+        parser.add_argument("settings", metavar="JSON")
+        parser.set_defaults(run=run)
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from agent.assemble import worker  # noqa: PLC0415 - other commands must not pay for it
+
+    return worker.run(msgspec.json.decode(arguments.settings, type=worker.WorkerSettings))
+
+
+def _canary(arguments: argparse.Namespace) -> int:
+    from agent.assemble import canary  # noqa: PLC0415 - same
+
+    return canary.run(msgspec.json.decode(arguments.settings, type=canary.CanarySettings))

@@ -1,0 +1,308 @@
+"""Keeps the worker process alive, and serving what it served.
+
+A crash during a load is laid at the door of the model being loaded only if that was the only one in the
+process: with another one serving beside it, the load is first tried again alone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from agent.ports.children import Observation
+from agent.ports.pipe import Child
+from agent.wire.errors import Unavailable
+from agent.wire.ipc import (
+    CameraBack,
+    CameraLost,
+    FromWorker,
+    InvokeFailed,
+    ModelSpec,
+    Predicted,
+    Sample,
+    Sampled,
+    Serve,
+    ServeFailed,
+    Serving,
+    ToWorker,
+)
+from agent.wire.reasons import Reason
+
+log = logging.getLogger(__name__)
+
+CALM_S: Final = 60.0
+"""A worker that has served this long has left its crashes behind."""
+SERVING_DELAY_MAX_S: Final = 0.5
+"""Before a worker that had answered frames is started again: with its start it must be back in 2 s."""
+USELESS_DELAY_MAX_S: Final = 30.0
+"""Before one that has died without ever answering."""
+
+WorkerChild = Child[ToWorker, FromWorker]
+
+
+class Random(Protocol):
+    def uniform(self, a: float, b: float) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long without a sign of life until a worker counts as hung, in seconds."""
+
+    frame_s: float = 10.0
+    """Between two predictions, while a model is served and the camera is there."""
+    start_s: float = 30.0
+    """Until a fresh process has loaded the model that it is to serve."""
+    load_s: float = 60.0
+    """Until a model that was asked for serves beside the running one."""
+
+
+@dataclass(slots=True)
+class _Order:
+    """A model on its way into the worker."""
+
+    model: ModelSpec
+    answer: asyncio.Future[Serving | ServeFailed]
+    sent_s: float = math.inf
+    alone: bool = False
+    """No other model is in the process that loads it."""
+
+
+@dataclass(slots=True)
+class _Life:
+    """What is known of the process that runs now."""
+
+    child: WorkerChild
+    began_s: float
+    reserving: ModelSpec | None = None
+    """The model that it has yet to take up again after a crash."""
+    answered: bool = False
+    camera_lost: bool = False
+    watch: asyncio.Timeout | None = None
+
+
+class WorkerKeeper:
+    """See `agent.ports.children.Worker`."""
+
+    def __init__(
+        self,
+        spawn: Callable[[], Awaitable[WorkerChild]],
+        random: Random,
+        *,
+        top: int = 5,
+        patience: Patience | None = None,
+    ) -> None:
+        self._spawn, self._random, self._top = spawn, random, top
+        self._patience = patience or Patience()
+        self._current: ModelSpec | None = None
+        self._order: _Order | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._ordered = asyncio.Event()
+        self._samples: list[asyncio.Future[Sampled]] = []
+        self._sinks: list[Callable[[Observation], None]] = []
+        self._crash_sinks: list[Callable[[str], None]] = []
+        self._life: _Life | None = None
+        self._crashes = 0
+        self._useless_lives = 0
+        self.restarts = 0
+        self.pid: int | None = None
+
+    async def serve(self, model: ModelSpec) -> Serving | ServeFailed:
+        async with self._one_at_a_time:
+            order = _Order(model, asyncio.get_running_loop().create_future())
+            self._order = order
+            self._ordered.set()
+            try:
+                if self._life is not None:
+                    self._send_order(self._life, order)
+                return await order.answer
+            finally:
+                self._order = None
+                self._ordered.clear()
+
+    async def sample(self, timeout_s: float) -> Sampled | None:
+        wanted: asyncio.Future[Sampled] = asyncio.get_running_loop().create_future()
+        self._samples.append(wanted)
+        if self._life is not None:
+            self._life.child.send(Sample())
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await wanted
+        except TimeoutError:
+            return None
+        finally:
+            if wanted in self._samples:
+                self._samples.remove(wanted)
+
+    def observe(self, sink: Callable[[Observation], None]) -> None:
+        self._sinks.append(sink)
+
+    def on_crash(self, sink: Callable[[str], None]) -> None:
+        self._crash_sinks.append(sink)
+
+    async def run(self) -> None:
+        while True:
+            why = await self._live()
+            self.restarts += 1
+            for sink in self._crash_sinks:
+                sink(why)
+            await self._pause()
+
+    async def _live(self) -> str:
+        """One process from its start to its end; in words, why it ended."""
+        try:
+            child = await self._spawn()
+        except Unavailable as error:
+            self._useless_lives += 1
+            return str(error)
+        self._life, self.pid = _Life(child, asyncio.get_running_loop().time()), child.pid
+        try:
+            self._begin(self._life)
+            why = await self._listen(self._life)
+            if why is not None:
+                child.kill()
+        finally:
+            life, self._life, self.pid = self._life, None, None
+            await child.close()
+        why = why or await child.ended()
+        self._bury(life, why)
+        return why
+
+    def _begin(self, life: _Life) -> None:
+        """After a crash an order goes first, alone: what served before may be what crashes."""
+        log.info("worker.started", extra={"pid": life.child.pid})
+        if self._order is not None:
+            self._order.alone = True
+            self._send_order(life, self._order)
+        elif self._current is not None:
+            self._take_up_again(life)
+        if self._samples:
+            life.child.send(Sample())
+
+    def _take_up_again(self, life: _Life) -> None:
+        if self._current is not None:
+            life.reserving = self._current
+            life.child.send(Serve(model=self._current, top=self._top))
+
+    def _send_order(self, life: _Life, order: _Order) -> None:
+        order.alone = order.alone or self._current is None
+        order.sent_s = asyncio.get_running_loop().time()
+        if life.watch is not None:
+            life.watch.reschedule(order.sent_s + self._patience.load_s)
+        life.child.send(Serve(model=order.model, top=self._top))
+
+    async def _listen(self, life: _Life) -> str | None:
+        """Until the process ends by itself (None), or must be killed for the reason returned."""
+        while True:
+            try:
+                async with asyncio.timeout(self._limit_s(life)) as life.watch:
+                    message = await life.child.receive()
+            except TimeoutError:
+                return self._hung(life)
+            finally:
+                life.watch = None
+            if message is None:
+                return None
+            fault = self._hear(life, message)
+            if fault is not None:
+                return fault
+
+    def _limit_s(self, life: _Life) -> float | None:
+        """How long to wait for the next message."""
+        patience = self._patience
+        if self._order is not None:
+            return self._order.sent_s + patience.load_s - asyncio.get_running_loop().time()
+        if life.reserving is not None:
+            return patience.start_s
+        return None if self._current is None or life.camera_lost else patience.frame_s
+
+    def _hung(self, life: _Life) -> str:
+        patience = self._patience
+        if self._order is not None:
+            return f"hung: a new model was not loaded within {patience.load_s:g} s"
+        if life.reserving is not None:
+            return f"hung: its model was not loaded within {patience.start_s:g} s"
+        return f"hung: no prediction for {patience.frame_s:g} s"
+
+    def _hear(self, life: _Life, message: FromWorker) -> str | None:
+        """React to the message; a reason to kill the process, if it is one."""
+        match message:
+            case Serving() | ServeFailed():
+                return self._answered(life, message)
+            case Sampled():
+                for wanted in self._samples:
+                    if not wanted.done():
+                        wanted.set_result(message)
+            case Predicted() | InvokeFailed() | CameraLost() | CameraBack():
+                self._note(life, message)
+                for sink in self._sinks:
+                    sink(message)
+        return None
+
+    def _note(self, life: _Life, message: Observation) -> None:
+        match message:
+            case Predicted():
+                life.answered = True
+                self._useless_lives = 0
+            case CameraLost():
+                life.camera_lost = True
+            case CameraBack():
+                life.camera_lost = False
+            case InvokeFailed():
+                pass
+
+    def _answered(self, life: _Life, message: Serving | ServeFailed) -> str | None:
+        order, again = self._order, life.reserving
+        if again is not None and again.manifest == message.manifest:
+            life.reserving = None
+            if isinstance(message, ServeFailed):
+                return f"cannot serve {again.name} {again.version} again: {message.detail}"
+        elif order is not None and order.model.manifest == message.manifest:
+            if isinstance(message, Serving):
+                self._current = order.model
+            elif order.alone:
+                self._take_up_again(life)
+            self._conclude(order, message)
+        return None
+
+    def _conclude(self, order: _Order, answer: Serving | ServeFailed) -> None:
+        self._order = None
+        if not order.answer.done():
+            order.answer.set_result(answer)
+
+    def _bury(self, life: _Life, why: str) -> None:
+        """An order that was alone in the process is to blame for its end."""
+        lived_s = asyncio.get_running_loop().time() - life.began_s
+        if lived_s > CALM_S:
+            self._crashes = self._useless_lives = 0
+        self._crashes += 1
+        if not life.answered:
+            self._useless_lives += 1
+        order = self._order
+        if order is not None and order.alone:
+            self._conclude(
+                order,
+                ServeFailed(
+                    manifest=order.model.manifest,
+                    reason=Reason.WORKER_CRASHED,
+                    detail=f"the worker that loaded it ended: {why}",
+                ),
+            )
+
+    async def _pause(self) -> None:
+        """Wait before the next start; an order cuts it short."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._delay_s()):
+                await self._ordered.wait()
+
+    def _delay_s(self) -> float:
+        """None after a first crash; then full jitter, with a low limit for a worker that is of use."""
+        if self._useless_lives > 1:
+            limit_s = min(USELESS_DELAY_MAX_S, 0.5 * 2 ** min(self._useless_lives - 2, 8))
+        elif self._crashes > 1:
+            limit_s = SERVING_DELAY_MAX_S
+        else:
+            limit_s = 0.0
+        return self._random.uniform(0.0, limit_s)

@@ -1,0 +1,282 @@
+"""The worker: frames in, predictions out, and models exchanged between two frames.
+
+Five threads, of which only one computes at a time beside `invoke()`:
+
+    reader    obeys the supervisor; ends the process when the supervisor is gone
+    loader    loads the next model and warms it up while the current one goes on serving
+    capture   drains the camera and prepares the freshest frame (see `capture`)
+    main      invokes, ranks, and exchanges models
+    writer    sends (see `replies`)
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from statistics import median
+from threading import Event, Thread
+from typing import Final
+
+import numpy as np
+
+from agent.core import scores
+from agent.loops.capture import MS, Capture, Ready, prepare
+from agent.loops.loading import Loaded, OpenRuntime, Refusal, load
+from agent.loops.replies import Replies
+from agent.loops.slot import Latest
+from agent.ports.camera import Camera
+from agent.ports.clock import Clock
+from agent.ports.pipe import Pipe
+from agent.ports.runtime import Tensor
+from agent.wire.documents import Ranked, StageLatency
+from agent.wire.errors import ModelUnloadable
+from agent.wire.ipc import (
+    FromWorker,
+    InvokeFailed,
+    Predicted,
+    Sample,
+    Sampled,
+    Serve,
+    ServeFailed,
+    Serving,
+    Stop,
+    ToWorker,
+)
+from agent.wire.reasons import Reason
+
+log = logging.getLogger(__name__)
+
+FAILURES_MAX: Final = 3
+"""Failed invokes in a row after which the process gives up, for the keeper to start a fresh one."""
+WAIT_S: Final = 0.5
+LEAVE_S: Final = 0.5
+"""How long the camera and the pipe each may take when the process ends."""
+INTERVALS: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A model has taken over and has not yet answered a frame."""
+
+    at_ns: int
+    last_ns: int | None
+    """When the model before it answered for the last time."""
+    usual_ns: float
+    """Between two answers of it."""
+
+
+class Worker:
+    def __init__(
+        self,
+        camera: Camera,
+        pipe: Pipe[FromWorker, ToWorker],
+        clock: Clock,
+        open_runtime: OpenRuntime,
+        delay_s: Callable[[int], float],
+        end_process: Callable[[int], None],
+    ) -> None:
+        """
+        Args:
+            camera: used by the capture thread alone.
+            pipe: to the supervisor.
+            clock: for instants and durations.
+            open_runtime: the runtime by its name in a `ModelSpec`.
+            delay_s: how long to wait before the nth attempt to open the camera again.
+            end_process: ends this process with a status, at once, whatever its threads are doing.
+        """
+        self._pipe, self._clock, self._open_runtime = pipe, clock, open_runtime
+        self._end_process = end_process
+        self._slot: Latest[Ready] = Latest()
+        self._replies = Replies(pipe)
+        self._capture = Capture(camera, clock, self._slot, self._replies.put, delay_s)
+        self._orders: SimpleQueue[Serve] = SimpleQueue()
+        self._arrived: deque[Loaded] = deque()
+        self._stopping = Event()
+        self._sample_wanted = Event()
+        self._serving: Loaded | None = None
+        self._exchange: Exchange | None = None
+        self._failures = 0
+        self._last_ns: int | None = None
+        self._intervals_ns: deque[int] = deque(maxlen=INTERVALS)
+
+    def run(self) -> int:
+        """Serve until stopped; the exit status of the process."""
+        capture = _start(self._capture.run, "capture")
+        writer = _start(self._replies.run, "writer")
+        _start(self._obey, "reader")
+        _start(self._load, "loader")
+        status = self._serve()
+        self._capture.stop()
+        self._replies.close()
+        capture.join(LEAVE_S)
+        writer.join(LEAVE_S)
+        return status
+
+    def stop(self) -> None:
+        """End `run` after the frame in hand."""
+        self._stopping.set()
+        self._slot.nudge()
+
+    def _obey(self) -> None:
+        while True:
+            match self._pipe.receive():
+                case Serve() as serve:
+                    self._orders.put(serve)
+                case Sample():
+                    self._sample_wanted.set()
+                case Stop():
+                    self.stop()
+                case None:
+                    self._end_process(0)
+                    return
+
+    def _load(self) -> None:
+        while True:
+            serve = self._orders.get()
+            loaded = self._loaded(serve)
+            if isinstance(loaded, Refusal):
+                manifest = serve.model.manifest
+                self._replies.put(ServeFailed(manifest=manifest, reason=loaded.reason, detail=loaded.detail))
+            else:
+                self._arrived.append(loaded)
+                self._slot.nudge()
+
+    def _loaded(self, serve: Serve) -> Loaded | Refusal:
+        """Ready to serve: the first `invoke` of a model is slower than all others."""
+        loaded = load(serve.model, self._open_runtime, self._clock, serve.top)
+        if isinstance(loaded, Refusal):
+            return loaded
+        tensor = loaded.model.input
+        try:
+            loaded.model.invoke(np.zeros(tensor.shape, tensor.dtype.value))
+        except ModelUnloadable as error:
+            return Refusal(Reason.LOAD_FAILED, str(error))
+        return loaded
+
+    def _serve(self) -> int:
+        while not self._stopping.is_set():
+            ready = self._slot.take(WAIT_S)
+            while self._arrived:
+                self._take_over(self._arrived.popleft())
+            if ready is None or self._serving is None:
+                self._announce_unseen()
+                continue
+            if ready.loaded is not self._serving:
+                ready = prepare(ready.frame, self._serving, self._clock)
+            self._answer(ready, self._serving)
+            if self._failures == FAILURES_MAX:
+                return 1
+        return 0
+
+    def _take_over(self, loaded: Loaded) -> None:
+        if self._exchange is not None:
+            self._announce(gap_ns=0)
+        usual_ns = median(self._intervals_ns) if self._intervals_ns else 0
+        self._exchange = Exchange(self._clock.monotonic_ns(), self._last_ns, usual_ns)
+        first = self._serving is None
+        self._serving = loaded
+        self._failures = 0
+        self._capture.prepare_for(loaded)
+        if first:
+            self._announce(gap_ns=0)
+
+    def _announce(self, *, gap_ns: float) -> None:
+        assert self._serving is not None
+        model, spec = self._serving.model, self._serving.spec
+        self._exchange = None
+        self._replies.put(
+            Serving(
+                manifest=spec.manifest,
+                digest=spec.digest,
+                delegate=model.delegate,
+                delegate_reason=model.delegate_reason,
+                runtime=model.runtime,
+                load_ms=self._serving.load_ms,
+                gap_ms=gap_ns / MS,
+            )
+        )
+
+    def _announce_unseen(self) -> None:
+        """A model that no frame comes for has taken over all the same."""
+        if self._exchange is not None and self._clock.monotonic_ns() - self._exchange.at_ns > WAIT_S * 1e9:
+            self._announce(gap_ns=0)
+
+    def _answer(self, ready: Ready, loaded: Loaded) -> None:
+        began_ns = self._clock.monotonic_ns()
+        try:
+            output = loaded.model.invoke(ready.tensor)
+        except ModelUnloadable as error:
+            self._failures += 1
+            self._fail(ready, str(error))
+            return
+        invoked_ns = self._clock.monotonic_ns()
+        self._failures = 0
+        if not scores.finite(output):
+            self._fail(ready, "its output is not finite")
+            return
+        ranked = _rank(output, loaded)
+        done_ns = self._clock.monotonic_ns()
+        latency_ms = StageLatency(
+            capture=ready.capture_ms,
+            pre=ready.pre_ms,
+            invoke=(invoked_ns - began_ns) / MS,
+            post=(done_ns - invoked_ns) / MS,
+            age=(done_ns - ready.frame.captured_ns) / MS,
+        )
+        self._tick(done_ns)
+        self._tell(ready, ranked, latency_ms)
+
+    def _fail(self, ready: Ready, detail: str) -> None:
+        manifest = ready.loaded.spec.manifest
+        self._replies.put(InvokeFailed(manifest=manifest, sequence=ready.frame.sequence, detail=detail))
+
+    def _tick(self, done_ns: int) -> None:
+        """Keep the rhythm; the first answer after an exchange shows what the exchange cost."""
+        exchange = self._exchange
+        if exchange is not None and exchange.last_ns is not None:
+            self._announce(gap_ns=max(0.0, done_ns - exchange.last_ns - exchange.usual_ns))
+        elif exchange is not None:
+            self._announce(gap_ns=0)
+        elif self._last_ns is not None:
+            self._intervals_ns.append(done_ns - self._last_ns)
+        self._last_ns = done_ns
+
+    def _tell(self, ready: Ready, ranked: tuple[Ranked, ...], latency_ms: StageLatency) -> None:
+        frame, manifest = ready.frame, ready.loaded.spec.manifest
+        self._replies.put(
+            Predicted(
+                manifest=manifest,
+                sequence=frame.sequence,
+                frame=frame.name,
+                captured_at=frame.captured_at,
+                predictions=ranked,
+                latency_ms=latency_ms,
+                frames=self._capture.frames,
+                frames_dropped=self._capture.dropped,
+            )
+        )
+        if self._sample_wanted.is_set():
+            self._sample_wanted.clear()
+            self._replies.put(
+                Sampled(
+                    sequence=frame.sequence,
+                    height_px=frame.pixels.shape[0],
+                    width_px=frame.pixels.shape[1],
+                    rgb=frame.pixels.tobytes(),
+                    manifest=manifest,
+                    predictions=ranked,
+                    invoke_ms=latency_ms.invoke,
+                )
+            )
+
+
+def _rank(output: Tensor, loaded: Loaded) -> tuple[Ranked, ...]:
+    return scores.rank(output, loaded.spec.output, loaded.model.output, loaded.labels, loaded.top)
+
+
+def _start(body: Callable[[], None], name: str) -> Thread:
+    """Daemon threads: one that hangs in a driver must not keep a process alive that wants to end."""
+    thread = Thread(target=body, name=name, daemon=True)
+    thread.start()
+    return thread
