@@ -1,0 +1,219 @@
+"""The operator's folder: `shoal.toml`, the keys, the signed repository and the files of releases."""
+
+import hashlib
+import os
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from agent.wire.errors import ConfigError, StoreFailed
+from agent.wire.topics import Digest, sha256
+from deploy.core.refusal import Refused
+
+FILE: Final = "shoal.toml"
+
+
+class Protocol(StrEnum):
+    MQTT_5 = "5"
+    MQTT_311 = "3.1.1"
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Fleet(Section, frozen=True, kw_only=True):
+    name: str = "home"
+    stream: str = "main"
+
+
+class Broker(Section, frozen=True, kw_only=True):
+    url: str = "mqtt://127.0.0.1:1883"
+    root: str = "shoal/home"
+    protocol: Protocol = Protocol.MQTT_311
+    username: str = ""
+    password_file: str = ""
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    fleet: Fleet = Fleet()
+    broker: Broker = Broker()
+
+
+TEMPLATE = """\
+# The workspace of a Shoal fleet. Relative paths are relative to this file.
+
+[fleet]
+name = {name}
+# Devices follow one stream of rollouts; a second stream is a second plan.
+stream = {stream}
+
+[broker]
+# mqtt://host:port, or mqtts://host:port for TLS.
+url = {url}
+# All topics stand below this prefix.
+root = {root}
+# "3.1.1" or "5".
+protocol = {protocol}
+# username = "operator"
+# password_file = "broker-password"
+# ca = "ca.pem"
+# certificate = "operator.pem"
+# key = "operator.key"
+"""
+
+
+def quoted(text: str) -> str:
+    """The text as a TOML string: JSON's escapes are a subset of TOML's."""
+    return msgspec.json.encode(text).decode()
+
+
+class Workspace:
+    """Paths and settings of one workspace; it holds no open files."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+
+    @property
+    def repository(self) -> Path:
+        return self.folder / "repository"
+
+    @property
+    def online_keys(self) -> Path:
+        return self.folder / "keys" / "online"
+
+    @property
+    def offline_keys(self) -> Path:
+        return self.folder / "keys" / "offline"
+
+    @property
+    def root_of_trust(self) -> Path:
+        """What devices are given as their pinned root."""
+        return self.folder / "root.json"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.repository / "artifacts"
+
+
+def find(start: Path) -> Workspace:
+    """The workspace that the folder lies in.
+
+    Raises:
+        ConfigError: there is none, or its `shoal.toml` cannot be read.
+    """
+    here = start.resolve()
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file():
+            return Workspace(folder, read(folder / FILE))
+    raise ConfigError(
+        f"there is no {FILE} in {here} or above it: make a workspace with shoal init DIR, "
+        "or name one with --workspace DIR"
+    )
+
+
+def read(path: Path) -> Settings:
+    """The settings in the file, with its paths made absolute.
+
+    Raises:
+        ConfigError: the file cannot be read, is no TOML, or holds an unknown key or an impossible value.
+    """
+    try:
+        settings = msgspec.toml.decode(path.read_bytes(), type=Settings)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    broker = settings.broker
+    files = {
+        name: str(path.parent / Path(getattr(broker, name)).expanduser())
+        for name in ("password_file", "ca", "certificate", "key")
+        if getattr(broker, name)
+    }
+    return msgspec.structs.replace(settings, broker=msgspec.structs.replace(broker, **files))
+
+
+def create(folder: Path, settings: Settings) -> Workspace:
+    """An empty workspace, readable by its owner only.
+
+    Raises:
+        Refused: the folder has something in it.
+        StoreFailed: the disk refused.
+    """
+    workspace = Workspace(folder.resolve(), settings)
+    if (workspace.folder / FILE).exists():
+        raise Refused(f"{workspace.folder} is a workspace already: choose another folder")
+    if workspace.folder.is_dir() and any(workspace.folder.iterdir()):
+        raise Refused(f"{workspace.folder} is not empty: choose another folder")
+    try:
+        workspace.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for inside in (workspace.online_keys, workspace.offline_keys):
+            inside.mkdir(mode=0o700, parents=True)
+        workspace.artifacts.mkdir(parents=True)
+    except OSError as error:
+        raise StoreFailed(f"{workspace.folder} cannot be made: {error}") from error
+    return workspace
+
+
+def write_settings(workspace: Workspace) -> None:
+    """Write `shoal.toml`: last of all, because it is what makes the folder a workspace."""
+    settings = workspace.settings
+    text = TEMPLATE.format(
+        name=quoted(settings.fleet.name),
+        stream=quoted(settings.fleet.stream),
+        url=quoted(settings.broker.url),
+        root=quoted(settings.broker.root),
+        protocol=quoted(settings.broker.protocol),
+    )
+    write_file(workspace.folder / FILE, text.encode())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace the file at once: a reader sees the old content or the new one.
+
+    Raises:
+        StoreFailed: the disk refused.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as partial:
+            partial.write(content)
+            partial.flush()
+            os.fsync(partial.fileno())
+            Path(partial.name).chmod(0o644)
+        Path(partial.name).replace(path)
+    except OSError as error:
+        raise StoreFailed(f"{path} cannot be written: {error}") from error
+
+
+class ArtifactFolder:
+    """Files named by their SHA-256."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, content: bytes) -> Digest:
+        digest = sha256(content)
+        if not (self._folder / digest).is_file():
+            write_file(self._folder / digest, content)
+        return digest
+
+    def get(self, digest: Digest) -> bytes:
+        path = self._folder / digest
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise StoreFailed(
+                f"artifact {path} cannot be read ({error.strerror}): release the model again to restore it"
+            ) from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise StoreFailed(f"artifact {path} is damaged: delete it and release the model again")
+        return content

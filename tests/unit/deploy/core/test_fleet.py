@@ -1,0 +1,121 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agent.wire import codec
+from agent.wire.documents import (
+    Capabilities,
+    Ended,
+    Outcome,
+    Phase,
+    Presence,
+    Progress,
+    Report,
+    Running,
+    Status,
+)
+from agent.wire.reasons import IN_WORDS, Reason
+from agent.wire.topics import EVENT, REPORT, STATUS, Address, DeviceId
+from deploy.core import fleet
+from deploy.core.fleet import Device, Fold, Row
+
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+CAM = DeviceId("cam")
+ONLINE = Status(state=Presence.ONLINE, session="s")
+OFFLINE = Status(state=Presence.OFFLINE, session="s")
+ACTIVE = Running(name="birds", version="1", manifest="a" * 64, digest="b" * 64, delegate="xnnpack")
+
+
+def report(**fields):
+    return Report(**({"device": CAM, "at": NOW - timedelta(seconds=90), "phase": Phase.IDLE} | fields))
+
+
+def test_messages_in_any_order_fold_into_one_device_each():
+    fold = Fold()
+    fold.add(Address(REPORT, device=DeviceId("b")), codec.encode(report()))
+    fold.add(Address(STATUS, device=DeviceId("b")), codec.encode(OFFLINE))
+    fold.add(Address(STATUS, device=DeviceId("b")), codec.encode(ONLINE))
+    fold.add(Address(STATUS, device=DeviceId("a")), codec.encode(OFFLINE))
+    fold.add(Address(EVENT, device=DeviceId("c")), b"not ours to read")
+    assert fold.devices() == (
+        Device(DeviceId("a"), status=OFFLINE),
+        Device(DeviceId("b"), status=ONLINE, report=report()),
+    )
+
+
+def test_a_device_whose_report_cannot_be_read_is_shown_with_the_reason():
+    fold = Fold()
+    fold.add(Address(REPORT, device=CAM), b'{"schema": 99}')
+    (device,) = fold.devices()
+    assert fleet.row(device, NOW) == Row(
+        device="cam", online=False, why="report has schema 99, this program knows 1: upgrade it"
+    )
+
+
+def test_only_devices_that_reported_have_a_hardware_class():
+    devices = [
+        Device(DeviceId("a"), report=report(capabilities=Capabilities(hardware="edgetpu"))),
+        Device(DeviceId("b"), report=report()),
+        Device(DeviceId("c"), report=report()),
+        Device(DeviceId("d"), status=ONLINE),
+    ]
+    assert fleet.by_hardware(devices) == {"edgetpu": ("a",), "cpu": ("b", "c")}
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "expected"),
+    [
+        (
+            ONLINE,
+            {"active": ACTIVE, "plan_serial": 3},
+            {"online": True, "running": "birds@1", "delegate": "xnnpack", "plan_serial": 3},
+        ),
+        (
+            OFFLINE,
+            {"reason": Reason.OUTSIDE_CUT, "detail": "hash 0.6"},
+            {"reason": "outside-cut", "why": f"{IN_WORDS[Reason.OUTSIDE_CUT]} (hash 0.6)"},
+        ),
+        (
+            None,
+            {
+                "phase": Phase.FETCHING,
+                "candidate": Progress(
+                    name="birds", version="2", manifest="c" * 64, bytes_done=50, bytes_total=200
+                ),
+            },
+            {"candidate": "birds@2", "why": "birds@2: 25 % of 200 bytes are here"},
+        ),
+        (
+            None,
+            {
+                "last": Ended(
+                    name="birds",
+                    version="2",
+                    manifest="c" * 64,
+                    outcome=Outcome.REFUSED,
+                    reason=Reason.GOLDEN_MISMATCH,
+                    detail="case 3",
+                )
+            },
+            {
+                "reason": "golden-mismatch",
+                "why": f"refused birds@2: {IN_WORDS[Reason.GOLDEN_MISMATCH]} (case 3)",
+            },
+        ),
+        (
+            None,
+            {"last": Ended(name="birds", version="1", manifest="a" * 64, outcome=Outcome.COMMITTED)},
+            {},
+        ),
+    ],
+)
+def test_a_device_is_one_row_in_words(status, fields, expected):
+    seen = report(**fields)
+    row = fleet.row(Device(CAM, status=status, report=seen), NOW)
+    blank = {"device": "cam", "online": False, "phase": seen.phase, "report_age_s": 90.0}
+    assert row == Row(**(blank | expected))
+
+
+def test_a_clock_that_runs_ahead_on_a_device_gives_no_negative_age():
+    row = fleet.row(Device(CAM, report=report(at=NOW + timedelta(hours=1))), NOW)
+    assert row.report_age_s == 0.0
