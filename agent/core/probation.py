@@ -104,7 +104,7 @@ def _slower(window: Window, before: Baseline | None, policy: ProbationPolicy) ->
     return Sick(
         Reason.SLOWED_DOWN,
         f"p95 of invoke is {p95:.1f} ms where the model before needed {before.invoke_p95_ms:.1f} ms: "
-        f"{p95 / before.invoke_p95_ms:.1f} times, at most {policy.latency_ratio_max:.1f} is allowed",
+        f"{p95 / before.invoke_p95_ms:.2f} times, at most {policy.latency_ratio_max:.2f} is allowed",
     )
 
 

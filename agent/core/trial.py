@@ -122,7 +122,7 @@ def _case_fault(case: GoldenFinding, tolerance: float) -> str | None:
     if margin > tolerance and case.found_top != best:
         return f"class {case.found_top} is best, {best} is expected with a lead of {margin:.4f}"
     for (index, expected), found in zip(case.expected, case.found, strict=True):
-        if abs(found - expected) > tolerance:
+        if not abs(found - expected) <= tolerance:  # an expectation that is NaN must fail, not pass
             return f"class {index} scores {found:.4f}, expected {expected:.4f} within {tolerance:.4f}"
     return None
 
@@ -155,7 +155,7 @@ def _slower(pairs: Sequence[ShadowPair], policy: TrialPolicy) -> Failed | None:
     return Failed(
         Reason.TOO_SLOW,
         f"median invoke is {candidate:.1f} ms where the running model needs {running:.1f} ms: "
-        f"{candidate / running:.1f} times, at most {policy.latency_ratio_max:.1f} is allowed",
+        f"{candidate / running:.2f} times, at most {policy.latency_ratio_max:.2f} is allowed",
     )
 
 
