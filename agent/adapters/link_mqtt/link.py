@@ -1,0 +1,204 @@
+"""The link to an MQTT broker, over paho-mqtt.
+
+One thread owns the socket and paho's client; callers only leave letters in a mailbox and wake it. So
+there is one lock, it guards plain values, and nothing of paho's and no sink ever runs under it.
+
+Each connection gets a client of its own, because paho would send again after a reconnect what it had
+already accepted: here the futures say `LinkDown`, and whoever published decides.
+Reconnecting is ours (full jitter): paho's own doubling brings a fleet back at one instant.
+"""
+
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Event, Lock, Thread, current_thread
+from typing import Final, TypeVar
+
+from paho.mqtt.client import topic_matches_sub
+
+from agent.adapters.link_mqtt.bell import Bell
+from agent.adapters.link_mqtt.refusals import End, Refused
+from agent.adapters.link_mqtt.session import CONNECT_S, Letter, Publish, Session, Subscribe, Unsubscribe
+from agent.adapters.link_mqtt.settings import LinkSettings
+from agent.core.backoff import delay_s
+from agent.ports.link import Down, LinkState, Message, Outgoing, Up
+from agent.wire.errors import LinkDown
+from agent.wire.topics import Qos
+
+CLOSE_S: Final = 1.5
+STEADY_S: Final = 5.0
+"""A connection that lived shorter counts as failed: two clients under one id throw each other out."""
+UNSTEADY_ATTEMPTS_MAX: Final = 3
+HOPELESS_ATTEMPT: Final = 16
+"""What a person must mend (a password, a certificate) is tried again at the pace of the longest delays."""
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+Sink = Callable[[Message], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Subscription:
+    qos: Qos
+    sink: Sink
+
+
+class MqttLink:
+    """A `Link` to one broker.
+
+    Subscriptions whose filters overlap may each bring the same message to every sink that matches it.
+    Closing tells no state.
+    """
+
+    def __init__(self, settings: LinkSettings, chance: Callable[[], float] = random.random) -> None:
+        self._settings = settings
+        self._chance = chance
+        self._lock = Lock()
+        self._mailbox: deque[Letter] = deque()
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._up = False
+        self._closing = Event()
+        self._thread: Thread | None = None
+        self._bell = Bell()
+        self._complaints: set[str] = set()
+
+    def open(self, on_state: Callable[[LinkState], None]) -> None:
+        assert self._thread is None, "a link is opened once"
+        self._thread = Thread(target=self._run, args=(on_state,), name="mqtt-link", daemon=True)
+        self._thread.start()
+
+    def publish(self, outgoing: Outgoing) -> Future[None]:
+        future: Future[None] = Future()
+        future.set_running_or_notify_cancel()
+        if not self._post(Publish(outgoing, future)):
+            future.set_exception(LinkDown(f"{outgoing.topic} was not published: there is no connection"))
+        return future
+
+    def subscribe(self, topics: Sequence[str], qos: Qos, sink: Sink) -> None:
+        with self._lock:
+            self._subscriptions |= dict.fromkeys(topics, _Subscription(qos, sink))
+        self._post(Subscribe(dict.fromkeys(topics, qos)))
+
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        with self._lock:
+            for topic in topics:
+                self._subscriptions.pop(topic, None)
+        self._post(Unsubscribe(frozenset(topics)))
+
+    def close(self) -> None:
+        """Idempotent. A thread that still waits for a name server or for TCP ends when that returns."""
+        self._closing.set()
+        self._bell.ring()
+        if self._thread is None:
+            self._bell.close()
+        elif self._thread is not current_thread():
+            self._thread.join(CLOSE_S + 0.5)
+
+    def _post(self, letter: Letter) -> bool:
+        with self._lock:
+            if not self._up or self._closing.is_set():
+                return False
+            self._mailbox.append(letter)
+        self._bell.ring()
+        return True
+
+    def _run(self, on_state: Callable[[LinkState], None]) -> None:
+        attempts, failed, told = 0, 0, ""
+        while not self._closing.is_set():
+            attempts += 1
+            session = Session(self._settings, self._dispatch)
+            end = self._connect(session)
+            if end is None:
+                self._rise(session, attempts, on_state)
+                born = time.monotonic()
+                attempts, told = 0, ""
+                end = self._serve(session)
+                steady = time.monotonic() - born >= STEADY_S
+                failed = 0 if steady else min(failed, UNSTEADY_ATTEMPTS_MAX - 1)
+            if self._closing.is_set():
+                break
+            if end.reason != told:
+                told = end.reason
+                self._call("on_state", on_state, Down(end.reason))
+            self._pause(self._delay_s(HOPELESS_ATTEMPT if end.hopeless else failed))
+            failed += 1
+        self._bell.close()
+
+    def _delay_s(self, failed: int) -> float:
+        settings = self._settings
+        return delay_s(failed, self._chance(), base_s=settings.backoff_base_s, cap_s=settings.backoff_cap_s)
+
+    def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._closing.is_set() and (left := deadline - time.monotonic()) > 0:
+            self._bell.wait(left)
+
+    def _connect(self, session: "Session") -> End | None:
+        """Connect and wait for the broker's word; None if it accepts."""
+        try:
+            session.connect()
+        except Refused as refused:
+            return refused.end
+        deadline = time.monotonic() + CONNECT_S
+        while session.end is None and not session.accepted:
+            if self._closing.is_set() or time.monotonic() > deadline:
+                session.abandon(f"{self._settings.place} did not accept the connection in {CONNECT_S:g} s")
+            else:
+                session.turn(self._bell)
+        return session.end
+
+    def _rise(self, session: "Session", attempts: int, on_state: Callable[[LinkState], None]) -> None:
+        with self._lock:
+            self._up = True
+            filters = {topic: wanted.qos for topic, wanted in self._subscriptions.items()}
+        session.subscribe(filters)
+        self._call("on_state", on_state, Up(attempts))
+
+    def _serve(self, session: "Session") -> End:
+        deadline: float | None = None
+        while session.end is None:
+            # Read before the mailbox is: what was published before `close` is still sent.
+            closing = self._closing.is_set()
+            for letter in self._letters():
+                session.perform(letter)
+            if closing:
+                deadline = deadline or time.monotonic() + CLOSE_S
+                if session.idle or time.monotonic() > deadline:
+                    session.say_goodbye()
+                    break
+            session.turn(self._bell)
+        with self._lock:
+            self._up = False
+        session.fail(self._letters())
+        return session.end or End("the link was closed")
+
+    def _letters(self) -> list[Letter]:
+        with self._lock:
+            letters = list(self._mailbox)
+            self._mailbox.clear()
+        return letters
+
+    def _dispatch(self, message: Message) -> None:
+        with self._lock:
+            exact = self._subscriptions.get(message.topic)
+            wide = [
+                wanted
+                for topic_filter, wanted in self._subscriptions.items()
+                if ("+" in topic_filter or "#" in topic_filter)
+                and topic_matches_sub(topic_filter, message.topic)
+            ]
+        for wanted in [exact, *wide] if exact is not None else wide:
+            self._call(message.topic, wanted.sink, message)
+
+    def _call(self, about: str, sink: Callable[[T], None], value: T) -> None:
+        """Call a sink; one that raises is a bug of its owner, and must not end the connection."""
+        try:
+            sink(value)
+        except Exception:  # noqa: BLE001 - whatever a sink raises, the connection outlives it
+            if "link.sink_failed" not in self._complaints:
+                self._complaints.add("link.sink_failed")
+                _log.exception("link.sink_failed", extra={"about": about})

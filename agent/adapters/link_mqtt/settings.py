@@ -1,0 +1,44 @@
+"""What a link must know about its broker."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from agent.ports.link import Outgoing
+
+
+class Version(StrEnum):
+    MQTT_3_1_1 = "3.1.1"
+    MQTT_5 = "5"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The broker's certificate is always checked, and that it is this host's."""
+
+    ca_path: Path | None = None
+    """Whom to trust; the system's certificates if None."""
+    certificate_path: Path | None = None
+    key_path: Path | None = None
+    """Without a passphrase; None: the certificate's file holds it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    host: str
+    port: int
+    client_id: str
+    """Unique on the broker: a second client under this id throws the first one out."""
+    version: Version = Version.MQTT_3_1_1
+    keepalive_s: int = 30
+    tls: Tls | None = None
+    username: str | None = None
+    password_path: Path | None = None
+    """Read at each connect, so that a changed password needs no restart."""
+    will: Outgoing | None = None
+    backoff_base_s: float = 1.0
+    backoff_cap_s: float = 60.0
+
+    @property
+    def place(self) -> str:
+        return f"{self.host}:{self.port}"
