@@ -18,7 +18,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +26,7 @@ import numpy as np
 
 from agent.core import flatmodel
 from agent.core.contract import not_a_classifier
+from agent.core.delegate import RuntimeChoice
 from agent.core.flatmodel import Arithmetic, ModelFacts
 from agent.ports.runtime import Model, Runtime, Tensor, TensorInfo
 from agent.wire.documents import Dtype, Quantization
@@ -37,12 +37,6 @@ _LOAD_FAULTS: Final = (ValueError, RuntimeError, MemoryError, OSError)
 reports on garbage, is a ValueError."""
 
 _INTEGER: Final = frozenset({Arithmetic.INTEGER, Arithmetic.MIXED})
-
-
-class RuntimeChoice(StrEnum):
-    AUTO = "auto"
-    LITERT = "litert"
-    TFLITE = "tflite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +154,14 @@ class TfliteModel:
         self.delegate = "xnnpack" if _delegated(interpreter) else "cpu"
         self.delegate_reason = _reason(self.delegate, facts, setup)
         self._interpreter = interpreter
+        self._stateful = facts.stateful
         self._input_index = inputs[0]["index"]
         self._output_index = outputs[0]["index"]
 
     def invoke(self, tensor: Tensor) -> Tensor:
+        if self._stateful:
+            # A recurrent model would judge this frame by the ones before it.
+            self._interpreter.reset_all_variables()
         self._interpreter.set_tensor(self._input_index, tensor)
         try:
             self._interpreter.invoke()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from agent.core.flatmodel import Arithmetic, ModelFacts
@@ -11,6 +12,13 @@ from agent.wire.reasons import Reason
 
 _VERSION: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9_-]*)\s+)?(\d+(?:\.\d+)*)\S*")
 _LITERT: Final = "ai-edge-litert"
+
+
+class RuntimeChoice(StrEnum):
+    AUTO = "auto"
+    """LiteRT, or where it is missing, tflite-runtime."""
+    LITERT = "litert"
+    TFLITE = "tflite"
 
 
 @dataclass(frozen=True, slots=True)

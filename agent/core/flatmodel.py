@@ -68,6 +68,8 @@ class ModelFacts:
     output_operator: str | None
     """What computes the first output, seen through reshapes and (de)quantisation."""
     arithmetic: Arithmetic
+    stateful: bool
+    """It remembers earlier inputs, unless its variables are reset."""
     subgraphs: int
     tensors: int
     signatures: tuple[str, ...]
@@ -86,6 +88,7 @@ class ModelFacts:
 class _Tensor:
     facts: TensorFacts
     buffer: int
+    variable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ def examine(content: bytes) -> ModelFacts:
         custom_operators=tuple(sorted({name for name, custom in codes if custom})),
         output_operator=_output_operator(graphs[0]),
         arithmetic=_arithmetic(graphs[0], lengths),
+        stateful=any(tensor.variable for graph in graphs for tensor in graph.tensors),
         subgraphs=len(graphs),
         tensors=len(graphs[0].tensors),
         signatures=tuple(signature.text(2) for signature in model.tables(7)),
@@ -191,7 +195,7 @@ def _tensor(tensor: Table, buffers: int) -> _Tensor:
         scales=quantization.floats(2) if quantization else (),
         zero_points=quantization.longs(3) if quantization else (),
     )
-    return _Tensor(facts, buffer)
+    return _Tensor(facts, buffer, tensor.u8(5) != 0)
 
 
 def _operator(operator: Table, codes: Sequence[tuple[str, bool]], tensors: int) -> _Operator:

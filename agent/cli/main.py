@@ -1,0 +1,59 @@
+"""`shoal-agent`: one command, its subcommands each in a module of their own."""
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Final
+
+from agent.cli import children, classify, inspect, native, run
+from agent.cli.text import printable
+from agent.wire.errors import AgentError, ConfigError
+
+EXIT_REFUSED: Final = 1
+EXIT_CONFIG: Final = 78
+"""EX_CONFIG of sysexits.h: a person must edit a file, so the service manager does not try again."""
+EXIT_INTERRUPTED: Final = 128 + 2
+EXIT_BROKEN_PIPE: Final = 128 + 13
+
+COMMANDS: Final = (run, classify, inspect, native, children)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status: 0 done, 1 refused input, 2 usage, 78 configuration."""
+    arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A label must not end the command on a terminal that lacks its letters.
+            stream.reconfigure(errors="replace")
+    try:
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except AgentError as error:
+        print(printable(f"shoal-agent: {error}"), file=sys.stderr)
+        return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_REFUSED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes standard output again at its exit, and would complain again.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_BROKEN_PIPE
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="shoal-agent",
+        description="Keeps an image classifier running on a device: pulls signed models over MQTT, proves "
+        "each one here before trusting it, and publishes what the camera sees.",
+        epilog="Exit status: 0 done, 1 refused input, 2 wrong usage, 78 wrong configuration.",
+    )
+    parser.add_argument("--version", action="version", version=f"shoal-agent {metadata.version('shoal')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for command in COMMANDS:
+        command.add(commands)
+    return parser
