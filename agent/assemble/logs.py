@@ -3,7 +3,8 @@
 import logging
 import sys
 
-_STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)).keys()) | {"message", "asctime", "taskName"}
+_PLAIN = logging.LogRecord("", 0, "", 0, "", (), None)
+_STANDARD = {*vars(_PLAIN), "message", "asctime", "taskName"}
 
 
 class _Fields(logging.Formatter):

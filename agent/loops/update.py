@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent.core import lifecycle
+from agent.core import cohort, lifecycle
 from agent.core.lifecycle import Event, Fitted, Record
 from agent.loops import trial
 from agent.loops.connection import Connection
@@ -26,7 +26,7 @@ from agent.ports.link import Link
 from agent.ports.store import Store
 from agent.ports.trust import Trust
 from agent.wire import codec
-from agent.wire.documents import Manifest
+from agent.wire.documents import Manifest, Plan
 from agent.wire.errors import AgentError, DiskFull, Malformed, PortError, WireError
 from agent.wire.ipc import ModelSpec, ServeFailed, Serving
 from agent.wire.reasons import Reason
@@ -78,12 +78,16 @@ class Update:
         self._stream, self._recheck_s = stream, recheck_s
         self._queue: asyncio.Queue[Event | Consult] = asyncio.Queue()
         self._record = Record()
+        self._asked = False
+        self._spread_serial, self._turn_at_s = -1, 0.0
         self._job: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def poke(self) -> None:
         """Something was published, or the connection came back: look again, once."""
-        self._queue.put_nowait(Consult())
+        if not self._asked:
+            self._asked = True
+            self._queue.put_nowait(Consult())
 
     def feed(self, event: Event) -> None:
         self._queue.put_nowait(event)
@@ -124,8 +128,8 @@ class Update:
             await self._step(item)
 
     async def _consult(self) -> None:
-        """Where many pokes have piled up, the last one answers them all."""
-        if not self._connection.is_up or (not self._queue.empty() and self._queue._queue[0] == Consult()):  # type: ignore[attr-defined]  # noqa: SLF001
+        self._asked = False
+        if not self._connection.is_up:
             return
         self._again_in(self._recheck_s)
         trusted = self._clock.synchronized()
@@ -135,7 +139,7 @@ class Update:
                 self._trust,
                 self._stream,
                 self._host,
-                self._record.plan_serial,
+                self._record,
                 clock_trusted=trusted,
             )
         except PortError as error:
@@ -150,15 +154,30 @@ class Update:
             case Desired():
                 await self._want(decision)
 
+    def _turn_in_s(self, plan: Plan, release: Fitted) -> float:
+        """Seconds until this device may begin, counted from when it first saw the plan."""
+        now_s, state = asyncio.get_running_loop().time(), self._record.state
+        if plan.serial != self._spread_serial:
+            delay_s = cohort.start_delay_s(plan.salt, self._host.device.id, plan.spread_s)
+            self._spread_serial, self._turn_at_s = plan.serial, now_s + delay_s
+        if not isinstance(state, lifecycle.Idle) or (
+            state.active and state.active.manifest == release.manifest
+        ):
+            return 0.0
+        return max(0.0, self._turn_at_s - now_s)
+
     async def _want(self, desired: Desired) -> None:
         plan, release = desired.plan, desired.release
+        if (wait_s := self._turn_in_s(plan, release)) > 0:
+            self._reporter.hold(Reason.WAITING, f"{release.name} {release.version} in {wait_s:.0f} s")
+            self._again_in(wait_s)
+            return
         self._record = replace(self._record, trial=plan.trial, probation=plan.probation)
         await self._note_plan(plan.serial, plan.revoked)
-        bad = lifecycle.why_bad(self._record, release)
-        if bad is not None:
-            self._reporter.hold(bad, f"{release.name} {release.version}")
-            return
-        self._reporter.release_hold()
+        if desired.passed_over is None:
+            self._reporter.release_hold()
+        else:
+            self._reporter.hold(desired.passed_over.reason, desired.passed_over.detail)
         await asyncio.to_thread(self._store.put, desired.content)
         await self._step(lifecycle.Wanted(release))
 
@@ -310,7 +329,7 @@ class Update:
                 self._not_served(release, reason, detail)
 
     def _not_served(self, release: Fitted, reason: Reason, detail: str) -> None:
-        """On probation it counts against the release; otherwise the fallback serves and the plan is read anew."""
+        """On probation it counts against the release; else the fallback serves and the plan is read anew."""
         log.error(
             "model.not-served", extra={"release": f"{release.name} {release.version}", "detail": detail}
         )

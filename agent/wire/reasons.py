@@ -18,6 +18,7 @@ class Reason(StrEnum):
     AGENT_TOO_OLD = "agent-too-old"
     RUNTIME_TOO_OLD = "runtime-too-old"
     LOW_DISK = "low-disk"
+    WAITING = "waiting"
     # failed: the candidate was begun and refused, or taken back
     DIGEST_MISMATCH = "digest-mismatch"
     LOAD_FAILED = "load-failed"
@@ -52,6 +53,7 @@ IN_WORDS: dict[Reason, str] = {
     Reason.NEEDS_EDGETPU: "every variant is compiled for an Edge TPU and there is none here",
     Reason.AGENT_TOO_OLD: "the plan needs a newer shoal-agent",
     Reason.RUNTIME_TOO_OLD: "the variant needs a newer TFLite runtime",
+    Reason.WAITING: "its turn within the rollout's spread has not come",
     Reason.LOW_DISK: "the download would leave less free disk than the floor",
     Reason.DIGEST_MISMATCH: "the downloaded file does not have the digest that was signed",
     Reason.LOAD_FAILED: "the runtime refuses to load the model",

@@ -1,0 +1,39 @@
+"""From the broker's section of the configuration to a link."""
+
+from pathlib import Path
+
+from agent.adapters.link_mqtt import LinkSettings, Tls, Version
+from agent.config import Broker, Protocol
+from agent.core.broker_url import parse_url
+from agent.ports.link import Outgoing
+from agent.wire.errors import ConfigError
+from agent.wire.topics import DeviceId
+
+VERSIONS = {Protocol.MQTT_5: Version.MQTT_5, Protocol.MQTT_311: Version.MQTT_3_1_1}
+
+
+def link_settings(broker: Broker, device: DeviceId, will: Outgoing) -> LinkSettings:
+    """
+    Raises:
+        ConfigError: the address is none, or the options contradict each other.
+    """
+    address = parse_url(broker.url)
+    if not address.tls and (broker.ca or broker.certificate):
+        raise ConfigError(
+            f"broker.url {broker.url!r} is not encrypted, but a certificate is named: use mqtts://"
+        )
+    return LinkSettings(
+        host=address.host,
+        port=address.port,
+        client_id=f"shoal-{device}",
+        version=VERSIONS[broker.protocol],
+        keepalive_s=broker.keepalive_s,
+        tls=Tls(_path(broker.ca), _path(broker.certificate), _path(broker.key)) if address.tls else None,
+        username=broker.username or address.username,
+        password_path=_path(broker.password_file),
+        will=will,
+    )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None

@@ -1,0 +1,89 @@
+"""The operator's commands, run as a person would type them."""
+
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.wire.errors import ConfigError
+
+NO_WORKSPACE = frozenset({"init", "model"})
+
+
+def shown(arguments: Sequence[str]) -> str:
+    """The command as the reader of the demo would type it: no folders that only this run has."""
+    return " ".join(["shoal", *(Path(a).name if a.startswith("/") else a for a in arguments)])
+
+
+def run(workspace: Path, arguments: Sequence[str], *, quiet: bool) -> str:
+    """One command, to its end; its output where it is quiet.
+
+    Raises:
+        ConfigError: it failed; the message is what it said.
+    """
+    done = subprocess.run(
+        _argv(workspace, arguments),
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ConfigError(f"{shown(arguments)}: {done.stderr.strip() or f'exit status {done.returncode}'}")
+    return done.stdout or ""
+
+
+def _argv(workspace: Path, arguments: Sequence[str]) -> list[str]:
+    command, *rest = arguments
+    where = [] if command in NO_WORKSPACE else ["--workspace", str(workspace)]
+    return [sys.executable, "-P", "-m", "deploy", command, *rest, *where]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    arguments: Sequence[str]
+    error: str | None
+
+
+class Errands:
+    """Commands that run one after another while the live table goes on."""
+
+    def __init__(self, workspace: Path) -> None:
+        self._workspace = workspace
+        self._waiting: deque[Sequence[str]] = deque()
+        self._running: tuple[Sequence[str], subprocess.Popen[str]] | None = None
+
+    def add(self, *commands: Sequence[str]) -> None:
+        self._waiting.extend(commands)
+
+    def poll(self) -> list[Finished]:
+        """Start what is next, and say what has ended."""
+        finished = []
+        if self._running is not None and self._running[1].poll() is not None:
+            arguments, process = self._running
+            _, error = process.communicate()
+            self._running = None
+            finished.append(Finished(arguments, error.strip() if process.returncode else None))
+        if self._running is None and self._waiting:
+            arguments = self._waiting.popleft()
+            process = subprocess.Popen(
+                _argv(self._workspace, arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            self._running = (arguments, process)
+        return finished
+
+    def close(self) -> None:
+        self._waiting.clear()
+        if self._running is not None:
+            process = self._running[1]
+            process.kill()
+            process.communicate()
+            self._running = None

@@ -1,0 +1,37 @@
+"""The three releases that the demo pushes: a real one, the same one repackaged, and a broken one."""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.core import flatmodel
+
+BROKEN_STRIDE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The model the demo runs, and why this one."""
+
+    name: str
+    path: Path
+    labels: Path | None
+    why: str
+
+
+def repackaged(model: bytes, labels: bytes) -> bytes:
+    """The same weights in a new file: the labels ride in a zip at its end, as TFLite metadata has them."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("labels.txt"), labels)
+    return model + packed.getvalue()
+
+
+def broken(model: bytes) -> bytes:
+    """The model with noise in its largest weight buffer: it loads, it runs, and it answers nonsense."""
+    start, length = max(flatmodel.buffers(model), key=lambda span: span[1])
+    weights = bytearray(model)
+    for position in range(start, start + length, BROKEN_STRIDE):
+        weights[position] ^= 0x5A
+    return bytes(weights)

@@ -1,0 +1,327 @@
+"""`make demo`: one device, one broker, three releases, on this machine and for real.
+
+It types the operator's commands, starts `shoal-agent run` as a process of its own, and shows what that
+device publishes. The second release swaps in while frames flow; the third is broken and is refused.
+"""
+
+import contextlib
+import json
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from agent.ports.link import Link, Message, Outgoing, Up
+from agent.wire import codec, topics
+from agent.wire.documents import Event, Outcome, Phase, Prediction, Report, Telemetry
+from agent.wire.errors import ConfigError, WireError
+from agent.wire.reasons import IN_WORDS, Reason
+from agent.wire.topics import DeviceId, Qos, Root
+from deploy.assemble.demo import open_link, start_broker
+from deploy.demo import models
+from deploy.demo.errands import Errands, run, shown
+from deploy.demo.models import Chosen
+from deploy.demo.tally import Tally
+from deploy.demo.view import View
+
+DEVICE = DeviceId("demo-pi")
+RATE_FPS = 10
+UNTIMED_ACTS = 300
+FETCH_TIMEOUT_S = 5
+PATIENCE_S = 300.0
+LEAVE_S = 8.0
+CLEAN_ROUNDS = 20
+
+POLICY = ("--trial-shadow-frames=12", "--probation-healthy-windows=2", "--probation-window-frames=12")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    frames: int | None
+    broker: str | None
+    keep: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the demo needs of the checkout, and where it works."""
+
+    models: Path
+    work: Path
+
+    @property
+    def photographs(self) -> Path:
+        return self.models / "photographs"
+
+    @property
+    def workspace(self) -> Path:
+        return self.work / "fleet"
+
+
+def demo(options: Options, models_folder: Path, console: Console) -> int:
+    """Until so many predictions, or Ctrl-C; then the summary as the last line of standard output.
+
+    Raises:
+        AgentError: something it needs is missing; one sentence.
+    """
+    with contextlib.ExitStack() as stack:
+        work = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shoal-demo-")))
+        stage = Stage(models_folder, work)
+        url = options.broker
+        if url is None:
+            broker = stack.enter_context(start_broker(work / "broker"))
+            url = broker.url
+            console.print(f"broker: {broker.kind} on {url}", highlight=False)
+        root = topics.root(f"shoal/demo-{int(time.time())}")
+        tally = Tally()
+        with View(console) as view:
+            _play(options, stage, url, root, tally, view)
+            view.update(tally, options.frames)
+    print(json.dumps(tally.summary()), flush=True)  # noqa: T201 - the contract of the command
+    return 0
+
+
+def _play(options: Options, stage: Stage, url: str, root: Root, tally: Tally, view: View) -> None:
+    chosen = _choose(stage)
+    view.say(f"model: {chosen.name} ({chosen.why})")
+    _prepare(stage, url, root, chosen, view)
+    inbox: queue.Queue[Message] = queue.Queue()
+    show = Show(stage, chosen, tally, view, options.frames)
+    with _listening(url, root, inbox) as link:
+        with _device(stage, url, root), contextlib.closing(show), contextlib.suppress(KeyboardInterrupt):
+            view.say(f"$ shoal-agent run --config device.toml    ({RATE_FPS} photographs a second)")
+            show.run(inbox, root)
+        show.drain(inbox, root)
+        if options.broker is not None:
+            _clean(link, root)
+
+
+def _choose(stage: Stage) -> Chosen:
+    """Google's MobileNet v2 where it can be had within seconds, else the model that ships."""
+    fetched = stage.work / "fetched"
+    try:
+        run(
+            stage.work,
+            ["model", "fetch", "mobilenet_v2", "--to", str(fetched), "--timeout", str(FETCH_TIMEOUT_S)],
+            quiet=True,
+        )
+    except ConfigError:
+        folder = stage.models / "efficientnet_lite0"
+        model = next(folder.glob("*.tflite"))
+        why = f"shipped with Shoal; MobileNet v2 could not be had within {FETCH_TIMEOUT_S} s"
+        return Chosen("efficientnet_lite0", model, folder / "labels.txt", why)
+    model = next(p for p in fetched.rglob("*.tflite") if "edgetpu" not in p.name)
+    return Chosen("mobilenet_v2", model, None, "Google's, fetched and checked against its SHA-256")
+
+
+def _prepare(stage: Stage, url: str, root: Root, chosen: Chosen, view: View) -> None:
+    _typed(stage, ["init", str(stage.workspace), "--broker", url, "--root", root.prefix], view)
+    _typed(stage, _release(stage, chosen, chosen.path, "1.0.0"), view)
+    _typed(stage, _rollout(chosen, "1.0.0"), view)
+
+
+def _typed(stage: Stage, arguments: Sequence[str], view: View) -> None:
+    view.say(f"$ {shown(arguments)}")
+    for line in run(stage.workspace, arguments, quiet=True).splitlines()[-3:]:
+        view.say(f"  {line}")
+
+
+def _release(stage: Stage, chosen: Chosen, model: Path, version: str, *more: str) -> list[str]:
+    labels = ["--labels", str(chosen.labels)] if chosen.labels else []
+    golden = ["--golden", str(stage.photographs)]
+    return ["release", str(model), "--name", chosen.name, "--version", version, *labels, *golden, *more]
+
+
+def _rollout(chosen: Chosen, version: str) -> list[str]:
+    return ["rollout", f"{chosen.name}@{version}", "--to", "all", *POLICY]
+
+
+@contextlib.contextmanager
+def _listening(url: str, root: Root, inbox: "queue.Queue[Message]") -> Iterator[Link]:
+    up: queue.Queue[bool] = queue.Queue()
+    link = open_link(url, lambda state: up.put(isinstance(state, Up)))
+    try:
+        if not up.get(timeout=10.0):
+            raise ConfigError(f"the broker {url} cannot be reached")
+        mine = [
+            root.device(channel, DEVICE)
+            for channel in (topics.REPORT, topics.EVENT, topics.PREDICTION, topics.TELEMETRY)
+        ]
+        link.subscribe(mine, Qos.AT_LEAST_ONCE, inbox.put)
+        yield link
+    except queue.Empty:
+        raise ConfigError(f"the broker {url} did not answer within 10 s") from None
+    finally:
+        link.close()
+
+
+@contextlib.contextmanager
+def _device(stage: Stage, url: str, root: Root) -> Iterator[None]:
+    config = stage.work / "device.toml"
+    config.write_text(
+        f'[device]\nid = "{DEVICE}"\nstate_dir = "device"\n'
+        f'[broker]\nurl = "{url}"\nroot = "{root.prefix}"\n'
+        f'[trust]\nroot = "{stage.workspace / "root.json"}"\n'
+        f'[camera]\nkind = "replay"\nfolder = "{stage.photographs}"\nrate_fps = {RATE_FPS}\n'
+        "[telemetry]\nwindow_s = 1\n"
+    )
+    log = stage.work / "shoal-agent.log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "agent", "run", "--config", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    try:
+        yield
+        if process.poll() is not None:
+            raise ConfigError(f"the device ended early: {log.read_text().strip()[-600:]}")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(LEAVE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class Show:
+    """Reads what the device publishes, and pushes the next release when the last one has settled."""
+
+    def __init__(self, stage: Stage, chosen: Chosen, tally: Tally, view: View, goal: int | None) -> None:
+        self._stage, self._chosen, self._tally, self._view, self._goal = stage, chosen, tally, view, goal
+        self._errands = Errands(stage.workspace)
+        self._acts = [(goal or UNTIMED_ACTS) // 10, (goal or UNTIMED_ACTS) // 2]
+        """After how many predictions the second release and the broken one may be pushed."""
+        self._phase: Phase | None = None
+
+    def run(self, inbox: "queue.Queue[Message]", root: Root) -> None:
+        heard_at = time.monotonic()
+        while self._goal is None or self._tally.predictions < self._goal:
+            with contextlib.suppress(queue.Empty):
+                self._take(inbox.get(timeout=0.2), root)
+                heard_at = time.monotonic()
+            if time.monotonic() - heard_at > PATIENCE_S:
+                raise ConfigError(f"the device has published nothing for {PATIENCE_S:.0f} s")
+            self._advance()
+            self._view.update(self._tally, self._goal)
+
+    def drain(self, inbox: "queue.Queue[Message]", root: Root) -> None:
+        """What the device said while it went down: the last bit of telemetry."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._take(inbox.get(timeout=0.3), root)
+
+    def close(self) -> None:
+        self._errands.close()
+
+    def _advance(self) -> None:
+        for done in self._errands.poll():
+            self._view.say(f"$ {shown(done.arguments)}" + (f"\n  {done.error}" if done.error else ""))
+        if len(self._acts) == 2 and self._tally.committed("1.0.0") and self._due():
+            self._push("1.1.0", "the same weights, repackaged with their labels inside", self._repackaged())
+        elif len(self._acts) == 1 and self._tally.over("1.1.0") and self._due():
+            self._push(
+                "1.2.0",
+                "a broken one: noise in its weights, signed all the same",
+                self._broken(),
+                "--golden-model",
+                str(self._chosen.path),
+            )
+
+    def _due(self) -> bool:
+        if self._tally.predictions < self._acts[0]:
+            return False
+        self._acts.pop(0)
+        return True
+
+    def _push(self, version: str, what: str, content: bytes, *more: str) -> None:
+        model = self._stage.work / f"{self._chosen.name}-{version}.tflite"
+        model.write_bytes(content)
+        self._view.say(f"release {version}: {what}")
+        self._errands.add(
+            _release(self._stage, self._chosen, model, version, *more), _rollout(self._chosen, version)
+        )
+
+    def _repackaged(self) -> bytes:
+        model = self._chosen.path.read_bytes()
+        labels = self._chosen.labels
+        return models.repackaged(model, labels.read_bytes() if labels else b"")
+
+    def _broken(self) -> bytes:
+        return models.broken(self._chosen.path.read_bytes())
+
+    def _take(self, message: Message, root: Root) -> None:
+        with contextlib.suppress(WireError):
+            match root.parse(message.topic).channel:
+                case topics.PREDICTION:
+                    if self._goal is None or self._tally.predictions < self._goal:
+                        self._tally.predicted(codec.decode(message.payload, Prediction))
+                case topics.TELEMETRY:
+                    self._tally.measured(codec.decode(message.payload, Telemetry))
+                case topics.EVENT:
+                    self._event(codec.decode(message.payload, Event))
+                case topics.REPORT:
+                    self._reported(codec.decode(message.payload, Report))
+
+    def _reported(self, report: Report) -> None:
+        self._tally.report = report
+        if report.phase is not self._phase:
+            self._phase = report.phase
+            candidate = report.candidate
+            named = f" {candidate.name} {candidate.version}" if candidate else ""
+            self._view.say(f"device: {report.phase}{named}")
+
+    def _event(self, event: Event) -> None:
+        self._tally.happened(event)
+        fields = event.fields
+        match event.name:
+            case "update.fetched":
+                self._view.say(f"device: pulled {int(fields['bytes']):,} bytes, each chunk and file verified")
+            case "trial.proven":
+                self._view.say(
+                    f"device: {fields['golden']} golden inputs right, invoke {fields['invoke_p50_ms']} ms "
+                    f"on {fields['delegate']}"
+                )
+            case "trial.shadowed":
+                self._view.say(f"device: agreed with the running model on {fields['frames']} live frames")
+            case "model.serving":
+                self._view.say(f"device: serving, switched between two frames in {fields['gap_ms']} ms")
+            case "update.ended" if fields["outcome"] == Outcome.COMMITTED:
+                self._view.say(f"device: {fields['version']} committed")
+            case "update.ended":
+                reason = Reason(str(fields["reason"]))
+                self._view.say(
+                    f"device: {fields['version']} {fields['outcome']} ({reason}: {IN_WORDS[reason]})\n"
+                    f"        {fields['detail']}"
+                )
+            case _:
+                pass
+
+
+def _clean(link: Link, root: Root) -> None:
+    """Take everything retained off a broker that is not ours, in rounds: one read may be cut short."""
+    everything = f"{root.prefix}/#"
+    for _ in range(CLEAN_ROUNDS):
+        seen: queue.Queue[Message] = queue.Queue()
+        link.subscribe([everything], Qos.AT_MOST_ONCE, seen.put)
+        found = set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                message = seen.get(timeout=1.0)
+                if message.retained:
+                    found.add(message.topic)
+        link.unsubscribe([everything])
+        if not found:
+            return
+        for topic in found:
+            link.publish(Outgoing(topic, b"", Qos.AT_LEAST_ONCE, retain=True)).result(timeout=10.0)
