@@ -105,12 +105,12 @@ class TufTrust:
         newest = self._newest_root()
         with self._as_ours():
             try:
-                self._updater = self._attempt(newest)
+                self._updater = self._refreshed(newest)
             except UnsignedMetadataError:
                 if newest is None:
                     raise
                 # The index may be behind a change of keys, or lie.
-                self._updater = self._attempt(None)
+                self._updater = self._refreshed(None)
 
     def plan(self, stream: str) -> Plan | None:
         found = self._find(f"rollouts/{stream}.json", "rollouts")
@@ -145,15 +145,6 @@ class TufTrust:
         except WireError:
             return None
 
-    def _attempt(self, newest_root: int | None) -> Updater:
-        try:
-            return self._refreshed(newest_root)
-        except (IsADirectoryError, NotADirectoryError, FileExistsError):
-            # Something stands where a file of the cache belongs. The mark stays, and with it some
-            # protection against replay.
-            shutil.rmtree(self._metadata)
-            return self._refreshed(newest_root)
-
     def _refreshed(self, newest_root: int | None) -> Updater:
         self._sweep()
         fetcher = Fetcher(self._reader, self._root, newest_root)
@@ -170,11 +161,11 @@ class TufTrust:
         return updater
 
     def _sweep(self) -> None:
-        """Clear what a power cut has left of files half written."""
+        """Clear away what TUF's client would stumble over: half-written files, things of the wrong kind."""
         self._metadata.mkdir(parents=True, exist_ok=True)
-        for folder in (self._metadata, self._metadata.parent):
-            for leftover in folder.glob("tmp*"):
-                leftover.unlink()
+        for path in (*self._metadata.parent.glob("tmp*"), *self._metadata.iterdir()):
+            if path.name.startswith("tmp") or path.is_dir() != (path.name == "root_history"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _judge(self, trusted: "TrustedMetadataSet") -> None:
         trusted.reference_time = freshness.reference(

@@ -10,9 +10,9 @@ cured by replacing it (`rotate`), which only offline keys can do.
 
 How long signatures live, and why:
 
-- root: 10 years. A device that was away must be able to follow the chain when it comes back, and a
-  root that runs out cannot be mended over the network.
-- targets, models: 1 year. They are signed by hand; `renew` once a year, or any release, is bearable.
+- root: 10 years. It needs two people with offline keys, and a fleet must not stand still because they
+  could not meet.
+- targets, models: 1 year. They are signed by hand, and `renew` once a year is bearable.
 - rollouts, snapshot: 30 days, signed anew when half of that is over, whenever a timestamp is signed.
   They live longer than the timestamp, so that the timestamp alone says whether somebody is still there.
 - timestamp: 7 days, to be signed every day. Whoever replays an old state can hold a device back
