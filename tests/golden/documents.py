@@ -1,0 +1,214 @@
+"""One document of every kind, with every field set: what the vectors beside this file hold.
+
+After a change that is meant, `python -m tests.golden.documents` writes the vectors anew.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from agent.wire import codec
+from agent.wire.documents import (
+    Activation,
+    Artifact,
+    Capabilities,
+    Chunk,
+    Delegate,
+    Document,
+    Dtype,
+    Ended,
+    Event,
+    Fit,
+    Golden,
+    GoldenCase,
+    GoldenSet,
+    Histogram,
+    Index,
+    InputContract,
+    Manifest,
+    Normalization,
+    Outcome,
+    OutputContract,
+    Percentiles,
+    Phase,
+    Plan,
+    Prediction,
+    Presence,
+    ProbationPolicy,
+    Progress,
+    Quantization,
+    Ranked,
+    ReleaseRef,
+    Report,
+    Running,
+    StageLatency,
+    Status,
+    Telemetry,
+    TrialPolicy,
+    Variant,
+)
+from agent.wire.reasons import Reason
+from agent.wire.topics import Digest, device_id
+
+FOLDER = Path(__file__).parent
+AT = datetime(2026, 8, 20, 12, 30, 0, 250_000, tzinfo=UTC)
+D1, D2, D3, D4 = (Digest(digit * 64) for digit in "1234")
+
+
+def _artifact(digest: Digest, length: int) -> Artifact:
+    return Artifact(digest=digest, length=length, chunks=(Chunk(digest=digest, length=length),))
+
+
+MANIFEST = Manifest(
+    name="efficientnet_lite0",
+    version="1.2.0",
+    variants=(
+        Variant(
+            artifact=Artifact(
+                digest=D1, length=65_537, chunks=(Chunk(digest=D2, length=65_536), Chunk(digest=D3, length=1))
+            ),
+            file="efficientnet_lite0_edgetpu.tflite",
+            delegate=Delegate.EDGETPU,
+            minimum_runtime="2.14.0",
+        ),
+        Variant(artifact=_artifact(D2, 4096), file="efficientnet_lite0.tflite", delegate=Delegate.CPU),
+    ),
+    input=InputContract(
+        height_px=224,
+        width_px=224,
+        channels=3,
+        dtype=Dtype.UINT8,
+        fit=Fit.CENTRE_CROP,
+        quantization=Quantization(scale=0.0078125, zero_point=128),
+        normalization=Normalization(mean=(127.0,), std=(128.0,)),
+    ),
+    output=OutputContract(
+        classes=1000,
+        dtype=Dtype.UINT8,
+        activation=Activation.PROBABILITIES,
+        quantization=Quantization(scale=0.00390625, zero_point=0),
+    ),
+    labels=_artifact(D3, 10_484),
+    golden=Golden(artifact=_artifact(D4, 60_000), tolerance=0.05),
+    evaluation={"top1_share": 0.75, "images": 500.0},
+    licence="Apache-2.0",
+    provenance={"weights": "published"},
+    description="one thousand everyday things",
+)
+STABLE = ReleaseRef(name="efficientnet_lite0", version="1.1.0", manifest=D1)
+CANDIDATE = ReleaseRef(name="efficientnet_lite0", version="1.2.0", manifest=D2)
+LATENCY = StageLatency(capture=1.5, pre=3.25, invoke=20.5, post=0.25, age=25.5)
+
+EXAMPLES: dict[str, Document] = {
+    "manifest.json": MANIFEST,
+    "plan.json": Plan(
+        stream="main",
+        serial=12,
+        stable=STABLE,
+        candidate=CANDIDATE,
+        cut={"edgetpu": "4000000000000000", "*": "10000000000000000"},
+        salt="2026-08",
+        match=("tag=line-3",),
+        spread_s=600.0,
+        trial=TrialPolicy(
+            invoke_budget_ms=150.0,
+            latency_ratio_max=2.0,
+            shadow_frames=40,
+            agreement_min=0.75,
+            timeout_s=60.0,
+        ),
+        probation=ProbationPolicy(
+            healthy_windows=4, window_frames=100, latency_ratio_max=1.5, error_share_max=0.01
+        ),
+        revoked=(D3,),
+        minimum_agent="0.1.0",
+    ),
+    "index.json": Index(root=3, timestamp=41),
+    "status.json": Status(state=Presence.ONLINE, session="0123456789ab"),
+    "report.json": Report(
+        device=device_id("pi-kitchen"),
+        at=AT,
+        phase=Phase.FETCHING,
+        reason=Reason.LOW_DISK,
+        detail="12 MB are free, the floor is 200 MB",
+        active=Running(
+            name="efficientnet_lite0",
+            version="1.1.0",
+            manifest=D1,
+            digest=D2,
+            delegate="xnnpack",
+            delegate_reason="full integer, not compiled",
+            runtime="ai-edge-litert 2.1.5",
+        ),
+        candidate=Progress(
+            name="efficientnet_lite0", version="1.2.0", manifest=D2, bytes_done=65_536, bytes_total=65_537
+        ),
+        last=Ended(
+            name="efficientnet_lite0",
+            version="1.1.9",
+            manifest=D3,
+            outcome=Outcome.REFUSED,
+            reason=Reason.GOLDEN_MISMATCH,
+            detail="golden case 0: class 7 is best, 3 is expected with a lead of 0.5000",
+        ),
+        plan_serial=12,
+        worker_restarts=1,
+        known_bad={D3: Reason.GOLDEN_MISMATCH, D4: Reason.REVOKED},
+        capabilities=Capabilities(
+            hardware="cpu", machine="aarch64", python="3.11.2", runtime="ai-edge-litert 2.1.5", agent="0.1.0"
+        ),
+    ),
+    "prediction.json": Prediction(
+        at=AT,
+        sequence=17,
+        frame="parrot.jpg",
+        model="efficientnet_lite0",
+        version="1.1.0",
+        digest=D2,
+        delegate="xnnpack",
+        predictions=(
+            Ranked(index=88, label="macaw", score=0.9375),
+            Ranked(index=90, label="lorikeet", score=0.03125),
+        ),
+        latency_ms=LATENCY,
+    ),
+    "telemetry.json": Telemetry(
+        at=AT,
+        window_s=30.0,
+        frames=900,
+        frames_dropped=2,
+        predictions=898,
+        errors=0,
+        fps=29.9375,
+        rss_bytes={"supervisor": 41_943_040, "worker": 167_772_160},
+        digest=D2,
+        histogram_ms={
+            "invoke": Histogram(
+                relative_accuracy=0.01,
+                count=898,
+                zeros=1,
+                sum=18_409.5,
+                min=0.0,
+                max=40.25,
+                bins={150: 890, 185: 7},
+            )
+        },
+        latency_ms={"invoke": Percentiles(p50=19.875, p95=19.875, p99=40.0)},
+    ),
+    "event.json": Event(at=AT, name="update.fetched", fields={"name": "efficientnet_lite0", "bytes": 65_537}),
+    "goldenset.msgpack": GoldenSet(
+        cases=(GoldenCase(png=b"\x89PNG\r\n\x1a\n", expected=((88, 0.9375), (90, 0.03125))),)
+    ),
+}
+
+
+def written(document: Document) -> bytes:
+    """The vector's bytes; JSON is indented for people, which no reader minds."""
+    content = codec.encode(document)
+    return content if isinstance(document, GoldenSet) else msgspec.json.format(content, indent=2) + b"\n"
+
+
+if __name__ == "__main__":
+    for name, document in EXAMPLES.items():
+        (FOLDER / name).write_bytes(written(document))
