@@ -1,0 +1,105 @@
+"""Brings what the workspace holds onto the broker."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from agent.wire.documents import Artifact, Manifest, ReleaseRef
+from agent.wire.errors import ConfigError, PortError, Unavailable
+from deploy.adapters.workspace import ArtifactFolder, Workspace
+from deploy.assemble import workspaces
+from deploy.assemble.session import Session, connected
+from deploy.flows.publish import publish
+from deploy.ports.repository import Repository
+
+OnProgress = Callable[[int, int], None]
+
+
+def publish_release(workspace: Workspace, manifest: Manifest, on_progress: OnProgress) -> None:
+    """The release's files, and all metadata.
+
+    Raises:
+        PortError: the broker cannot be reached, or does not keep what it acknowledged.
+        ConfigError: a setting is wrong.
+    """
+    with signed_already(), connected(workspace) as session:
+        send(session, workspace, workspaces.open_repository(workspace), (manifest,), on_progress)
+
+
+def publish_everything(workspace: Workspace, on_progress: OnProgress) -> tuple[ReleaseRef, ...]:
+    """Every release and all metadata; the releases.
+
+    Raises:
+        PortError: as `publish_release`.
+        ConfigError: as `publish_release`.
+    """
+    repository = workspaces.open_repository(workspace)
+    releases = repository.releases()
+    with connected(workspace) as session:
+        send(session, workspace, repository, manifests(repository, releases), on_progress)
+    return releases
+
+
+def sign(workspace: Workspace, on_progress: OnProgress) -> None:
+    """A fresh timestamp, published with all metadata.
+
+    Raises:
+        PortError: as `publish_release`.
+        ConfigError: as `publish_release`, or the online keys are not at hand.
+    """
+    repository = workspaces.open_repository(workspace)
+    repository.sign_timestamp()
+    with signed_already(), connected(workspace) as session:
+        send(session, workspace, repository, (), on_progress)
+
+
+@contextmanager
+def signed_already() -> Iterator[None]:
+    """What fails in here fails after the signature, which stands: the operator must know that.
+
+    Raises:
+        Unavailable: the broker cannot be reached, or does not keep what it acknowledged.
+    """
+    try:
+        yield
+    except PortError as error:
+        raise Unavailable(f"signed, but not published: {error}; shoal publish tries again") from error
+
+
+def send(
+    session: Session,
+    workspace: Workspace,
+    repository: Repository,
+    files_of: Iterable[Manifest],
+    on_progress: OnProgress,
+) -> None:
+    """All metadata over a session that stands, and the files of these releases first.
+
+    Raises:
+        PortError: as `publish_release`.
+    """
+    folder = ArtifactFolder(workspace.artifacts)
+    artifacts = {artifact.digest: artifact for manifest in files_of for artifact in _artifacts(manifest)}
+    files = ((artifact, folder.get(artifact.digest)) for artifact in artifacts.values())
+    publish(session.link, session.root, repository.publication(), files, on_progress)
+
+
+def manifests(repository: Repository, refs: Iterable[ReleaseRef | None]) -> tuple[Manifest, ...]:
+    """The manifests of these releases.
+
+    Raises:
+        ConfigError: the repository has lost one.
+    """
+    found: list[Manifest] = []
+    for ref in refs:
+        if ref is None:
+            continue
+        manifest = repository.manifest(ref.name, ref.version)
+        if manifest is None:
+            raise ConfigError(f"the repository has lost the manifest of {ref.name}@{ref.version}")
+        found.append(manifest)
+    return tuple(found)
+
+
+def _artifacts(manifest: Manifest) -> tuple[Artifact, ...]:
+    labels = () if manifest.labels is None else (manifest.labels,)
+    return (*(variant.artifact for variant in manifest.variants), manifest.golden.artifact, *labels)

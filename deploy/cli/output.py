@@ -1,0 +1,73 @@
+"""What a person or a program reads: answers on stdout, progress and complaints on stderr."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+OnProgress = Callable[[int, int], None]
+"""Called with the bytes done and the bytes in all."""
+
+
+SHORT_BYTES: Final = 1_000_000
+"""What is over in a moment needs no lines about its quarters."""
+
+
+def say(*lines: str) -> None:
+    for line in lines:
+        print(line)
+
+
+def note(line: str) -> None:
+    """Something worth knowing that is not the answer."""
+    print(line, file=sys.stderr)
+
+
+def complain(message: str) -> None:
+    """One sentence about why nothing was done."""
+    note(f"shoal: {' '.join(message.split())}")
+
+
+def say_json(answer: object) -> None:
+    print(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+
+
+def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Left-aligned columns, as wide as their widest cell, two blanks apart."""
+    widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (headings, *rows)
+    ]
+
+
+@contextmanager
+def progress(title: str) -> Iterator[OnProgress]:
+    """A bar on a terminal, a line at each quarter elsewhere."""
+    if not sys.stderr.isatty():
+        yield _Quarters(title).report
+        return
+    shown = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*shown, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class _Quarters:
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._reported = 0
+
+    def report(self, done: int, total: int) -> None:
+        if total < SHORT_BYTES:
+            return
+        quarter = done * 4 // total
+        if quarter < self._reported:
+            self._reported = 0
+        if quarter > self._reported:
+            self._reported = quarter
+            note(f"{self._title}: {quarter * 25} %, {done} of {total} bytes")

@@ -1,0 +1,177 @@
+"""`shoal release`: model files become a signed release."""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+
+from msgspec import Struct
+
+from agent.wire.documents import Activation, Delegate, Fit, Normalization
+from deploy.assemble import publishing, workspaces
+from deploy.assemble import release as assembled
+from deploy.assemble.release import Request, Result
+from deploy.cli import command, output
+from deploy.cli.command import Command
+from deploy.core.refusal import Refused
+from deploy.core.variants import Options
+
+EPILOG = """\
+examples:
+  shoal release mobilenet_v2.tflite --name birds --version 1.2.0 --labels birds.txt --golden photographs/
+  shoal release birds.tflite birds_edgetpu.tflite --name birds --version 1.3.0 --golden photographs/
+
+Give the file for the CPU, and the one compiled from it for the Edge TPU where there is one: which is which is
+read from the files. Golden frames are pictures whose right answer is computed here and proven on every
+device before it runs the release; a handful of photographs of what the cameras will see is best.
+"""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    name: str
+    version: str
+    manifest: str
+    variants: dict[Delegate, str]
+    classes: int
+    golden_frames: int
+    published: bool
+
+
+def share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not a number, nor three separated by commas") from error
+
+
+def add_options(parser: ArgumentParser) -> None:
+    command.add_workspace(parser)
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="one or two .tflite files")
+    parser.add_argument("--name", required=True, help="name of the model, such as birds")
+    parser.add_argument("--version", required=True, help="version of the release, such as 1.2.0")
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="one label a line (default: those in the model)"
+    )
+    _add_golden(parser)
+    _add_contract(parser)
+    parser.add_argument(
+        "--licence", default="", metavar="TEXT", help="licence of the model, such as Apache-2.0"
+    )
+    parser.add_argument("--description", default="", metavar="TEXT", help="one line about the release")
+    parser.add_argument(
+        "--no-publish", action="store_true", help="sign and keep it, send nothing to the broker"
+    )
+    command.add_offline_keys(parser)
+    command.add_json(parser)
+
+
+def _add_golden(parser: ArgumentParser) -> None:
+    golden = parser.add_argument_group("golden frames")
+    golden.add_argument(
+        "--golden",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="PATH",
+        help="pictures, or folders of pictures; eight are taken (default: synthetic patterns)",
+    )
+    golden.add_argument(
+        "--tolerance",
+        type=share,
+        default=0.2,
+        metavar="SHARE",
+        help="how far a score on a device may be from the one computed here, 0 to 1 (default: 0.2)",
+    )
+    golden.add_argument(
+        "--golden-model",
+        type=Path,
+        metavar="FILE",
+        help="compute the right answers with this model, such as the float parent (default: the CPU file)",
+    )
+
+
+def _add_contract(parser: ArgumentParser) -> None:
+    contract = parser.add_argument_group("what the model takes and gives", "default: what the file says")
+    contract.add_argument(
+        "--fit",
+        type=Fit,
+        choices=list(Fit),
+        default=Fit.CENTRE_CROP,
+        metavar="{centre-crop,squash,letterbox}",
+        help="how a camera frame becomes the model's size (default: centre-crop)",
+    )
+    contract.add_argument("--mean", type=numbers, metavar="M[,M,M]", help="subtracted from a colour byte")
+    contract.add_argument("--std", type=numbers, metavar="S[,S,S]", help="by which the difference is divided")
+    contract.add_argument(
+        "--activation",
+        type=Activation,
+        choices=list(Activation),
+        metavar="{probabilities,logits}",
+        help="what the model's output is",
+    )
+
+
+def run(options: Namespace) -> int:
+    workspace = workspaces.find(options.workspace)
+    request = Request(
+        models=tuple(options.models),
+        name=options.name,
+        version=options.version,
+        options=Options(options.fit, _normalization(options.mean, options.std), options.activation),
+        labels=options.labels,
+        golden=tuple(options.golden),
+        golden_model=options.golden_model,
+        tolerance=options.tolerance,
+        licence=options.licence,
+        description=options.description,
+    )
+    result = assembled.make(workspace, options.offline_keys, request)
+    for remark in result.remarks:
+        output.note(remark)
+    if not options.no_publish:
+        with output.progress("publishing") as on_progress:
+            publishing.publish_release(workspace, result.released.manifest, on_progress)
+    _tell(result, options)
+    return 0
+
+
+def _normalization(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> Normalization | None:
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None or len(mean) != len(std) or not all(value > 0 for value in std):
+        raise Refused("--mean and --std belong together: as many numbers each, and no std of zero or less")
+    return Normalization(mean=mean, std=std)
+
+
+def _tell(result: Result, options: Namespace) -> None:
+    manifest = result.released.manifest
+    answer = Answer(
+        name=manifest.name,
+        version=manifest.version,
+        manifest=result.released.ref.manifest,
+        variants={variant.delegate: variant.artifact.digest for variant in manifest.variants},
+        classes=manifest.output.classes,
+        golden_frames=result.golden_frames,
+        published=not options.no_publish,
+    )
+    if options.json:
+        output.say_json(answer)
+        return
+    size = sum(variant.artifact.length for variant in manifest.variants)
+    done = "released and published" if answer.published else "released, not published"
+    output.say(
+        f"{manifest.name}@{manifest.version} is {done}: {' and '.join(answer.variants)}, {size:,} bytes, "
+        f"{answer.classes} classes, {answer.golden_frames} golden frames",
+        f"next: shoal rollout {manifest.name}@{manifest.version} --to 5%",
+    )
+
+
+COMMAND = Command("release", "sign model files as a release and publish it", add_options, run, EPILOG)

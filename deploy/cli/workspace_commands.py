@@ -1,0 +1,158 @@
+"""`shoal init`, `publish`, `sign` and `device-config`: the workspace and what others get from it."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from msgspec import Struct
+
+from deploy.adapters.workspace import Workspace
+from deploy.assemble import publishing, workspaces
+from deploy.cli import command, output
+from deploy.cli.command import Command
+
+INIT_EPILOG = """\
+examples:
+  shoal init fleet
+  shoal init fleet --broker mqtt://192.168.1.10:1883 --fleet garden
+"""
+
+
+class Made(Struct, frozen=True, kw_only=True):
+    workspace: str
+    broker: str
+    root: str
+    root_of_trust: str
+    offline_keys: str
+
+
+def add_init_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="the workspace to make: a new or empty folder"
+    )
+    parser.add_argument(
+        "--broker",
+        default="mqtt://127.0.0.1:1883",
+        metavar="URL",
+        help="mqtt://host:port, or mqtts:// for TLS (default: mqtt://127.0.0.1:1883)",
+    )
+    parser.add_argument("--fleet", default="home", metavar="NAME", help="name of the fleet (default: home)")
+    parser.add_argument(
+        "--root",
+        metavar="PREFIX",
+        help="prefix of all topics on the broker (default: shoal/ and the fleet's name)",
+    )
+    command.add_json(parser)
+
+
+def run_init(options: Namespace) -> int:
+    root = options.root or f"shoal/{options.fleet}"
+    workspace = workspaces.create(options.folder, fleet=options.fleet, url=options.broker, root=root)
+    if options.json:
+        made = Made(
+            workspace=str(workspace.folder),
+            broker=options.broker,
+            root=root,
+            root_of_trust=str(workspace.root_of_trust),
+            offline_keys=str(workspace.offline_keys),
+        )
+        output.say_json(made)
+    else:
+        output.say(*_next_steps(workspace, options.folder))
+    return 0
+
+
+def _next_steps(workspace: Workspace, folder: Path) -> list[str]:
+    broker, fleet = workspace.settings.broker, workspace.settings.fleet
+    return [
+        f"made {folder}: fleet {fleet.name} on {broker.url}, topics below {broker.root}",
+        "",
+        "KEEP THE OFFLINE KEYS AWAY FROM THIS MACHINE: whoever has them can sign any model for the fleet.",
+        f"  mv {folder}/keys/offline STICK     then give shoal release --offline-keys STICK",
+        "",
+        "next:",
+        f"  cd {folder}",
+        "  shoal model fetch efficientnet_lite0",
+        "  shoal release efficientnet_lite0_224_uint8.tflite --labels labels.txt --name lite0 --version 1",
+        "  shoal rollout lite0 --to all",
+        "  shoal device-config pi-1 -o pi-1.toml     then shoal-agent run --config pi-1.toml on the device",
+    ]
+
+
+def add_publish_options(parser: ArgumentParser) -> None:
+    command.add_workspace(parser)
+    command.add_json(parser)
+
+
+def run_publish(options: Namespace) -> int:
+    workspace = workspaces.find(options.workspace)
+    with output.progress("publishing") as on_progress:
+        releases = publishing.publish_everything(workspace, on_progress)
+    names = [f"{ref.name}@{ref.version}" for ref in releases]
+    if options.json:
+        output.say_json({"releases": names})
+    else:
+        output.say(
+            f"published: metadata, plans and {len(names)} releases{': ' + ', '.join(names) if names else ''}"
+        )
+    return 0
+
+
+def run_sign(options: Namespace) -> int:
+    workspace = workspaces.find(options.workspace)
+    with output.progress("publishing") as on_progress:
+        publishing.sign(workspace, on_progress)
+    if options.json:
+        output.say_json({"signed": True})
+    else:
+        output.say("the timestamp is signed afresh and published")
+    return 0
+
+
+def add_device_options(parser: ArgumentParser) -> None:
+    command.add_workspace(parser)
+    parser.add_argument(
+        "id", metavar="ID", help="the device's name: letters, digits, dots, dashes, underscores"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write it there, and the root of trust root.json beside it (default: print it)",
+    )
+    parser.add_argument(
+        "--broker", metavar="URL", help="the broker as the device reaches it (default: as we do)"
+    )
+
+
+def run_device_config(options: Namespace) -> int:
+    workspace = workspaces.find(options.workspace)
+    if options.output is None:
+        output.say(workspaces.device_config(workspace, options.id, options.broker).rstrip())
+        return 0
+    beside = workspaces.write_device_config(workspace, options.id, options.broker, options.output)
+    output.say(
+        f"wrote {options.output}; it needs {beside} beside it on the device",
+        f"next, on the device: shoal-agent run --config {options.output.name}",
+    )
+    return 0
+
+
+INIT = Command(
+    "init", "make a workspace: keys, repository, settings", add_init_options, run_init, INIT_EPILOG
+)
+PUBLISH = Command(
+    "publish",
+    "publish everything again, for instance after the broker lost its memory",
+    add_publish_options,
+    run_publish,
+)
+SIGN = Command(
+    "sign",
+    "sign the timestamp afresh and publish it, so that devices go on trusting",
+    add_publish_options,
+    run_sign,
+)
+DEVICE_CONFIG = Command(
+    "device-config", "write the configuration of one device", add_device_options, run_device_config
+)
