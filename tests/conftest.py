@@ -1,20 +1,35 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from deploy.adapters.broker_local import BrokerKind, LocalBroker
-from tests.brokers import running
-
-
-@pytest.fixture(scope="session", params=list(BrokerKind), ids=str)
-def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
-    """Each kind of broker in turn, shared by the session: use topics of your own."""
-    with running(tmp_path_factory.mktemp("broker"), request.param) as local:
-        yield local
+from deploy.adapters.broker_local import BrokerKind, LocalBroker, start_broker
+from tests.brokers import require
 
 
 @pytest.fixture(scope="session")
-def any_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[BrokerKind], LocalBroker]]:
+    """One broker of a kind for the whole session, started when it is first asked for."""
+    running: dict[BrokerKind, LocalBroker] = {}
+    with ExitStack() as stack:
+
+        def broker(kind: BrokerKind) -> LocalBroker:
+            require(kind)
+            if kind not in running:
+                folder = tmp_path_factory.mktemp(kind)
+                running[kind] = stack.enter_context(start_broker(folder, kind=kind))
+            return running[kind]
+
+        yield broker
+
+
+@pytest.fixture(params=list(BrokerKind), ids=str)
+def broker(request: pytest.FixtureRequest, brokers: Callable[[BrokerKind], LocalBroker]) -> LocalBroker:
+    """Each kind of broker in turn, shared by the session: use topics of your own."""
+    return brokers(request.param)
+
+
+@pytest.fixture(scope="session")
+def any_broker(brokers: Callable[[BrokerKind], LocalBroker]) -> LocalBroker:
     """One broker for tests that need just one, shared by the session: use topics of your own."""
-    with running(tmp_path_factory.mktemp("broker"), BrokerKind.EMBEDDED) as local:
-        yield local
+    return brokers(BrokerKind.EMBEDDED)
