@@ -48,6 +48,7 @@ class ChildProcess(Generic[In, Out]):
         assert process.stderr is not None
         self._name = name
         self._process = process
+        self._handle = _Handle(process.pid)
         self._decoder = decoder
         self._stdin = process.stdin
         self._stdout = process.stdout
@@ -73,17 +74,16 @@ class ChildProcess(Generic[In, Out]):
             return None
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._handle.send(signal.SIGKILL)
 
     async def ended(self) -> str:
         status = await self._process.wait()
+        self._handle.close()
         await asyncio.wait({self._drain})
         return in_words(status)
 
     async def close(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+        self._handle.send(signal.SIGTERM)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._until_gone()
@@ -96,6 +96,29 @@ class ChildProcess(Generic[In, Out]):
         while await self._stdout.read(1 << 16):
             pass
         await self.ended()
+
+
+class _Handle:
+    """Signals for this very process, never for a later one of the same number.
+
+    asyncio's own `kill` polls the process first, and if it is just dead, takes its exit status away from
+    the thread that waits for it, which then knows only "255".
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._fd: int | None = None
+        with contextlib.suppress(ProcessLookupError):
+            self._fd = os.pidfd_open(pid)
+
+    def send(self, number: signal.Signals) -> None:
+        if self._fd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._fd, number)
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
 
 async def start(

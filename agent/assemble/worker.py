@@ -53,7 +53,7 @@ def run(settings: WorkerSettings) -> int:
         pipe,
         clock,
         runtime,
-        lambda attempt: delay_s(attempt, random),
+        lambda attempt: delay_s(attempt, random.random(), base_s=0.2, cap_s=10.0),
         os._exit,
     )
     threading.Thread(target=_stop_on_sigterm, args=(worker.stop,), name="signals", daemon=True).start()
@@ -77,7 +77,8 @@ def open_camera(section: CameraSection, clock: "Clock") -> "Camera":
 
 
 def runtime(name: str) -> "Runtime":
-    from agent.adapters.runtime_tflite import RuntimeChoice, open_runtime
+    from agent.adapters.runtime_tflite import open_runtime
+    from agent.core.delegate import RuntimeChoice
 
     return open_runtime(RuntimeChoice(name))
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from agent.core import backoff
 from agent.ports.children import Observation
 from agent.ports.pipe import Child
 from agent.wire.errors import Unavailable
@@ -33,6 +34,7 @@ from agent.wire.reasons import Reason
 
 log = logging.getLogger(__name__)
 
+FIRST_DELAY_MAX_S: Final = 0.25
 CALM_S: Final = 60.0
 """A worker that has served this long has left its crashes behind."""
 SERVING_DELAY_MAX_S: Final = 0.5
@@ -44,7 +46,7 @@ WorkerChild = Child[ToWorker, FromWorker]
 
 
 class Random(Protocol):
-    def uniform(self, a: float, b: float) -> float: ...
+    def random(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,11 +300,11 @@ class WorkerKeeper:
                 await self._ordered.wait()
 
     def _delay_s(self) -> float:
-        """None after a first crash; then full jitter, with a low limit for a worker that is of use."""
+        """None after a first crash; then jitter, with a low limit for a worker that is of use."""
         if self._useless_lives > 1:
-            limit_s = min(USELESS_DELAY_MAX_S, 0.5 * 2 ** min(self._useless_lives - 2, 8))
+            attempt, cap_s = self._useless_lives - 2, USELESS_DELAY_MAX_S
         elif self._crashes > 1:
-            limit_s = SERVING_DELAY_MAX_S
+            attempt, cap_s = self._crashes - 2, SERVING_DELAY_MAX_S
         else:
-            limit_s = 0.0
-        return self._random.uniform(0.0, limit_s)
+            return 0.0
+        return backoff.delay_s(attempt, self._random.random(), base_s=FIRST_DELAY_MAX_S, cap_s=cap_s)
