@@ -137,7 +137,7 @@ class MqttLink:
         while not self._closing.is_set() and (left := deadline - time.monotonic()) > 0:
             self._bell.wait(left)
 
-    def _connect(self, session: "Session") -> End | None:
+    def _connect(self, session: Session) -> End | None:
         """Connect and wait for the broker's word; None if it accepts."""
         try:
             session.connect()
@@ -151,30 +151,36 @@ class MqttLink:
                 session.turn(self._bell)
         return session.end
 
-    def _rise(self, session: "Session", attempts: int, on_state: Callable[[LinkState], None]) -> None:
+    def _rise(self, session: Session, attempts: int, on_state: Callable[[LinkState], None]) -> None:
         with self._lock:
             self._up = True
             filters = {topic: wanted.qos for topic, wanted in self._subscriptions.items()}
         session.subscribe(filters)
         self._call("on_state", on_state, Up(attempts))
 
-    def _serve(self, session: "Session") -> End:
-        deadline: float | None = None
-        while session.end is None:
-            # Read before the mailbox is: what was published before `close` is still sent.
-            closing = self._closing.is_set()
-            for letter in self._letters():
-                session.perform(letter)
-            if closing:
-                deadline = deadline or time.monotonic() + CLOSE_S
-                if session.idle or time.monotonic() > deadline:
-                    session.say_goodbye()
-                    break
+    def _serve(self, session: Session) -> End:
+        while session.end is None and not self._closing.is_set():
+            self._empty_mailbox(session)
             session.turn(self._bell)
+        if session.end is None:
+            self._finish(session)
         with self._lock:
             self._up = False
         session.fail(self._letters())
         return session.end or End("the link was closed")
+
+    def _finish(self, session: Session) -> None:
+        """Send what was published before `close`, and say goodbye when it has been acknowledged."""
+        self._empty_mailbox(session)
+        deadline = time.monotonic() + CLOSE_S
+        while session.end is None and not session.idle and (left := deadline - time.monotonic()) > 0:
+            session.turn(self._bell, left)
+        if session.end is None:
+            session.say_goodbye()
+
+    def _empty_mailbox(self, session: Session) -> None:
+        for letter in self._letters():
+            session.perform(letter)
 
     def _letters(self) -> list[Letter]:
         with self._lock:

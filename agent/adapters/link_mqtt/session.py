@@ -92,13 +92,13 @@ class Session:
                 self._settings.host, self._settings.port, self._settings.keepalive_s, **options
             )
 
-    def turn(self, bell: Bell) -> None:
-        """Wait for the socket or the bell, and do what is due."""
+    def turn(self, bell: Bell, within_s: float = 1.0) -> None:
+        """Wait that long for the socket or the bell, and do what is due."""
         connection = self._client.socket()
         if connection is None:
             self._finish(slammed(self._settings, self._complaint))
             return
-        wait_s = min(1.0, self._settings.keepalive_s / 4)
+        wait_s = min(within_s, self._settings.keepalive_s / 4)
         reads, writes = bell.wait(wait_s, connection.fileno(), writes=self._client.want_write())
         try:
             self._exchange(connection, reads=reads, writes=writes)

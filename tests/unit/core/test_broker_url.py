@@ -1,0 +1,50 @@
+import pytest
+
+from agent.core.broker_url import BrokerUrl, parse_url
+from agent.wire.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("mqtt://broker", BrokerUrl("broker", 1883, tls=False)),
+        ("mqtts://broker.example.org", BrokerUrl("broker.example.org", 8883, tls=True)),
+        ("mqtt://10.0.0.7:2883/", BrokerUrl("10.0.0.7", 2883, tls=False)),
+        ("mqtts://maker@broker:1", BrokerUrl("broker", 1, tls=True, username="maker")),
+        ("mqtt://a%40b@broker", BrokerUrl("broker", 1883, tls=False, username="a@b")),
+        ("mqtt://[::1]:1884", BrokerUrl("::1", 1884, tls=False)),
+        ("MQTT://Broker_1.local", BrokerUrl("broker_1.local", 1883, tls=False)),
+    ],
+)
+def test_a_url_names_host_port_and_whether_tls(text, url):
+    assert parse_url(text) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        ("broker:1883", "begin with mqtt://"),
+        ("http://broker", "begin with mqtt://"),
+        ("", "begin with mqtt://"),
+        ("mqtt://", "not the name or the address"),
+        ("mqtt://:1883", "not the name or the address"),
+        ("mqtt://bro ker", "not the name or the address"),
+        ("mqtt://-broker", "not the name or the address"),
+        ("mqtt://" + "a" * 64, "not the name or the address"),
+        ("mqtt://broker:99999", "out of range"),
+        ("mqtt://broker:port", "could not be cast"),
+        ("mqtt://broker:0", "port 0"),
+        ("mqtt://[::1", "IPv6"),
+        ("mqtt://broker/topic", "nothing may follow"),
+        ("mqtt://broker?x=1", "nothing may follow"),
+    ],
+)
+def test_what_names_no_broker_is_refused_with_the_reason(text, because):
+    with pytest.raises(ConfigError, match=because):
+        parse_url(text)
+
+
+def test_a_password_in_the_url_is_refused_without_being_shown():
+    with pytest.raises(ConfigError) as refused:
+        parse_url("mqtt://maker:hunter2@broker")
+    assert "hunter2" not in str(refused.value)
