@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import queue
+import re
 import shutil
 import sysconfig
 import threading
@@ -153,7 +154,7 @@ class _Download:
         return path
 
     def _translated(self, error: Exception) -> Malformed | Unavailable:
-        by_hand = f"fetch {self._url} by hand into {self._folder}, sha256 {self._file.digest}"
+        by_hand = f"fetch {self._url} by hand into {self._folder.resolve()}, sha256 {self._file.digest}"
         if isinstance(error, ValueError) and not isinstance(error, OSError):
             return Malformed(
                 f"{self._url} is not the file that is registered ({_brief(error)}): nothing was kept"
@@ -162,7 +163,14 @@ class _Download:
 
 
 def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """The reason alone: requests wraps it into the names of its own classes."""
+    text = " ".join(str(error).split())
+    system = re.search(r"\[Errno -?\d+\] ([A-Za-z ]+)", text)
+    if system is not None:
+        return system[1].strip()
+    if "timed out" in text:
+        return "it did not answer in time"
+    return text.split(" for url")[0][:120] or type(error).__name__
 
 
 def _copied(file: RegisteredFile, source: Path, folder: Path) -> Path:

@@ -11,6 +11,7 @@ from deploy.adapters.registry_pooch import PoochRegistry, models_folder
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import Broker, Fleet, Settings, Workspace
 from deploy.core import device_config as config
+from deploy.core import names
 from deploy.core.refusal import Refused
 from deploy.ports.registry import ModelRegistry
 from deploy.ports.repository import Repository
@@ -33,7 +34,7 @@ def create(folder: Path, *, fleet: str, url: str, root: str) -> Workspace:
     """
     parse_url(url)
     topics.root(root)
-    settings = Settings(fleet=Fleet(name=fleet), broker=Broker(url=url, root=root))
+    settings = Settings(fleet=Fleet(name=names.segment("fleet", fleet)), broker=Broker(url=url, root=root))
     made = adapter.create(folder, settings)
     repository = TufRepository.create(made.repository, made.offline_keys, made.online_keys, SystemClock())
     adapter.write_file(made.root_of_trust, repository.root())

@@ -48,8 +48,8 @@ def patterns(height_px: int, width_px: int) -> tuple[Pixels, ...]:
     grain = (x * 73 + y * 151 + x * y * 29) % 256
     mixtures = (
         (right, down, 255 - right),
-        (checks, 255 - checks, np.full_like(x, 64)),
-        (disc, np.full_like(x, 80), 255 - disc),
+        (checks, 255 - checks, right),
+        (disc, down, 255 - disc),
         (np.full_like(x, 40), rings, down),
         (grain, (grain * 7) % 256, (grain * 13) % 256),
         (255 - down, (down + checks) // 2, (right + disc) // 2),

@@ -8,8 +8,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from agent.core import cohort
-from agent.wire.codec import MAX_BYTES, encode
+from agent.wire.codec import decode, encode
 from agent.wire.documents import Plan, ProbationPolicy, ReleaseRef, TrialPolicy
+from agent.wire.errors import TooLarge, WireError
 from agent.wire.topics import DeviceId, Digest
 from deploy.core.refusal import Refused
 
@@ -181,10 +182,14 @@ def parse_share(text: str) -> Fraction:
 
 
 def _checked(plan: Plan) -> Plan:
-    size, limit = len(encode(plan)), MAX_BYTES[Plan]
-    if size > limit:
-        raise Refused(
-            f"the plan is {size} bytes and devices accept {limit}: {len(plan.revoked)} digests are revoked; "
-            "begin a new stream"
-        )
-    return plan
+    """The plan as devices will read it.
+
+    Raises:
+        Refused: they would not accept it.
+    """
+    try:
+        return decode(encode(plan), Plan)
+    except TooLarge as error:
+        raise Refused(f"{error}: {len(plan.revoked)} digests are revoked, begin a new stream") from error
+    except WireError as error:
+        raise Refused(f"devices would not accept this plan: {error}") from error

@@ -1,10 +1,10 @@
 """Which of a model's releases is the newest."""
 
-import difflib
 import re
 from collections.abc import Sequence
 
 from agent.wire.documents import ReleaseRef
+from deploy.core import names
 from deploy.core.refusal import Refused
 
 Key = tuple[tuple[int, int, str], ...]
@@ -27,8 +27,10 @@ def choose(releases: Sequence[ReleaseRef], wanted: str) -> ReleaseRef:
     """
     name, _, version = wanted.partition("@")
     named = [ref for ref in releases if ref.name == name]
+    if not releases:
+        raise Refused(f"there is no release of {name!r}: nothing was released yet, see shoal release --help")
     if not named:
-        raise Refused(f"there is no release of {name!r}{_nearest(name, {ref.name for ref in releases})}")
+        raise Refused(f"there is no release of {name!r}{names.nearest(name, {r.name for r in releases})}")
     if not version:
         return max(named, key=lambda ref: key(ref.version))
     for ref in named:
@@ -36,10 +38,3 @@ def choose(releases: Sequence[ReleaseRef], wanted: str) -> ReleaseRef:
             return ref
     known = ", ".join(sorted((ref.version for ref in named), key=key))
     raise Refused(f"{name} has no version {version!r}: released are {known}")
-
-
-def _nearest(name: str, known: set[str]) -> str:
-    if not known:
-        return ": nothing was released yet, see shoal release --help"
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.0)
-    return f": did you mean {near[0]!r}?"

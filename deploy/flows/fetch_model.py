@@ -1,8 +1,8 @@
 """Brings a registered model into a folder."""
 
-import difflib
 from pathlib import Path
 
+from deploy.core import names
 from deploy.core.refusal import Refused
 from deploy.ports.registry import ModelRegistry, OnBytes, RegisteredModel
 
@@ -29,6 +29,4 @@ def find(models: tuple[RegisteredModel, ...], name: str) -> RegisteredModel:
     named = {model.name: model for model in models}
     if name in named:
         return named[name]
-    near = difflib.get_close_matches(name, sorted(named), n=1, cutoff=0.0)
-    meant = f": did you mean {near[0]!r}?" if near else ""
-    raise Refused(f"no model {name!r} is registered{meant}")
+    raise Refused(f"no model {name!r} is registered{names.nearest(name, named)}")

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from agent.ports.runtime import Runtime
 from agent.wire import codec
 from agent.wire.documents import Golden, Manifest, ReleaseRef, Variant
+from agent.wire.errors import WireError
 from agent.wire.topics import sha256
-from deploy.core import variants
+from deploy.core import names, variants
 from deploy.core.chunking import cut
 from deploy.core.refusal import Refused
 from deploy.core.variants import Examined, ModelFile, Options
@@ -81,8 +82,8 @@ def release(repository: Repository, artifacts: Artifacts, runtime: Runtime, draf
 def _manifest(draft: Draft, labels: bytes | None, golden: bytes) -> Manifest:
     taken, given = variants.shared(draft.variants)
     manifest = Manifest(
-        name=draft.name,
-        version=draft.version,
+        name=names.segment("name", draft.name),
+        version=names.segment("version", draft.version),
         variants=tuple(_variant(variant) for variant in draft.variants),
         input=taken,
         output=given,
@@ -92,12 +93,10 @@ def _manifest(draft: Draft, labels: bytes | None, golden: bytes) -> Manifest:
         description=draft.description,
         provenance=_provenance(draft),
     )
-    size, limit = len(codec.encode(manifest)), codec.MAX_BYTES[Manifest]
-    if size > limit:
-        raise Refused(
-            f"the manifest would be {size} bytes, at most {limit} are accepted: the model is too big"
-        )
-    return manifest
+    try:
+        return codec.decode(codec.encode(manifest), Manifest)
+    except WireError as error:
+        raise Refused(f"devices would not accept this release: {error}") from error
 
 
 def _variant(variant: Examined) -> Variant:
