@@ -40,9 +40,9 @@ class Inbox(Generic[T]):
             self._items.clear()
 
     def wait_until(self, holds: Callable[[list[T]], bool], within_s: float = WAIT_S) -> list[T]:
-        """The items, as soon as the condition holds for them; fails the test if it does not."""
+        """The items, once there is one and the condition holds for them; fails the test if it does not."""
         with self._changed:
-            held = self._changed.wait_for(lambda: holds(self._items), within_s)
+            held = self._changed.wait_for(lambda: bool(self._items) and holds(self._items), within_s)
             assert held, (
                 f"after {within_s:g} s there is {self._items[-5:]!r} (the last of {len(self._items)})"
             )

@@ -61,9 +61,12 @@ def _unreachable(settings: LinkSettings, error: OSError | UnicodeError) -> End:
         case ssl.SSLCertVerificationError():
             return End(f"the certificate of {place} is not trusted: {error.verify_message}", hopeless=True)
         case ssl.SSLError():
-            return End(f"TLS with {place} failed: {error.reason or error}", hopeless=True)
+            return End(f"TLS with {place} failed: {error.strerror or error}", hopeless=True)
         case ConnectionRefusedError():
             return End(f"no broker listens on {place}")
+        case ConnectionResetError():
+            hint = " (does it speak TLS?)" if settings.tls else ""
+            return End(f"{place} hung up at once{hint}")
         case TimeoutError():
             return End(f"{place} does not answer")
         case _:

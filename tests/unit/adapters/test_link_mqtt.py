@@ -268,23 +268,23 @@ def test_what_a_person_must_mend_is_tried_slowly():
             assert broker.connections == 1
 
 
+GARBAGE = {
+    "zeros": bytes(64),
+    "endless length": b"\xff" * 64,
+    "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "topic longer than the packet": ACCEPTED + b"\x30\x02\x00\xff",
+    "packet id cut off": ACCEPTED + b"\x32\x01\x00",
+    "topic not UTF-8": ACCEPTED + b"\x30\x04\x00\x02\xff\xfe",
+    "acknowledgements cut off": ACCEPTED + b"\x40\x01\x00" + b"\x90\x00" + b"\xb0\x00",
+    "unknown packet": ACCEPTED + b"\xf0\x7f" + b"\xff" * 127,
+    "properties without end": b"\x20\x03\x00\x00\x00\x30\x05\x00\x01a\xff\xff",
+    "property cut off": b"\x20\x03\x00\x00\x00\x30\x06\x00\x01a\x02\x23\x00",
+    "property cut off in an answer": b"\x20\x03\x00\x00\x00\x90\x04\x00\x01\x05\x26",
+}
+
+
 @pytest.mark.parametrize("version", Version)
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        b"\x00" * 64,
-        b"\xff" * 64,
-        b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        ACCEPTED + b"\x30\x02\x00\xff",
-        ACCEPTED + b"\x32\x01\x00",
-        ACCEPTED + b"\x30\x04\x00\x02\xff\xfe",
-        ACCEPTED + b"\x40\x01\x00" + b"\x90\x00" + b"\xb0\x00",
-        ACCEPTED + b"\xf0\x7f" + b"\xff" * 127,
-        b"\x20\x03\x00\x00\x00\x30\x05\x00\x01a\xff\xff",
-        b"\x20\x03\x00\x00\x00\x30\x06\x00\x01a\x02\x23\x00",
-        b"\x20\x03\x00\x00\x00\x90\x04\x00\x01\x05\x26",
-    ],
-)
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
 def test_bytes_that_are_not_mqtt_never_end_the_thread(garbage, version):
     with ScriptedBroker(garbage, hangs_up=True) as broker:
         settings = quick(broker.host, broker.port, version=version)
