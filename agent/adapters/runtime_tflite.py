@@ -89,7 +89,7 @@ def _open(package: _Package) -> "TfliteRuntime":
         raise RuntimeMissing(
             f"{package.distribution} cannot be imported ({error}): {package.install}"
         ) from error
-    version = metadata.version(package.distribution)
+    version = _version(package.distribution)
     if (
         package.integer_xnnpack_by_hand
         and version.startswith("2.14.")
@@ -97,6 +97,13 @@ def _open(package: _Package) -> "TfliteRuntime":
     ):
         raise RuntimeMissing(_NUMPY_TRAP.format(np.__version__))
     return TfliteRuntime(module, f"{package.distribution} {version}", by_hand=package.integer_xnnpack_by_hand)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "of unknown version"
 
 
 class TfliteRuntime:
@@ -118,20 +125,27 @@ class TfliteRuntime:
             )
         with _native_stderr_silenced():
             interpreter, xnnpack_missing = self._interpreter(content, facts, threads)
-            _call("allocate its tensors", interpreter.allocate_tensors)
         return TfliteModel(interpreter, self.name, facts, _Setup(threads, xnnpack_missing))
 
     def _interpreter(self, content: bytes, facts: ModelFacts, threads: int) -> tuple[Any, bool]:
-        """An interpreter, and whether XNNPACK should have been attached by hand and could not be."""
-        options: dict[str, Any] = {"model_content": content, "num_threads": threads}
+        """An interpreter with its tensors, and whether XNNPACK was wanted by hand and not to be had."""
         wanted = self._by_hand and facts.arithmetic in _INTEGER
         xnnpack = _make_xnnpack(self._module.__package__, threads) if wanted else None
         if xnnpack is not None:
             resolvers = self._module.OpResolverType
-            options["experimental_op_resolver_type"] = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-            options["experimental_delegates"] = [xnnpack]
+            with contextlib.suppress(ModelUnloadable):
+                return self._allocated(
+                    model_content=content,
+                    num_threads=threads,
+                    experimental_op_resolver_type=resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                    experimental_delegates=[xnnpack],
+                ), False
+        return self._allocated(model_content=content, num_threads=threads), wanted
+
+    def _allocated(self, **options: Any) -> Any:
         interpreter = _call("load it", lambda: self._module.Interpreter(**options))
-        return interpreter, wanted and xnnpack is None
+        _call("allocate its tensors", interpreter.allocate_tensors)
+        return interpreter
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +222,7 @@ def _reason(delegate: str, facts: ModelFacts, setup: _Setup) -> str:
     if delegate == "xnnpack":
         return f"{what}: XNNPACK on {threads}"
     if setup.xnnpack_missing:
-        return f"{what}, and this tflite-runtime exports no XNNPACK: its own kernels on {threads}"
+        return f"{what}, and this tflite-runtime could not attach XNNPACK: its own kernels on {threads}"
     return f"{what}, and XNNPACK takes none of its operators: the runtime's own kernels on {threads}"
 
 

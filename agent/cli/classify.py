@@ -98,8 +98,8 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 def _deviations(text: str) -> tuple[float, ...]:
     numbers = _numbers(text)
-    if not all(numbers):
-        raise argparse.ArgumentTypeError("a standard deviation cannot be 0")
+    if min(numbers) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: a standard deviation is greater than 0")
     return numbers
 
 

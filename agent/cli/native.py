@@ -50,7 +50,7 @@ def load(job: Load) -> Loaded | Refused:
 
 
 def ask(job: Job, limit_s: float = threading.TIMEOUT_MAX) -> Iterator[Answer]:
-    """The child's answers as they come. If it dies or takes too long, the last is a `Refused` that says so."""
+    """The child's answers as they come; a `Refused` ends them if it dies or takes too long."""
     argv = [sys.executable, "-P", "-m", "agent", SUBCOMMAND]
     with tempfile.TemporaryFile() as errors, _started(argv, errors) as child, _limit(child, limit_s) as late:
         assert child.stdin is not None

@@ -1,0 +1,192 @@
+"""Small .tflite files, made on the spot: a RESHAPE that flattens the image, and a SOFTMAX if wanted."""
+
+import io
+import zipfile
+from dataclasses import dataclass, field
+
+import flatbuffers
+from ai_edge_litert import schema_py_generated as schema
+
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "int16": 7, "int8": 9}
+RESHAPE, SOFTMAX, CUSTOM = 22, 25, 32
+
+
+@dataclass(frozen=True)
+class Form:
+    """A tensor: scale 0 leaves its quantization out."""
+
+    shape: tuple[int, ...]
+    dtype: str = "uint8"
+    scale: float = 0.0
+    zero_point: int = 0
+    constant: bool = False
+    variable: bool = False
+
+
+@dataclass(frozen=True)
+class Operator:
+    code: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    custom: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    name: str = "Tiny"
+    licence: str = "Apache-2.0"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    labels_file: str = "labels.txt"
+
+
+@dataclass(frozen=True)
+class Sketch:
+    tensors: tuple[Form, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...] = (0,)
+    outputs: tuple[int, ...] = (-1,)
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    signatures: tuple[str, ...] = ()
+
+
+def classifier(image: Form, scores: Form, *, softmax: bool = True, **others) -> bytes:
+    """The pixels themselves are the logits; `scores` must have as many classes as the image has numbers."""
+    if not softmax:
+        return build(Sketch((image, scores), (Operator(RESHAPE, (0,), (1,)),), **others))
+    flat = Form(scores.shape, image.dtype, image.scale, image.zero_point)
+    operators = (Operator(RESHAPE, (0,), (1,)), Operator(SOFTMAX, (1,), (2,)))
+    return build(Sketch((image, flat, scores), operators, **others))
+
+
+def edgetpu(image: Form, scores: Form, **others) -> bytes:
+    return build(Sketch((image, scores), (Operator(CUSTOM, (0,), (1,), "edgetpu-custom-op"),), **others))
+
+
+def build(sketch: Sketch) -> bytes:
+    model = schema.ModelT()
+    model.version, model.description = 3, "made on the spot"
+    model.buffers = [schema.BufferT()]
+    model.operatorCodes = [_code(operator) for operator in sketch.operators]
+    model.subgraphs = [_graph(sketch, model.buffers)]
+    model.metadata = [_metadata(name, content, model.buffers) for name, content in sketch.metadata.items()]
+    model.signatureDefs = [_signature(key) for key in sketch.signatures]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output()) + _archive(sketch.files)
+
+
+def _code(operator: Operator):
+    code = schema.OperatorCodeT()
+    code.deprecatedBuiltinCode, code.builtinCode = min(operator.code, 127), operator.code
+    code.customCode = operator.custom or None
+    code.version = 1
+    return code
+
+
+def _graph(sketch: Sketch, buffers: list):
+    graph = schema.SubGraphT()
+    graph.tensors = [_tensor(index, form, buffers) for index, form in enumerate(sketch.tensors)]
+    graph.inputs = list(sketch.inputs)
+    graph.outputs = [index % len(sketch.tensors) for index in sketch.outputs]
+    graph.operators = [_operator(index, each, sketch) for index, each in enumerate(sketch.operators)]
+    return graph
+
+
+def _tensor(index: int, form: Form, buffers: list):
+    tensor = schema.TensorT()
+    tensor.name, tensor.shape, tensor.type = f"tensor {index}", list(form.shape), TYPES[form.dtype]
+    tensor.isVariable = form.variable
+    if form.scale:
+        tensor.quantization = schema.QuantizationParametersT()
+        tensor.quantization.scale, tensor.quantization.zeroPoint = [form.scale], [form.zero_point]
+    if form.constant:
+        tensor.buffer = _buffer(bytes(64), buffers)
+    return tensor
+
+
+def _buffer(content: bytes, buffers: list) -> int:
+    buffer = schema.BufferT()
+    buffer.data = list(content)
+    buffers.append(buffer)
+    return len(buffers) - 1
+
+
+def _operator(index: int, operator: Operator, sketch: Sketch):
+    packed = schema.OperatorT()
+    packed.opcodeIndex, packed.inputs, packed.outputs = index, list(operator.inputs), list(operator.outputs)
+    if operator.code == RESHAPE:
+        packed.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
+        packed.builtinOptions = schema.ReshapeOptionsT()
+        packed.builtinOptions.newShape = list(sketch.tensors[operator.outputs[0]].shape)
+    if operator.code == SOFTMAX:
+        packed.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
+        packed.builtinOptions = schema.SoftmaxOptionsT()
+        packed.builtinOptions.beta = 1.0
+    return packed
+
+
+def _metadata(name: str, content: bytes, buffers: list):
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = name, _buffer(content, buffers)
+    return entry
+
+
+def _signature(key: str):
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.inputs, signature.outputs = key, [], []
+    return signature
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    if not files:
+        return b""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def card(content: Card) -> bytes:
+    """TFLite metadata as the metadata writer lays it out; no package with its schema is at hand."""
+    builder = flatbuffers.Builder(512)
+    process = _units(builder, content) if content.mean else None
+    image = _table(builder, {4: process})
+    label = _table(builder, {0: builder.CreateString(content.labels_file), 2: ("byte", 2)})
+    scores = _table(builder, {6: _vector(builder, label)})
+    graph = _table(builder, {2: _vector(builder, image), 3: _vector(builder, scores)})
+    graphs = _vector(builder, graph)
+    name, licence = builder.CreateString(content.name), builder.CreateString(content.licence)
+    builder.Finish(_table(builder, {0: name, 3: graphs, 5: licence}), file_identifier=b"M001")
+    return bytes(builder.Output())
+
+
+def _units(builder, content: Card):
+    std, mean = _floats(builder, content.std), _floats(builder, content.mean)
+    options = _table(builder, {0: mean, 1: std})
+    return _vector(builder, _table(builder, {0: ("byte", 1), 1: options}))
+
+
+def _floats(builder, values: tuple[float, ...]):
+    builder.StartVector(4, len(values), 4)
+    for value in reversed(values):
+        builder.PrependFloat32(value)
+    return builder.EndVector()
+
+
+def _vector(builder, table):
+    builder.StartVector(4, 1, 4)
+    builder.PrependUOffsetTRelative(table)
+    return builder.EndVector()
+
+
+def _table(builder, fields: dict):
+    builder.StartObject(8)
+    for index, value in fields.items():
+        if isinstance(value, tuple):
+            builder.PrependByteSlot(index, value[1], 0)
+        elif value is not None:
+            builder.PrependUOffsetTRelativeSlot(index, value, 0)
+    return builder.EndObject()

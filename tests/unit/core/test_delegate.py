@@ -1,0 +1,119 @@
+import pytest
+
+from agent.core import delegate, flatmodel
+from agent.core.delegate import Choice, Refused
+from agent.wire.documents import Artifact, Delegate, Variant
+from agent.wire.reasons import Reason
+from tests.fakes.tflite import Form, classifier, edgetpu
+
+LITERT, TFLITE = "ai-edge-litert 2.3.0", "tflite-runtime 2.14.0"
+
+
+def variant(kind, file="x.tflite", minimum=None):
+    return Variant(
+        artifact=Artifact(digest="0" * 64, length=1, chunks=()),
+        file=file,
+        delegate=kind,
+        minimum_runtime=minimum,
+    )
+
+
+CPU = variant(Delegate.CPU)
+TPU = variant(Delegate.EDGETPU, "x_edgetpu.tflite")
+
+
+@pytest.mark.parametrize(
+    ("variants", "present", "chosen", "words"),
+    [
+        ([CPU, TPU], True, TPU, "compiled for the Edge TPU, and there is one here"),
+        ([CPU, TPU], False, CPU, "no Edge TPU here"),
+        ([TPU, CPU], False, CPU, "no Edge TPU here"),
+        ([CPU], True, CPU, "compile the model to use it"),
+        ([CPU], False, CPU, "no Edge TPU here"),
+        ([TPU], True, TPU, "there is one here"),
+    ],
+)
+def test_a_variant_is_chosen_by_what_it_is_and_what_is_here(variants, present, chosen, words):
+    choice = delegate.choose(variants, edgetpu_present=present, runtime_version=LITERT)
+
+    assert isinstance(choice, Choice)
+    assert choice.variant is chosen
+    assert words in choice.reason
+
+
+def test_a_release_that_is_only_compiled_is_refused_without_an_edge_tpu():
+    refused = delegate.choose([TPU], edgetpu_present=False, runtime_version=LITERT)
+
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.NEEDS_EDGETPU
+    assert "x_edgetpu.tflite" in refused.detail
+
+
+def test_a_runtime_that_is_too_old_is_told_with_both_versions():
+    new = variant(Delegate.CPU, minimum="2.16.0")
+
+    assert delegate.choose([new], edgetpu_present=False, runtime_version=TFLITE) == Refused(
+        Reason.RUNTIME_TOO_OLD, "x.tflite needs 2.16.0; here is tflite-runtime 2.14.0"
+    )
+
+
+def test_a_compiled_variant_that_needs_a_newer_runtime_leaves_the_cpu():
+    new = variant(Delegate.EDGETPU, minimum="2.16.0")
+
+    choice = delegate.choose([new, CPU], edgetpu_present=True, runtime_version=TFLITE)
+
+    assert isinstance(choice, Choice)
+    assert choice.variant is CPU
+    assert "newer runtime" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("minimum", "runtime", "enough"),
+    [
+        (None, "", True),
+        ("1.5.0", TFLITE, True),
+        ("2.14", TFLITE, True),
+        ("2.14.0", TFLITE, True),
+        ("2.14.1", TFLITE, False),
+        ("2.9.0", TFLITE, True),
+        ("2.18.0", LITERT, True),
+        ("ai-edge-litert 2.3", LITERT, True),
+        ("ai-edge-litert 2.4.0", LITERT, False),
+        ("ai-edge-litert 1.0", TFLITE, False),
+        ("tflite-runtime 2.5.0", TFLITE, True),
+        ("soon", LITERT, False),
+        ("1.5.0", "", False),
+        ("2.14.0", "2.14.0", True),
+        ("2.14.0", "tflite-runtime 2.14.0.dev20240101", True),
+    ],
+)
+def test_versions_are_compared_within_one_family_and_what_cannot_be_compared_holds(minimum, runtime, enough):
+    assert delegate.runs(minimum, runtime) is enough
+
+
+IMAGE = Form((1, 2, 2, 3), "uint8", 1 / 128, 128)
+SCORES = Form((1, 12), "uint8", 1 / 256, 0)
+WIDE = Form((1, 2, 2, 3), "int16", 1 / 4096, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "present", "name", "words"),
+    [
+        (edgetpu(IMAGE, SCORES), False, None, "can't run on a CPU"),
+        (edgetpu(IMAGE, SCORES), True, "edgetpu", "there is one here"),
+        (classifier(IMAGE, SCORES), False, "xnnpack", "full-integer model"),
+        (classifier(IMAGE, SCORES), True, "xnnpack", "compiling it would move it to the Edge TPU"),
+        (classifier(WIDE, Form((1, 12), "int16", 1 / 32768, 0)), False, "cpu", "16-bit"),
+        (
+            classifier(Form((1, 2, 2, 3), "float32"), Form((1, 12), "float32")),
+            True,
+            "xnnpack",
+            "float32 model",
+        ),
+    ],
+)
+def test_the_outlook_says_what_would_compute_a_model_and_why(content, present, name, words):
+    outlook = delegate.outlook(flatmodel.examine(content), edgetpu_present=present)
+
+    assert outlook.delegate == name
+    assert words in outlook.reason
