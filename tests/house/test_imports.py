@@ -1,0 +1,64 @@
+"""What a process loads: the supervisor stays small, and the device never sees the operator."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"numpy", "PIL", "ai_edge_litert", "tflite_runtime", "tensorflow", "picamera2", "cv2"}
+
+LOADED = """
+import importlib, json, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def loaded_by(*modules: str) -> set[str]:
+    """The top packages in memory after a fresh interpreter has imported these modules."""
+    child = subprocess.run(
+        [sys.executable, "-c", LOADED, *modules],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert child.returncode == 0, child.stderr
+    return set(json.loads(child.stdout))
+
+
+def modules_of(package: str) -> list[str]:
+    paths = sorted((ROOT / package).rglob("*.py"))
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    return [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        ("agent.core.lifecycle", "agent.core.trial", "agent.core.probation", "agent.core.latency"),
+        ("agent.core.admission", "agent.core.cohort", "agent.core.delegate"),
+        ("agent.loops.update", "agent.loops.service", "agent.loops.keeper", "agent.loops.connection"),
+        ("agent.adapters.link_mqtt", "agent.adapters.trust_tuf", "agent.adapters.store_files"),
+        ("agent.adapters.child_process",),
+        ("agent.assemble.supervisor",),
+    ],
+    ids=lambda modules: modules[0],
+)
+def test_the_supervisor_loads_neither_arrays_nor_a_runtime(modules):
+    """Native code can kill its process: it belongs into the children."""
+    assert loaded_by(*modules) & HEAVY == set()
+
+
+def test_every_module_of_the_device_imports_and_none_loads_the_operator():
+    assert "deploy" not in loaded_by(*modules_of("agent"))
+
+
+def test_the_wire_needs_nothing_but_its_codec():
+    foreign = {name for name in loaded_by(*modules_of("agent/wire")) if name not in sys.stdlib_module_names}
+    assert foreign - loaded_by("msgspec") == {"agent"}
