@@ -109,6 +109,7 @@ class Agent:
             ]
             await stopped.wait()
             log.info("agent.stopping")
+            self._trust.close()
             for task in tasks:
                 task.cancel()
 

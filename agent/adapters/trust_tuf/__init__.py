@@ -100,6 +100,10 @@ class TufTrust:
         """
         self._reader.watch(self._root.index(), on_news)
 
+    def close(self) -> None:
+        """End a call that waits for the broker on another thread: it raises `LinkDown`."""
+        self._reader.close()
+
     def refresh(self) -> None:
         self._updater = None
         newest = self._newest_root()

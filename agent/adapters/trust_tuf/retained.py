@@ -10,9 +10,9 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from agent.ports.link import Link, Message
 from agent.wire import topics
-from agent.wire.errors import Unavailable, Untrusted
+from agent.wire.errors import LinkDown, Unavailable, Untrusted
 
-BASE: Final = "meta/"
+BASE: Final = "tuf/"
 _NAME: Final = re.compile(r"(?:(?P<version>[1-9][0-9]{0,9})\.)?(?P<role>[a-z]{1,32})")
 MAX_BYTES: Final = {"root": 65_536, "timestamp": 4_096, "snapshot": 65_536}
 MAX_TARGETS_BYTES: Final = 524_288
@@ -24,6 +24,8 @@ class Reader:
     def __init__(self, link: Link, timeout_s: float) -> None:
         self._link = link
         self._timeout_s = timeout_s
+        self._closed = False
+        self._arrived: SimpleQueue[bytes] = SimpleQueue()
         self._watched = ""
         self._seen = b""
         self._on_news: Callable[[], None] = lambda: None
@@ -32,14 +34,22 @@ class Reader:
         self._watched, self._on_news = topic, on_news
         self._link.subscribe([topic], topics.META.qos, self._notice)
 
+    def close(self) -> None:
+        """End the read that is under way, on another thread, and every later one."""
+        self._closed = True
+        self._arrived.put(b"")
+
     def read(self, topic: str, limit_bytes: int) -> bytes:
         """What the topic holds now.
 
         Raises:
             Unavailable: nothing came in time.
+            LinkDown: the reader was closed.
             Untrusted: there are more bytes than what belongs there can have.
         """
-        arrived: SimpleQueue[bytes] = SimpleQueue()
+        arrived = self._arrived = SimpleQueue()
+        if self._closed:
+            raise LinkDown("the device is going down")
 
         def take(message: Message) -> None:
             if message.payload and arrived.empty():
@@ -55,6 +65,8 @@ class Reader:
         finally:
             if topic != self._watched:
                 self._link.unsubscribe([topic])
+        if self._closed:
+            raise LinkDown("the device is going down")
         if len(payload) > limit_bytes:
             raise Untrusted(f"{topic} holds {len(payload)} bytes, at most {limit_bytes} belong there")
         return payload

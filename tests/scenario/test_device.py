@@ -1,0 +1,111 @@
+"""One whole device: real processes, a real broker, real models."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from agent.wire.documents import Prediction
+from agent.wire.reasons import Reason
+from deploy.adapters.broker_local import LocalBroker
+from tests import models
+from tests.rig import Agent, Ear, Fleet, fleet, listening, shoal
+
+Push = Callable[[Fleet, str], None]
+Device = tuple[Fleet, Ear]
+
+
+@pytest.fixture(scope="module")
+def device(any_broker: LocalBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """A device that has committed the small MobileNet, version 1; every test pushes versions of its own."""
+    folder = tmp_path_factory.mktemp("device")
+    made = fleet(folder, any_broker.url)
+    made.release(models.shared(models.TINY), "1")
+    made.roll_out("1")
+    with listening(made) as ear, Agent(folder, made):
+        assert ear.ended("1")["outcome"] == "committed"
+        yield made, ear
+
+
+def _bytes(change: Callable[[bytes], bytes]) -> Push:
+    def push(fleet: Fleet, version: str) -> None:
+        content = models.shared(models.TINY).read_bytes()
+        fleet.release_bytes(fleet.manifest("1"), version, change(content))
+
+    return push
+
+
+def _wrong_labels(fleet: Fleet, version: str) -> None:
+    content = models.shared(models.TINY).read_bytes()
+    fleet.release_bytes(fleet.manifest("1"), version, content, labels=b"cat\ndog\n")
+
+
+def _not_finite(fleet: Fleet, version: str) -> None:
+    labels = models.shared("labels/imagenet_labels.txt")
+    like = fleet.release(models.shared(models.TINY_FLOAT), f"{version}-honest", f"--labels={labels}")
+    fleet.release_bytes(like, version, models.with_nan_output(models.shared(models.TINY_FLOAT).read_bytes()))
+
+
+def _slow(fleet: Fleet, version: str) -> None:
+    fleet.release(models.shared(models.FULL), version)
+
+
+@pytest.mark.parametrize(
+    ("version", "push", "code"),
+    [
+        pytest.param("2.1", _bytes(models.truncated), Reason.LOAD_FAILED, id="truncated"),
+        pytest.param("2.2", _bytes(models.with_flipped_weights), Reason.GOLDEN_MISMATCH, id="bit-flipped"),
+        pytest.param("2.3", _bytes(models.that_crashes), Reason.CANARY_CRASHED, id="segfaulting"),
+        pytest.param("2.4", _wrong_labels, Reason.LABELS_MISMATCH, id="wrong label count"),
+        pytest.param("2.5", _not_finite, Reason.OUTPUT_NOT_FINITE, id="NaN"),
+        pytest.param("2.6", _slow, Reason.TOO_SLOW, id="ten times slower"),
+    ],
+)
+def test_a_bad_candidate_is_refused_with_its_own_code_while_the_running_model_misses_no_frame(
+    device: Device, version: str, push: Push, code: Reason
+) -> None:
+    made, ear = device
+    begun = len(ear.heard.predictions)
+    running = ear.heard.predictions[-1].version
+    push(made, version)
+    made.roll_out(version)
+    ended = ear.ended(version)
+    after = len(ear.heard.predictions)
+    ear.wait(lambda heard: len(heard.predictions) >= after + 5)
+    seen = ear.heard.predictions[begun:]
+    assert (ended["outcome"], ended["reason"]) == ("refused", code), ended
+    assert {prediction.version for prediction in seen} == {running}
+    assert missed(seen) == 0
+    assert ear.heard.report is not None
+    assert code in ear.heard.report.known_bad.values()
+
+
+def test_a_good_candidate_takes_over_between_two_frames_and_a_revert_brings_the_old_one_back(
+    device: Device,
+) -> None:
+    made, ear = device
+    begun = len(ear.heard.predictions)
+    before = ear.heard.predictions[-1].version
+    made.release_bytes(made.manifest("1"), "3", models.shared(models.TINY).read_bytes() + b"\n")
+    made.roll_out("3")
+    assert ear.ended("3")["outcome"] == "committed"
+    shoal("revert", "--workspace", str(made.workspace.folder))
+    ear.wait(lambda heard: heard.predictions[-1].version != "3")
+    seen = ear.heard.predictions[begun:]
+    assert [*dict.fromkeys(p.version for p in seen)] == [before, "3", before]
+    assert missed(seen) == 0
+    assert sum(window.frames_dropped for window in ear.heard.telemetry) == 0
+
+
+def missed(seen: Sequence[Prediction]) -> int:
+    """Frames that the camera gave and nobody answered."""
+    return seen[-1].sequence - seen[0].sequence + 1 - len(seen)
+
+
+def test_sigterm_says_goodbye_and_exits_within_five_seconds(any_broker: LocalBroker, tmp_path: Path) -> None:
+    made = fleet(tmp_path, any_broker.url)
+    with listening(made) as ear, Agent(tmp_path, made) as agent:
+        ear.wait(lambda heard: heard.report is not None)
+        assert agent.stop(timeout_s=5.0) == 0
+    listed = shoal("devices", "--json", "--workspace", str(made.workspace.folder)).stdout
+    assert '"offline"' in listed
