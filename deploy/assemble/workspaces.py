@@ -33,8 +33,8 @@ def create(folder: Path, *, fleet: str, url: str, root: str) -> Workspace:
         ConfigError: the address or a name is none.
     """
     parse_url(url)
-    topics.root(root)
-    settings = Settings(fleet=Fleet(name=names.segment("fleet", fleet)), broker=Broker(url=url, root=root))
+    named = Fleet(name=names.segment("fleet", fleet))
+    settings = Settings(fleet=named, broker=Broker(url=url, root=topics.root(root).prefix))
     made = adapter.create(folder, settings)
     repository = TufRepository.create(made.repository, made.offline_keys, made.online_keys, SystemClock())
     adapter.write_file(made.root_of_trust, repository.root())

@@ -1,0 +1,48 @@
+import pytest
+
+from deploy.cli import devices_command, output
+from deploy.core.fleet import Row
+
+
+def test_columns_are_as_wide_as_their_widest_cell():
+    assert output.columns(("A", "LONG"), [("xyz", "1"), ("", "22")]) == ["A    LONG", "xyz  1", "     22"]
+
+
+def test_a_complaint_is_one_line(capsys):
+    output.complain("broken:\n  because\tof this")
+    assert capsys.readouterr().err == "shoal: broken: because of this\n"
+
+
+@pytest.mark.parametrize(
+    ("steps", "quarters"),
+    [
+        ([0, 10, 30, 55, 80, 100], [25, 50, 75, 100]),
+        ([0, 100], [100]),
+        ([50, 100, 10, 100], [50, 100, 100]),
+    ],
+)
+def test_progress_without_a_terminal_is_a_line_a_quarter(steps, quarters, capsys):
+    with output.progress("sending") as on_progress:
+        for step in steps:
+            on_progress(step * 50_000, 5_000_000)
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == [str(q) for q in quarters]
+
+
+def test_what_is_over_in_a_moment_says_nothing(capsys):
+    with output.progress("sending") as on_progress:
+        on_progress(0, 0)
+        on_progress(20, 20)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s ago"), (59.9, "59 s ago"), (60, "1 min ago"), (7300, "2 h ago"), (200_000, "2 d ago")],
+)
+def test_an_age_is_told_in_its_largest_unit(seconds, said):
+    assert devices_command.age(seconds) == said
+
+
+def test_a_device_that_never_reported_has_dashes():
+    cells = devices_command._cells(Row(device="cam", online=True, why="it has not reported yet"))
+    assert cells == ("cam", "yes", "-", "-", "-", "-", "-", "it has not reported yet")

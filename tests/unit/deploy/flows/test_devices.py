@@ -1,0 +1,120 @@
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from agent.ports.link import Outgoing
+from agent.wire import codec, topics
+from agent.wire.documents import Index, Phase, Presence, Report, Status
+from agent.wire.topics import REPORT, SHARDS, STATUS, DeviceId
+from deploy.core.fleet import Device
+from deploy.flows.devices import Fleet, Patience, read_fleet
+from tests.fakes.link import MemoryBroker, MemoryLink
+
+ROOT = topics.root("shoal/home")
+HASTY = Patience(quiet_s=0.0, settle_s=0.0, wait_s=0.2)
+STATUS_ON = Status(state=Presence.ONLINE, session="s")
+
+
+@pytest.fixture
+def broker():
+    made = MemoryBroker()
+    made.publish(ROOT.index(), codec.encode(Index(root=1, timestamp=1)), retain=True)
+    return made
+
+
+def link_to(broker):
+    link = MemoryLink(broker)
+    link.open(lambda _: None)
+    return link
+
+
+def report(device):
+    return Report(device=device, at=datetime(2026, 6, 1, tzinfo=UTC), phase=Phase.IDLE)
+
+
+def settle(broker, device):
+    broker.publish(ROOT.device(STATUS, device), codec.encode(STATUS_ON), retain=True)
+    broker.publish(ROOT.device(REPORT, device), codec.encode(report(device)), retain=True)
+
+
+def test_every_device_of_every_shard_is_read(broker):
+    ids = sorted(DeviceId(f"cam-{number}") for number in range(120))
+    assert {topics.shard(device) for device in ids} == set(SHARDS)
+    for device in ids:
+        settle(broker, device)
+    assert read_fleet(link_to(broker), ROOT, HASTY) == Fleet(
+        tuple(Device(device, STATUS_ON, report(device)) for device in ids), ()
+    )
+
+
+def test_shards_are_asked_for_one_after_another_and_let_go(broker):
+    link = link_to(broker)
+    read_fleet(link, ROOT, HASTY)
+    assert link.filters == ()
+    assert {f for f in broker.subscribed if "+" in f} == {
+        ROOT.shard_filter(channel, shard) for shard in SHARDS for channel in (STATUS, REPORT)
+    }
+
+
+def test_a_fleet_on_which_nothing_was_published_is_empty_and_complete():
+    assert read_fleet(link_to(MemoryBroker()), ROOT, HASTY) == Fleet((), ())
+
+
+def test_a_shard_whose_sentinel_does_not_come_is_called_incomplete(broker):
+    link = link_to(broker)
+    shards_read = []
+
+    def lose_from_the_fifth(topic):
+        shards_read.append(topic)
+        if len(shards_read) == 5:
+            broker.lose(ROOT.index())
+
+    fleet = read_fleet(_Spy(link, lose_from_the_fifth), ROOT, Patience(0.0, 0.0, 0.02))
+    assert fleet == Fleet((), tuple(SHARDS[3:]))
+
+
+def test_foreign_and_cleared_messages_are_no_devices(broker):
+    settle(broker, DeviceId("a"))
+    broker.publish(ROOT.device(STATUS, DeviceId("b")), b"", retain=True)
+    wrong = next(shard for shard in SHARDS if shard != topics.shard(DeviceId("c")))
+    broker.publish(f"{ROOT.prefix}/device/{wrong}/c/status", codec.encode(STATUS_ON), retain=True)
+    assert [device.id for device in read_fleet(link_to(broker), ROOT, HASTY).devices] == ["a"]
+
+
+def test_what_comes_after_the_sentinel_still_counts(broker):
+    device = DeviceId("late")
+    link = link_to(broker)
+    timers = []
+
+    def later(topics_asked):
+        if ROOT.shard_filter(STATUS, topics.shard(device)) in topics_asked:
+            timers.append(threading.Timer(0.02, settle, (broker, device)))
+            timers[-1].start()
+
+    fleet = read_fleet(_Spy(link, later), ROOT, Patience(quiet_s=0.1, settle_s=0.1, wait_s=5.0))
+    timers[0].join()
+    assert fleet == Fleet((Device(device, STATUS_ON, report(device)),), ())
+
+
+class _Spy:
+    """A link that tells what was asked for, before it asks."""
+
+    def __init__(self, link, on_subscribe):
+        self._link, self._on_subscribe = link, on_subscribe
+
+    def open(self, on_state):
+        self._link.open(on_state)
+
+    def publish(self, outgoing: Outgoing):
+        return self._link.publish(outgoing)
+
+    def subscribe(self, asked, qos, sink):
+        self._on_subscribe(asked)
+        self._link.subscribe(asked, qos, sink)
+
+    def unsubscribe(self, asked):
+        self._link.unsubscribe(asked)
+
+    def close(self):
+        self._link.close()
