@@ -149,9 +149,10 @@ def _output(facts: ModelFacts) -> OutputContract | None:
 
 def _operators(facts: ModelFacts) -> str:
     total = sum(entry.count for entry in facts.operators)
-    named = [f"{entry.count} {entry.name}" for entry in facts.operators[:_SHOWN_OPERATORS]]
+    shown = _SHOWN_OPERATORS if len(facts.operators) > _SHOWN_OPERATORS + 1 else None
+    named = [f"{entry.count} {entry.name}" for entry in facts.operators[:shown]]
     rest = len(facts.operators) - len(named)
-    return f"{total}: {', '.join(named)}{f', {rest} other kinds' if rest > 0 else ''}"
+    return f"{total}: {', '.join(named)}{f', {rest} more kinds' if rest > 0 else ''}"
 
 
 def _labels(found: Findings) -> str:

@@ -61,7 +61,7 @@ def top(found: Scores, count: int) -> tuple[tuple[int, float], ...]:
 
     Scores that are not finite count as zero.
     """
-    clean = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
+    clean = np.where(np.isfinite(found), found, 0.0)
     count = min(count, clean.size)
     if count < 1:
         return ()

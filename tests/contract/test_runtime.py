@@ -274,3 +274,20 @@ def test_truncated_files_and_noise_are_refused_before_native_code_sees_them(choi
     assert set(outcomes) <= {"refused 0", "loaded"}
     # A cut in the padding right before the appended labels loses nothing.
     assert outcomes.count("loaded") <= 1
+
+
+def test_the_numpy_trap_of_tflite_runtime_is_named_before_and_when_it_springs(monkeypatch):
+    if importlib.util.find_spec("tflite_runtime") is None:
+        pytest.skip("tflite_runtime is not installed")
+    runtime = open_runtime(RuntimeChoice.TFLITE)
+
+    def spring(**_):
+        raise SystemError("returned a result with an exception set")
+
+    monkeypatch.setattr(runtime._module, "Interpreter", spring)
+    with pytest.raises(ModelUnloadable, match="pip install 'numpy<2'"):
+        runtime.load(tiny("float32"), threads=1)
+
+    monkeypatch.setattr(runtime_tflite.np, "__version__", "2.1.0")
+    with pytest.raises(RuntimeMissing, match=r"finds numpy 2\.1\.0: pip install 'numpy<2'"):
+        open_runtime(RuntimeChoice.TFLITE)
