@@ -100,7 +100,9 @@ class FileStore:
         with _told("make the folders of the store", folder):
             self._disk.make_folder(self._objects)
             self._disk.make_folder(self._partials)
-            self._disk.sync(folder)
+            # A process that was killed may have left names that are seen, but not safe yet.
+            for place in (folder, self._objects, self._partials):
+                self._disk.sync(place)
 
     def load(self) -> Record:
         for name in (_RECORD, _PREVIOUS):

@@ -23,6 +23,7 @@ OnProgress = Callable[[int, int], None]
 Wants = dict[Digest, list[tuple[Artifact, int]]]
 """The chunks to pull, in order, each with the artifacts and indices that it fills."""
 Batch = dict[Digest, bytes]
+"""What came, in the order in which it came."""
 
 T = TypeVar("T")
 _PATIENCE = Patience()
@@ -59,7 +60,7 @@ async def fetch(  # noqa: PLR0913 - a download touches the link, the disk, the c
         on_progress(total - _bytes(wants), total)
 
     on_kept(())
-    requests = _Requests(link, topics, wants)
+    requests = _Requests(link, topics, wants, clock)
     window = windows.start(tuple(wants), patience)
     keep = partial(_keep, store, dict(wants))
     await _Pull(requests, connection, clock, window, keep, on_kept).run()
@@ -99,13 +100,15 @@ def _keep(store: Store, wants: Wants, batch: Batch) -> frozenset[Digest]:
 class _Requests:
     """The subscriptions that stand, and what came of them. All but `_hand_over` runs on the event loop."""
 
-    def __init__(self, link: Link, topics: Root, chunks: Iterable[Digest]) -> None:
-        self._link = link
+    def __init__(self, link: Link, topics: Root, chunks: Iterable[Digest], clock: Clock) -> None:
+        self._link, self._clock = link, clock
         self._topic = {chunk: topics.chunk(chunk) for chunk in chunks}
         self._chunk = {topic: chunk for chunk, topic in self._topic.items()}
         self._awaited = set(self._topic)
         self._standing: set[str] = set()
         self._arrived: Batch = {}
+        self.arrived_s: dict[Digest, float] = {}
+        """When each chunk last came, on the clock of the window: the disk's time is not the line's."""
         self._loop = asyncio.get_running_loop()
         self.woken = asyncio.Event()
 
@@ -143,6 +146,7 @@ class _Requests:
         if chunk in self._awaited:
             self._awaited.remove(chunk)
             self._arrived[chunk] = message.payload
+            self.arrived_s[chunk] = _now_s(self._clock)
             self.woken.set()
 
 
@@ -178,9 +182,6 @@ class _Pull:
             self._requests.narrow(())
         self._requests.woken.set()
 
-    def _now_s(self) -> float:
-        return self._clock.monotonic_ns() / 1e9
-
     async def _turn(self) -> bool:
         """One step; true if everything has come."""
         self._requests.woken.clear()
@@ -192,13 +193,13 @@ class _Pull:
         if not self._connection.is_up:
             await self._requests.woken.wait()
             return False
-        self._window, order = windows.plan(self._window, self._now_s())
+        self._window, order = windows.plan(self._window, _now_s(self._clock))
         self._requests.narrow(asked.wanted.chunk for asked in self._window.in_flight)
         match order:
             case Ask(chunks):
                 self._requests.ask(chunks)
             case Wait(until_s):
-                await self._sleep(until_s - self._now_s())
+                await self._sleep(until_s - _now_s(self._clock))
             case GiveUp(chunk, lack, tries):
                 self._give_up(chunk, lack, tries)
             case Done():
@@ -207,10 +208,9 @@ class _Pull:
 
     async def _digest(self, batch: Batch) -> None:
         wrong = await _finished(asyncio.to_thread(self._keep, batch))
-        now_s = self._now_s()
         for chunk in batch:
             judge = windows.refused if chunk in wrong else windows.received
-            self._window = judge(self._window, chunk, now_s)
+            self._window = judge(self._window, chunk, self._requests.arrived_s[chunk])
         self._on_kept(batch.keys() - wrong)
 
     async def _sleep(self, seconds: float) -> None:
@@ -230,6 +230,10 @@ class _Pull:
                     f"{topic} did not come although the link was up, asked for {tries} times: "
                     "publish the release again, or allow this device to read it"
                 )
+
+
+def _now_s(clock: Clock) -> float:
+    return clock.monotonic_ns() / 1e9
 
 
 async def _finished(work: Awaitable[T]) -> T:
