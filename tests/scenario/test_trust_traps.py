@@ -270,7 +270,8 @@ def test_an_operator_whose_clock_was_a_year_fast_moves_no_mark_of_a_device_that_
     clock.advance(365 * DAY_S)
     operator.repository.sign_timestamp()
     operator.publish()
-    assert serial(operator.device(home, own)) == 1
+    for _ in range(2):
+        assert serial(operator.device(home, own)) == 1
     clock.advance(-365 * DAY_S)
     operator.repository.rotate(Role.TIMESTAMP)
     operator.publish()

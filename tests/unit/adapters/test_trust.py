@@ -262,7 +262,7 @@ def fuzzed(tmp_path_factory):
     return Operator(tmp_path_factory.mktemp("fuzzed"), FakeClock())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=st.data())
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "rollouts"])
 def test_garbage_with_a_valid_signature_is_an_error_of_ours_and_leaves_no_trace(
