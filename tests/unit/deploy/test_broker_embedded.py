@@ -1,4 +1,4 @@
-"""The faults of amqtt that the embedded broker mends: they come back where an upgrade brings them back."""
+"""What the embedded broker mends in amqtt, and what it was chosen for."""
 
 import itertools
 
