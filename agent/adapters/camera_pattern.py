@@ -27,6 +27,7 @@ class PatternCamera:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._frames = _draw(height_px, width_px)
+        self.on_demand = rate_fps == 0
         self._pace = Pace(rate_fps)
         self._clock = clock
         self._sleep = sleep

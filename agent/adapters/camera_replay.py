@@ -40,6 +40,7 @@ class ReplayCamera:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._folder = Path(folder)
+        self.on_demand = rate_fps == 0
         self._pace = Pace(rate_fps)
         self._clock = clock
         self._size = size

@@ -1,35 +1,23 @@
-"""The capture thread: it drains the camera, prepares each frame for the model, and keeps the freshest.
+"""The capture and the prepare thread: from the camera to a tensor that waits for the model.
 
-Preparation happens here, beside `invoke()`, which lets go of the interpreter lock: while the model
-computes one frame, the next one becomes a tensor.
+Preparation runs beside `invoke()`, which lets go of the interpreter lock: while the model computes one
+frame, the next one becomes a tensor.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Event
 from typing import Final
 
 from agent.core.frames import Frame
 from agent.loops.loading import Loaded
-from agent.loops.slot import Latest
+from agent.loops.slot import Ready, Slot
 from agent.ports.camera import Camera
 from agent.ports.clock import Clock
-from agent.ports.runtime import Tensor
 from agent.wire.errors import CameraFailed
 from agent.wire.ipc import CameraBack, CameraLost
 
 MS: Final = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A frame and the tensor made of it for this very model."""
-
-    frame: Frame
-    tensor: Tensor
-    loaded: Loaded
-    capture_ms: float
-    pre_ms: float
+IDLE_S: Final = 0.1
 
 
 def prepare(frame: Frame, loaded: Loaded, clock: Clock) -> Ready:
@@ -45,15 +33,13 @@ def prepare(frame: Frame, loaded: Loaded, clock: Clock) -> Ready:
 
 
 class Capture:
-    """`frames` counts what the camera gave, `dropped` what a fresher frame replaced before the model took
-    it; both only grow and are read from other threads.
-    """
+    """`frames` counts what the camera gave; it only grows and is read from other threads."""
 
     def __init__(
         self,
         camera: Camera,
         clock: Clock,
-        slot: Latest[Ready],
+        slot: Slot,
         say: Callable[[CameraLost | CameraBack], None],
         delay_s: Callable[[int], float],
     ) -> None:
@@ -68,7 +54,6 @@ class Capture:
         self._lost_ns: int | None = None
         self._attempt = 0
         self.frames = 0
-        self.dropped = 0
 
     def prepare_for(self, loaded: Loaded) -> None:
         """The frames that come from now on are for this model."""
@@ -76,6 +61,13 @@ class Capture:
 
     def stop(self) -> None:
         self._stopping.set()
+        self._slot.close()
+
+    def prepare(self) -> None:
+        """Make tensors of the frames that are due, until stopped."""
+        while (frame := self._slot.due()) is not None:
+            if self._loaded is not None:
+                self._slot.bring(prepare(frame, self._loaded, self._clock))
 
     def run(self) -> None:
         """Drain the camera until stopped, opening it again whenever it is lost."""
@@ -92,6 +84,8 @@ class Capture:
             self._camera.open()
             self._last_sequence = None
             while not self._stopping.is_set():
+                if self._camera.on_demand:
+                    self._wait_wanted()
                 self._take(self._camera.read())
         except CameraFailed as failure:
             return failure
@@ -103,11 +97,14 @@ class Capture:
         skipped = 0 if self._last_sequence is None else max(0, frame.sequence - self._last_sequence - 1)
         self._last_sequence = frame.sequence
         self.frames += 1 + skipped
-        loaded = self._loaded
-        if loaded is None:
-            return
-        replaced = self._slot.put(prepare(frame, loaded, self._clock))
-        self.dropped += skipped + replaced
+        if self._loaded is not None:
+            self._slot.offer(frame, skipped=skipped)
+
+    def _wait_wanted(self) -> None:
+        """A camera that gives a frame whenever it is asked is asked only when one is needed."""
+        while self._loaded is None and not self._stopping.is_set():
+            self._stopping.wait(IDLE_S)
+        self._slot.wait_wanted()
 
     def _lost(self, failure: CameraFailed) -> None:
         if self._lost_ns is None:

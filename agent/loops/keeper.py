@@ -108,6 +108,7 @@ class WorkerKeeper:
         self._life: _Life | None = None
         self._crashes = 0
         self._useless_lives = 0
+        self._rests = False
         self.restarts = 0
         self.pid: int | None = None
 
@@ -123,6 +124,13 @@ class WorkerKeeper:
             finally:
                 self._order = None
                 self._ordered.clear()
+
+    async def rest(self) -> None:
+        """A process that has nothing to serve is had by starting a new one; that is no crash."""
+        self._current = None
+        if self._life is not None:
+            self._rests = True
+            self._life.child.kill()
 
     async def sample(self, timeout_s: float) -> Sampled | None:
         wanted: asyncio.Future[Sampled] = asyncio.get_running_loop().create_future()
@@ -147,13 +155,15 @@ class WorkerKeeper:
     async def run(self) -> None:
         while True:
             why = await self._live()
+            if why is None:
+                continue
             self.restarts += 1
             for sink in self._crash_sinks:
                 sink(why)
             await self._pause()
 
-    async def _live(self) -> str:
-        """One process from its start to its end; in words, why it ended."""
+    async def _live(self) -> str | None:
+        """One process from its start to its end; in words, why it ended unasked."""
         try:
             child = await self._spawn()
         except Unavailable as error:
@@ -168,6 +178,9 @@ class WorkerKeeper:
         finally:
             life, self._life, self.pid = self._life, None, None
             await child.close()
+        if self._rests:
+            self._rests = False
+            return None
         why = why or await child.ended()
         self._bury(life, why)
         return why

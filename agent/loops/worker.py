@@ -1,10 +1,11 @@
 """The worker: frames in, predictions out, and models exchanged between two frames.
 
-Five threads, of which only one computes at a time beside `invoke()`:
+Its threads:
 
     reader    obeys the supervisor; ends the process when the supervisor is gone
     loader    loads the next model and warms it up while the current one goes on serving
-    capture   drains the camera and prepares the freshest frame (see `capture`)
+    capture   drains the camera (see `capture`)
+    prepare   makes a tensor of the freshest frame just before the model is free (see `slot`)
     main      invokes, ranks, and exchanges models
     writer    sends (see `replies`)
 """
@@ -21,10 +22,10 @@ from typing import Final
 import numpy as np
 
 from agent.core import scores
-from agent.loops.capture import MS, Capture, Ready, prepare
+from agent.loops.capture import MS, Capture, prepare
 from agent.loops.loading import Loaded, OpenRuntime, Refusal, load
 from agent.loops.replies import Replies
-from agent.loops.slot import Latest
+from agent.loops.slot import Ready, Slot
 from agent.ports.camera import Camera
 from agent.ports.clock import Clock
 from agent.ports.pipe import Pipe
@@ -87,7 +88,7 @@ class Worker:
         """
         self._pipe, self._clock, self._open_runtime = pipe, clock, open_runtime
         self._end_process = end_process
-        self._slot: Latest[Ready] = Latest()
+        self._slot = Slot(clock)
         self._replies = Replies(pipe)
         self._capture = Capture(camera, clock, self._slot, self._replies.put, delay_s)
         self._orders: SimpleQueue[Serve] = SimpleQueue()
@@ -103,6 +104,7 @@ class Worker:
     def run(self) -> int:
         """Serve until stopped; the exit status of the process."""
         capture = _start(self._capture.run, "capture")
+        _start(self._capture.prepare, "prepare")
         writer = _start(self._replies.run, "writer")
         _start(self._obey, "reader")
         _start(self._load, "loader")
@@ -253,7 +255,7 @@ class Worker:
                 predictions=ranked,
                 latency_ms=latency_ms,
                 frames=self._capture.frames,
-                frames_dropped=self._capture.dropped,
+                frames_dropped=self._slot.dropped,
             )
         )
         if self._sample_wanted.is_set():

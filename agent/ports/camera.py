@@ -8,6 +8,9 @@ from agent.core.frames import Frame
 class Camera(Protocol):
     """Used by one thread."""
 
+    on_demand: bool
+    """It has no rhythm of its own: `read` never waits, so it is asked only when a frame is needed."""
+
     def open(self) -> None:
         """
         Raises:

@@ -13,6 +13,7 @@ class ScriptedCamera:
     def __init__(self) -> None:
         self._script: SimpleQueue[Frame | CameraFailed] = SimpleQueue()
         self._refusals: SimpleQueue[CameraFailed] = SimpleQueue()
+        self.on_demand = False
         self.opened = 0
         self.is_open = False
 

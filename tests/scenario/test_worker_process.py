@@ -83,7 +83,11 @@ async def kept_worker(rate_fps: float = 20.0) -> AsyncIterator[tuple[WorkerKeepe
         await asyncio.wait([task])
         assert monotonic() - began < 2.0
         assert keeper.pid is None
-        assert pid is None or not Path(f"/proc/{pid}").exists()
+        assert pid is None or not alive(pid)
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 async def serve(keeper: WorkerKeeper, model: ModelSpec) -> Serving | ServeFailed:

@@ -1,39 +1,148 @@
+from collections.abc import Callable
 from threading import Thread
+from types import SimpleNamespace
+from typing import Any, cast
 
-from hypothesis import given
-from hypothesis import strategies as st
+import numpy as np
+import pytest
 
-from agent.loops.slot import Latest
+from agent.core.frames import Frame
+from agent.loops.loading import Loaded
+from agent.loops.slot import LEAD, REFRESH, SLACK_NS, Ready, Slot
+from tests.fakes.clock import FakeClock
 
-
-@given(st.lists(st.one_of(st.integers(), st.just("take"))))
-def test_a_taker_gets_the_freshest_value_and_each_value_once(steps: list[object]) -> None:
-    slot: Latest[object] = Latest()
-    expected: object = None
-    for step in steps:
-        if step == "take":
-            assert slot.take(0) == expected
-            expected = None
-        else:
-            assert slot.put(step) is (expected is not None)
-            expected = step
+NOBODY = cast("Loaded", SimpleNamespace())
+PRE_MS = 10.0
 
 
-def test_a_waiting_taker_is_woken_by_a_value() -> None:
-    slot: Latest[int] = Latest()
-    taken: list[int | None] = []
-    taker = Thread(target=lambda: taken.append(slot.take(5.0)))
-    taker.start()
-    slot.put(7)
-    taker.join(5.0)
-    assert taken == [7]
+def frame(sequence: int) -> Frame:
+    clock = FakeClock()
+    return Frame(np.zeros((1, 1, 3), np.uint8), sequence, clock.monotonic_ns(), clock.now())
 
 
-def test_a_nudge_ends_one_wait_without_a_value() -> None:
-    slot: Latest[int] = Latest()
-    slot.nudge()
-    assert slot.take(5.0) is None
-    slot.nudge()
-    slot.put(1)
-    assert slot.take(5.0) == 1
-    assert slot.take(0) is None
+def ready(of: Frame) -> Ready:
+    return Ready(of, np.zeros(1), NOBODY, capture_ms=0.0, pre_ms=PRE_MS)
+
+
+class Scene:
+    """A slot whose three threads are played by the test, on a clock that it owns."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.slot = Slot(self.clock)
+
+    def due_in_ms(self) -> float | None:
+        in_ns = self.slot._due_in_ns()
+        return None if in_ns is None else in_ns / 1e6
+
+    def prepare(self) -> int:
+        due = self.slot.due()
+        assert due is not None
+        self.slot.bring(ready(due))
+        return due.sequence
+
+    def take(self) -> int | None:
+        taken = self.slot.take(0)
+        return None if taken is None else taken.frame.sequence
+
+    def answer(self, sequence: int, busy_ms: float) -> None:
+        """One frame from the camera to its answer."""
+        self.slot.offer(frame(sequence))
+        self.prepare()
+        assert self.take() == sequence
+        self.clock.advance(busy_ms / 1000)
+        assert self.take() is None
+
+    def occupy(self, sequence: int) -> None:
+        """The model has begun to compute this frame."""
+        self.slot.offer(frame(sequence))
+        self.prepare()
+        assert self.take() == sequence
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def test_a_frame_is_due_at_once_while_the_model_waits(scene: Scene) -> None:
+    assert scene.due_in_ms() is None
+    scene.slot.offer(frame(1))
+    assert scene.due_in_ms() == 0
+    assert scene.prepare() == 1
+    assert scene.take() == 1
+    assert scene.take() is None
+
+
+def test_the_freshest_frame_is_prepared_and_the_ones_before_it_are_drops(scene: Scene) -> None:
+    for sequence in range(4):
+        scene.slot.offer(frame(sequence))
+    assert scene.prepare() == 3
+    assert scene.slot.dropped == 3
+
+
+def test_frames_that_the_camera_lost_are_drops(scene: Scene) -> None:
+    scene.slot.offer(frame(5), skipped=4)
+    assert scene.slot.dropped == 4
+
+
+def test_for_a_busy_model_a_frame_is_due_shortly_before_it_is_expected_to_be_free(scene: Scene) -> None:
+    for sequence in range(100):
+        scene.answer(sequence, busy_ms=200.0)
+    scene.occupy(100)
+    scene.slot.offer(frame(101))
+    due_in_ms = scene.due_in_ms()
+    assert due_in_ms is not None
+    assert due_in_ms == pytest.approx(200.0 - LEAD * PRE_MS - SLACK_NS / 1e6, abs=0.1)
+
+
+def test_a_model_that_gets_faster_is_believed_at_once(scene: Scene) -> None:
+    for sequence in range(100):
+        scene.answer(sequence, busy_ms=200.0)
+    scene.answer(100, busy_ms=30.0)
+    scene.occupy(101)
+    scene.slot.offer(frame(102))
+    assert scene.due_in_ms() == pytest.approx(30.0 - LEAD * PRE_MS - SLACK_NS / 1e6)
+
+
+def test_a_prepared_frame_that_waits_long_is_replaced_by_a_fresher_one(scene: Scene) -> None:
+    scene.slot.offer(frame(1))
+    scene.prepare()
+    scene.slot.offer(frame(2))
+    assert scene.due_in_ms() == REFRESH * PRE_MS
+    scene.slot.offer(frame(3))
+    scene.clock.advance(REFRESH * PRE_MS / 1000)
+    assert scene.prepare() == 3
+    assert scene.slot.dropped == 2
+    assert scene.take() == 3
+
+
+@pytest.mark.parametrize(
+    ("wait", "wake"),
+    [
+        (lambda slot: slot.take(60), lambda slot: slot.nudge()),
+        (lambda slot: slot.take(60), lambda slot: slot.close()),
+        (lambda slot: slot.due(), lambda slot: slot.close()),
+    ],
+)
+def test_who_waits_can_be_let_go(
+    scene: Scene, wait: Callable[[Slot], Any], wake: Callable[[Slot], None]
+) -> None:
+    results: list[Any] = []
+    waiter = Thread(target=lambda: results.append(wait(scene.slot)))
+    waiter.start()
+    wake(scene.slot)
+    waiter.join(5.0)
+    assert results == [None]
+
+
+def test_a_frame_is_wanted_once_the_last_one_has_been_taken_for_preparation(scene: Scene) -> None:
+    scene.slot.wait_wanted()
+    scene.slot.offer(frame(1))
+    waiter = Thread(target=scene.slot.wait_wanted)
+    waiter.start()
+    waiter.join(0.02)
+    assert waiter.is_alive()
+    scene.prepare()
+    waiter.join(5.0)
+    assert not waiter.is_alive()

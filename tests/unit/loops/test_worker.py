@@ -153,9 +153,14 @@ class Bench:
             next(self._sequence)
         sequence = next(self._sequence)
         pixels = np.full((8, 8, 3), level, np.uint8)
-        now = datetime.now(UTC)
+        now = SystemTime().now()
         self.camera.feed(Frame(pixels, sequence, time.monotonic_ns(), now, f"frame-{sequence}"))
         return sequence
+
+    def waiting(self) -> int | None:
+        """The number of the frame that is prepared and waits for the model."""
+        ready = self.worker._slot._ready
+        return None if ready is None else ready.frame.sequence
 
     def until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + DEADLINE_S
@@ -209,7 +214,7 @@ def test_a_frame_replaced_before_the_model_took_it_is_a_drop(tmp_path: Path) -> 
         assert model.entered.wait(DEADLINE_S)
         for _ in range(4):
             last = bench.show()
-        bench.until(lambda: bench.worker._capture.frames == 5)
+        bench.until(lambda: bench.waiting() == last)
         model.gate.set()
         assert [bench.pipe.heard(Predicted).sequence for _ in range(2)] == [first, last]
         seen = bench.pipe.sent[-1]
@@ -265,7 +270,7 @@ def test_a_frame_prepared_for_the_old_model_is_prepared_anew_for_its_heir(tmp_pa
         bench.show()
         assert model.entered.wait(DEADLINE_S)
         waiting = bench.show(2)
-        bench.until(lambda: bench.worker._slot._value is not None)
+        bench.until(lambda: bench.waiting() == waiting)
         bench.pipe.tell(Serve(model=heir))
         bench.until(lambda: bool(bench.worker._arrived))
         model.gate.set()

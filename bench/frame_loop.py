@@ -1,0 +1,193 @@
+"""How much of a bare invoke() loop's rate is left once frames are captured, prepared, ranked and sent.
+
+    python bench/frame_loop.py [--runtime litert|tflite] [--model FILE ...] [--rounds N] [--rate FPS]
+
+Per model, in interleaved rounds on the same machine, one thread each:
+    bare     interpreter.invoke() again and again: nothing goes in, nothing comes out
+    worker   the real worker process over its real pipe, from 640 x 480 frames
+    serial   what one writes first: Pillow resize, set, invoke, dequantise, sort, one after the other
+The share is the worker's rate over the bare one, the median of the rounds. Read shares, not milliseconds,
+on a machine that does other things.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+from PIL import Image
+
+from agent.adapters import child_process
+from agent.adapters.runtime_tflite import open_runtime
+from agent.assemble.worker import WorkerSettings
+from agent.config import Camera, CameraKind
+from agent.core import contract, flatmodel
+from agent.core.delegate import RuntimeChoice
+from agent.core.tensors import prepare
+from agent.loops.keeper import Patience, WorkerKeeper
+from agent.ports.children import Observation
+from agent.ports.runtime import Model
+from agent.wire.ipc import ModelSpec, Predicted, Serving
+from agent.wire.topics import sha256
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = (ROOT / "models", ROOT.parent / "shared" / "models")
+SIZE = (640, 480)
+SPAN_S = 0.8
+SETTLE_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Milliseconds a frame."""
+
+    bare: float
+    worker: float
+    serial: float
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    paths = arguments.model or _models()
+    if not paths:
+        print("no model at hand: name one with --model", file=sys.stderr)
+        return 1
+    print(f"{'model':44} {'bare ms':>8} {'worker':>8} {'share':>6} {'serial':>8} {'share':>6}")
+    for path in paths:
+        rounds = asyncio.run(_measure(_spec(path, arguments.runtime), arguments))
+        bare, worker, serial = (median(getattr(r, name) for r in rounds) for name in Round.__slots__)
+        share = median(r.bare / r.worker for r in rounds)
+        peer = median(r.bare / r.serial for r in rounds)
+        print(f"{path.name:44} {bare:8.3f} {worker:8.3f} {share:6.3f} {serial:8.3f} {peer:6.3f}", flush=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--runtime", type=RuntimeChoice, default=RuntimeChoice.AUTO, choices=list(RuntimeChoice)
+    )
+    parser.add_argument("--model", type=Path, action="append", help="a .tflite file; may be repeated")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rate", type=float, default=0.0, help="of the camera; 0: a frame whenever asked")
+    return parser
+
+
+def _models() -> list[Path]:
+    found = [path for folder in FOLDERS for path in sorted(folder.rglob("*.tflite"))]
+    return [path for path in found if _is_for_the_cpu(path)]
+
+
+def _is_for_the_cpu(path: Path) -> bool:
+    facts = flatmodel.examine(path.read_bytes())
+    return not facts.edgetpu and contract.not_a_classifier(facts.inputs, facts.outputs) is None
+
+
+async def _measure(spec: ModelSpec, arguments: argparse.Namespace) -> list[Round]:
+    model = _load(spec, arguments.runtime)
+    width, height = SIZE
+    camera = Camera(kind=CameraKind.PATTERN, rate_fps=arguments.rate, width_px=width, height_px=height)
+    argv = child_process.command("worker", WorkerSettings(camera=camera))
+    keeper = WorkerKeeper(child_process.StartWorker(argv), random.Random(), patience=Patience(frame_s=600.0))  # noqa: S311 - jitter
+    counter = _Counter()
+    keeper.observe(counter.see)
+    task = asyncio.create_task(keeper.run())
+    try:
+        answer = await keeper.serve(spec)
+        assert isinstance(answer, Serving), answer
+        assert keeper.pid is not None
+        return [await _round(model, spec, counter, keeper.pid) for _ in range(arguments.rounds)]
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _load(spec: ModelSpec, runtime: RuntimeChoice) -> Model:
+    return open_runtime(runtime).load(Path(spec.model_path).read_bytes(), threads=1)
+
+
+async def _round(model: Model, spec: ModelSpec, counter: "_Counter", pid: int) -> Round:
+    os.kill(pid, signal.SIGCONT)
+    worker = await counter.milliseconds()
+    # The worker stands still while this process computes.
+    os.kill(pid, signal.SIGSTOP)
+    tensor = prepare(_frame(), spec.input, model.input)
+    model.invoke(tensor)
+    bare = _milliseconds(model._interpreter.invoke)  # type: ignore[attr-defined]  # noqa: SLF001 - bare is bare
+    serial = _milliseconds(_Serial(model))
+    os.kill(pid, signal.SIGCONT)
+    return Round(bare, worker, serial)
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self._predictions = 0
+
+    def see(self, seen: Observation) -> None:
+        self._predictions += isinstance(seen, Predicted)
+
+    async def milliseconds(self) -> float:
+        await asyncio.sleep(SETTLE_S)
+        before, began = self._predictions, perf_counter()
+        await asyncio.sleep(SPAN_S)
+        return (perf_counter() - began) * 1e3 / (self._predictions - before)
+
+
+def _milliseconds(step: Callable[[], object]) -> float:
+    steps, began = 0, perf_counter()
+    while perf_counter() - began < SPAN_S:
+        step()
+        steps += 1
+    return (perf_counter() - began) * 1e3 / steps
+
+
+class _Serial:
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._frame = _frame()
+
+    def __call__(self) -> Sequence[int]:
+        info = self._model.input
+        height, width = info.shape[1:3]
+        pixels = np.array(Image.fromarray(self._frame).resize((width, height)))
+        tensor = ((pixels / 127.5) - 1).astype(np.float32) if info.dtype == "float32" else pixels
+        found = self._model.invoke(tensor.astype(info.dtype)[None])[0].astype(np.float64)
+        if self._model.output.quantization is not None:
+            quantization = self._model.output.quantization
+            found = (found - quantization.zero_point) * quantization.scale
+        return [int(index) for index in np.argsort(found)[::-1][:5]]
+
+
+def _frame() -> np.ndarray:
+    width, height = SIZE
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def _spec(path: Path, runtime: RuntimeChoice) -> ModelSpec:
+    content = path.read_bytes()
+    image, answer = contract.infer(flatmodel.examine(content))
+    return ModelSpec(
+        name=path.stem[:64],
+        version="0",
+        manifest=sha256(path.name.encode()),
+        digest=sha256(content),
+        model_path=str(path),
+        labels_path=None,
+        input=image,
+        output=answer,
+        runtime=runtime,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
