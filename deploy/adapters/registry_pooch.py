@@ -189,7 +189,7 @@ def _copied(file: RegisteredFile, source: Path, folder: Path) -> Path:
 
 def _registered(name: str, entry: _Entry) -> RegisteredModel:
     files = tuple(
-        RegisteredFile(remote.file, remote.url, None, Digest(remote.sha256), remote.length)
+        RegisteredFile(remote.file, remote.url, None, Digest(remote.sha256), remote.length, remote.delegate)
         for remote in entry.variant
     )
     return RegisteredModel(name, entry.title, entry.licence, files)

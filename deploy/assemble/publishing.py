@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
 
 from agent.wire.documents import Artifact, Manifest, ReleaseRef
 from agent.wire.errors import ConfigError, PortError, Unavailable
+from deploy.adapters.repository_tuf import TufRepository
+from deploy.adapters.repository_tuf.keys import Role
 from deploy.adapters.workspace import ArtifactFolder, Workspace
 from deploy.assemble import workspaces
 from deploy.assemble.session import Session, connected
@@ -39,17 +43,50 @@ def publish_everything(workspace: Workspace, on_progress: OnProgress) -> tuple[R
     return releases
 
 
-def sign(workspace: Workspace, on_progress: OnProgress) -> None:
-    """A fresh timestamp, published with all metadata.
+def sign(workspace: Workspace, on_progress: OnProgress) -> dict[str, datetime]:
+    """A fresh timestamp, published with all metadata; when each role runs out.
 
     Raises:
         PortError: as `publish_release`.
         ConfigError: as `publish_release`, or the online keys are not at hand.
     """
-    repository = workspaces.open_repository(workspace)
-    repository.sign_timestamp()
+    return _sign(workspace, None, TufRepository.sign_timestamp, on_progress)
+
+
+def renew(workspace: Workspace, offline_keys: Path | None, on_progress: OnProgress) -> dict[str, datetime]:
+    """As `sign`; what the offline keys sign is signed afresh too.
+
+    Raises:
+        PortError: as `publish_release`.
+        ConfigError: as `sign`, or the offline keys are not at hand.
+    """
+    return _sign(workspace, offline_keys, TufRepository.renew, on_progress)
+
+
+def rotate(
+    workspace: Workspace, offline_keys: Path | None, role: Role, on_progress: OnProgress
+) -> dict[str, datetime]:
+    """Replace the keys of a role; devices follow by themselves.
+
+    Raises:
+        PortError: as `publish_release`.
+        ConfigError: as `renew`.
+    """
+    return _sign(workspace, offline_keys, lambda repository: repository.rotate(role), on_progress)
+
+
+def _sign(
+    workspace: Workspace,
+    offline_keys: Path | None,
+    change: Callable[[TufRepository], None],
+    on_progress: OnProgress,
+) -> dict[str, datetime]:
+    repository = workspaces.open_repository(workspace, offline_keys)
+    change(repository)
+    workspaces.write_root_of_trust(workspace, repository)
     with signed_already(), connected(workspace) as session:
         send(session, workspace, repository, (), on_progress)
+    return {str(role): instant for role, instant in repository.expires().items()}
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from agent.wire.topics import Root
 from deploy.adapters.workspace import Broker, Workspace
 
 CONNECT_S: Final = 8.0
+SECOND_CHANCE_S: Final = 3.0
+"""After a refusal: the broker may just be starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def connected(workspace: Workspace) -> Iterator[Session]:
 def _wait_until_up(link: Link, url: str) -> None:
     states: queue.Queue[LinkState] = queue.Queue()
     link.open(states.put)
-    reason = "it did not answer"
+    reason = f"it did not answer within {CONNECT_S:g} s"
     ends = time.monotonic() + CONNECT_S
     while (left := ends - time.monotonic()) > 0:
         try:
@@ -60,7 +62,8 @@ def _wait_until_up(link: Link, url: str) -> None:
                 return
             case Down(said):
                 reason = said
-    raise LinkDown(f"the broker {url} cannot be reached within {CONNECT_S:g} s: {reason}")
+                ends = min(ends, time.monotonic() + SECOND_CHANCE_S)
+    raise LinkDown(f"the broker {url} cannot be reached: {reason}")
 
 
 def _settings(broker: Broker) -> LinkSettings:

@@ -37,12 +37,21 @@ def create(folder: Path, *, fleet: str, url: str, root: str) -> Workspace:
     settings = Settings(fleet=named, broker=Broker(url=url, root=topics.root(root).prefix))
     made = adapter.create(folder, settings)
     repository = TufRepository.create(made.repository, made.offline_keys, made.online_keys, SystemClock())
-    adapter.write_file(made.root_of_trust, repository.root())
+    write_root_of_trust(made, repository)
     adapter.write_settings(made)
     return made
 
 
-def open_repository(workspace: Workspace, offline_keys: Path | None = None) -> Repository:
+def write_root_of_trust(workspace: Workspace, repository: Repository) -> None:
+    """The newest root for devices to come; those with an older one follow the chain.
+
+    Raises:
+        StoreFailed: the disk refused.
+    """
+    adapter.write_file(workspace.root_of_trust, repository.root())
+
+
+def open_repository(workspace: Workspace, offline_keys: Path | None = None) -> TufRepository:
     """
     Raises:
         ConfigError: the repository or the given folder of offline keys is not there.

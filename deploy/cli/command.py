@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 Run = Callable[[Namespace], int]
@@ -25,6 +26,11 @@ class Group:
     name: str
     summary: str
     commands: tuple[Command, ...]
+
+
+def names(kind: type[StrEnum]) -> list[str]:
+    """The choices of an option, as argparse shows them; the command makes the value."""
+    return [member.value for member in kind]
 
 
 def add_workspace(parser: ArgumentParser) -> None:

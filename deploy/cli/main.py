@@ -32,6 +32,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     devices_command.COMMAND,
     workspace_commands.DEVICE_CONFIG,
     workspace_commands.SIGN,
+    workspace_commands.ROTATE,
     workspace_commands.PUBLISH,
     demo_command.COMMAND,
 )

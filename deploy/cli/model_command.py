@@ -5,10 +5,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from agent.wire.documents import Delegate
 from deploy.assemble import workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command, Group
 from deploy.flows import fetch_model
+from deploy.flows.fetch_model import Wanted
 from deploy.ports.registry import RegisteredModel
 
 
@@ -61,14 +63,19 @@ def add_fetch_options(parser: ArgumentParser) -> None:
         metavar="S",
         help="seconds that each file may take (default: 30)",
     )
+    parser.add_argument(
+        "--only",
+        choices=command.names(Delegate),
+        metavar="{cpu,edgetpu}",
+        help="only the file for this (default: all of the model's files)",
+    )
     command.add_json(parser)
 
 
 def run_fetch(options: Namespace) -> int:
     with output.progress(f"fetching {options.name}") as on_bytes:
-        paths = fetch_model.fetch_model(
-            workspaces.open_registry(), options.name, options.to, options.timeout, on_bytes
-        )
+        wanted = Wanted(options.to, options.timeout, Delegate(options.only) if options.only else None)
+        paths = fetch_model.fetch_model(workspaces.open_registry(), options.name, wanted, on_bytes)
     if options.json:
         output.say_json([str(path) for path in paths])
     else:

@@ -102,9 +102,8 @@ def _add_contract(parser: ArgumentParser) -> None:
     contract = parser.add_argument_group("what the model takes and gives", "default: what the file says")
     contract.add_argument(
         "--fit",
-        type=Fit,
-        choices=list(Fit),
-        default=Fit.CENTRE_CROP,
+        choices=command.names(Fit),
+        default=Fit.CENTRE_CROP.value,
         metavar="{centre-crop,squash,letterbox}",
         help="how a camera frame becomes the model's size (default: centre-crop)",
     )
@@ -112,8 +111,7 @@ def _add_contract(parser: ArgumentParser) -> None:
     contract.add_argument("--std", type=numbers, metavar="S[,S,S]", help="by which the difference is divided")
     contract.add_argument(
         "--activation",
-        type=Activation,
-        choices=list(Activation),
+        choices=command.names(Activation),
         metavar="{probabilities,logits}",
         help="what the model's output is",
     )
@@ -125,7 +123,11 @@ def run(options: Namespace) -> int:
         models=tuple(options.models),
         name=options.name,
         version=options.version,
-        options=Options(options.fit, _normalization(options.mean, options.std), options.activation),
+        options=Options(
+            Fit(options.fit),
+            _normalization(options.mean, options.std),
+            Activation(options.activation) if options.activation else None,
+        ),
         labels=options.labels,
         golden=tuple(options.golden),
         golden_model=options.golden_model,

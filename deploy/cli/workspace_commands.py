@@ -1,10 +1,12 @@
 """`shoal init`, `publish`, `sign` and `device-config`: the workspace and what others get from it."""
 
 from argparse import ArgumentParser, Namespace
+from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
 
+from deploy.adapters.repository_tuf.keys import Role
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import publishing, workspaces
 from deploy.cli import command, output
@@ -97,14 +99,49 @@ def run_publish(options: Namespace) -> int:
     return 0
 
 
+def add_sign_options(parser: ArgumentParser) -> None:
+    command.add_workspace(parser)
+    parser.add_argument(
+        "--renew",
+        action="store_true",
+        help="sign afresh what the offline keys sign too: once a year is enough",
+    )
+    command.add_offline_keys(parser)
+    command.add_json(parser)
+
+
 def run_sign(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
     with output.progress("publishing") as on_progress:
-        publishing.sign(workspace, on_progress)
-    if options.json:
-        output.say_json({"signed": True})
+        if options.renew:
+            ends = publishing.renew(workspace, options.offline_keys, on_progress)
+        else:
+            ends = publishing.sign(workspace, on_progress)
+    return _tell_ends(ends, "signed afresh and published", to_program=options.json)
+
+
+def add_rotate_options(parser: ArgumentParser) -> None:
+    command.add_workspace(parser)
+    parser.add_argument(
+        "role", choices=command.names(Role), metavar="ROLE", help=f"one of {', '.join(command.names(Role))}"
+    )
+    command.add_offline_keys(parser)
+    command.add_json(parser)
+
+
+def run_rotate(options: Namespace) -> int:
+    workspace = workspaces.find(options.workspace)
+    with output.progress("publishing") as on_progress:
+        ends = publishing.rotate(workspace, options.offline_keys, Role(options.role), on_progress)
+    return _tell_ends(ends, f"the keys of {options.role} are replaced and published", to_program=options.json)
+
+
+def _tell_ends(ends: dict[str, datetime], done: str, *, to_program: bool) -> int:
+    if to_program:
+        output.say_json(ends)
     else:
-        output.say("the timestamp is signed afresh and published")
+        listed = ", ".join(f"{role} {end:%Y-%m-%d}" for role, end in sorted(ends.items(), key=lambda e: e[1]))
+        output.say(done, f"valid until: {listed}")
     return 0
 
 
@@ -149,9 +186,12 @@ PUBLISH = Command(
 )
 SIGN = Command(
     "sign",
-    "sign the timestamp afresh and publish it, so that devices go on trusting",
-    add_publish_options,
+    "sign the timestamp afresh and publish it, so that devices go on trusting: daily, weekly at least",
+    add_sign_options,
     run_sign,
+)
+ROTATE = Command(
+    "rotate-keys", "replace the keys of a role, for instance stolen ones", add_rotate_options, run_rotate
 )
 DEVICE_CONFIG = Command(
     "device-config", "write the configuration of one device", add_device_options, run_device_config

@@ -69,21 +69,7 @@ def roll_out(
             would be longer than devices accept.
     """
     before = previous or Plan(stream=stream, serial=0)
-    if revoked := files & frozenset(before.revoked):
-        raise Refused(
-            f"{candidate.name}@{candidate.version} holds {min(revoked)[:12]}, which was revoked: "
-            "release a new version"
-        )
-    if before.candidate is None and before.stable == candidate:
-        raise Refused(
-            f"{candidate.name}@{candidate.version} is what stream {stream} runs already, as stable: "
-            "nothing to roll out"
-        )
-    if before.candidate is not None and before.stable == candidate:
-        raise Refused(
-            f"{candidate.name}@{candidate.version} is the stable release of stream {stream}: "
-            "shoal revert brings every device back to it"
-        )
+    _refuse_senseless(before, stream, candidate, files)
     salt = before.salt if before.candidate == candidate and before.salt else wave.salt
     return _checked(
         replace(
@@ -99,6 +85,24 @@ def roll_out(
             probation=wave.probation,
         )
     )
+
+
+def _refuse_senseless(before: Plan, stream: str, candidate: ReleaseRef, files: frozenset[Digest]) -> None:
+    if revoked := files & frozenset(before.revoked):
+        raise Refused(
+            f"{candidate.name}@{candidate.version} holds {min(revoked)[:12]}, which was revoked: "
+            "release a new version"
+        )
+    if before.candidate is None and before.stable == candidate:
+        raise Refused(
+            f"{candidate.name}@{candidate.version} is what stream {stream} runs already, as stable: "
+            "nothing to roll out"
+        )
+    if before.candidate is not None and before.stable == candidate:
+        raise Refused(
+            f"{candidate.name}@{candidate.version} is the stable release of stream {stream}: "
+            "shoal revert brings every device back to it"
+        )
 
 
 def _stable(before: Plan, candidate: ReleaseRef) -> ReleaseRef | None:

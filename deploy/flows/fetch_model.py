@@ -1,15 +1,24 @@
 """Brings a registered model into a folder."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from agent.wire.documents import Delegate
 from deploy.core import names
 from deploy.core.refusal import Refused
 from deploy.ports.registry import ModelRegistry, OnBytes, RegisteredModel
 
 
-def fetch_model(
-    registry: ModelRegistry, name: str, folder: Path, timeout_s: float, on_bytes: OnBytes
-) -> tuple[Path, ...]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Where the files go, how long each may take, and for which delegate; None: all of them."""
+
+    folder: Path
+    timeout_s: float
+    only: Delegate | None = None
+
+
+def fetch_model(registry: ModelRegistry, name: str, wanted: Wanted, on_bytes: OnBytes) -> tuple[Path, ...]:
     """The files of the model, verified, in the order of the registry.
 
     Raises:
@@ -18,7 +27,11 @@ def fetch_model(
         Malformed: what was delivered is not the file that is registered.
     """
     model = find(registry.models(), name)
-    return tuple(registry.fetch(file, folder, timeout_s, on_bytes) for file in model.files)
+    return tuple(
+        registry.fetch(file, wanted.folder, wanted.timeout_s, on_bytes)
+        for file in model.files
+        if wanted.only is None or file.delegate in {wanted.only, None}
+    )
 
 
 def find(models: tuple[RegisteredModel, ...], name: str) -> RegisteredModel:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from agent.wire.documents import Delegate
 from agent.wire.topics import Digest
 
 OnBytes = Callable[[int, int], None]
@@ -20,6 +21,8 @@ class RegisteredFile:
     path: Path | None
     digest: Digest
     length: int
+    delegate: Delegate | None = None
+    """For whom it was built; None: for all, such as labels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ def test_a_broker_that_lost_its_memory_is_given_everything_again(workspace, tmp_
         workspace.run("publish")
         assert all(retained(link, topic) for topic in lost)
     workspace.run("sign")
+    workspace.run("rotate-keys", "timestamp")
     assert workspace.plan(tmp_path / "a").candidate.version == "1"
 
 
@@ -213,5 +214,7 @@ def test_a_broker_that_is_not_there_is_one_sentence(workspace):
     workspace.release("1", "--no-publish")
     settings.write_text(settings.read_text().replace(workspace._broker.url, "mqtt://127.0.0.1:9"))
     complaint = workspace.run("rollout", "tiny", "--to", "all", code=1)
-    assert complaint.startswith("shoal: the broker mqtt://127.0.0.1:9 cannot be reached within 8 s")
+    assert complaint.startswith(
+        "shoal: the broker mqtt://127.0.0.1:9 cannot be reached: no broker listens on"
+    )
     assert complaint.count("\n") == 1
