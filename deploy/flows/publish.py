@@ -124,6 +124,7 @@ class _Shelf:
 
     def __init__(self, link: Link, on_stand: Callable[[int], None], patience: Patience) -> None:
         self._link, self._on_stand, self._patience = link, on_stand, patience
+        self._settle_s = patience.settle_s
         self._standing_bytes = 0
         on_stand(0)
 
@@ -131,8 +132,9 @@ class _Shelf:
         """Those that do not stand on the broker, or not with this content.
 
         MQTT cannot say that a topic is empty. So the smallest document is placed first, and asked for
-        after each few of the others: when it has come and they have not, they are taken as lacking. A
-        broker that answers in another order costs some needless publishes.
+        after each few of the others: when it has come and they have not, they are taken as lacking.
+        Brokers answer in the order of the request, though nothing obliges them to; so the first time they
+        are given a while longer, and each time if that showed disorder. A mistake costs a needless publish.
         """
         if not documents:
             return ()
@@ -204,9 +206,11 @@ class _Shelf:
         topics = [document.topic for document in asked]
         self._link.subscribe(topics, CHUNK.qos, reading.take)
         try:
-            lacking = reading.wait(self._patience, last)
+            lacking = reading.wait(self._patience.silence_s, self._settle_s, last)
         finally:
             self._link.unsubscribe(topics)
+        if last is not None and lacking and not reading.disordered:
+            self._settle_s = 0.0
         self._standing_bytes += sum(len(document.content) for document in few if document not in lacking)
         self._on_stand(self._standing_bytes)
         return tuple(document for document in few if document in lacking)
@@ -233,21 +237,25 @@ class _Reading:
         self._lacking = {document.topic: document for document in asked}
         self._heard_at = time.monotonic()
         self._changed = Condition()
+        self._last_topic = asked[-1].topic
+        self.disordered = False
+        """Something came after what was asked for last."""
 
     def take(self, message: Message) -> None:
         with self._changed:
             self._heard_at = time.monotonic()
             document = self._lacking.get(message.topic)
             if document is not None and message.payload == document.content:
+                self.disordered |= self._last_topic not in self._lacking
                 del self._lacking[message.topic]
             self._changed.notify()
 
-    def wait(self, patience: Patience, last: _Document | None) -> tuple[_Document, ...]:
+    def wait(self, silence_s: float, settle_s: float, last: _Document | None) -> tuple[_Document, ...]:
         """What has not come with the right content when all has, or nothing has for too long."""
         with self._changed:
             while self._lacking:
                 closing = last is not None and last.topic not in self._lacking
-                left_s = patience.settle_s if closing else patience.silence_s
+                left_s = settle_s if closing else silence_s
                 left_s -= time.monotonic() - self._heard_at
                 if left_s <= 0:
                     break

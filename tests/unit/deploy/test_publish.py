@@ -1,5 +1,6 @@
 import random
 import threading
+import time
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -232,3 +233,28 @@ def test_an_old_timestamp_that_comes_first_does_not_mislead(broker: MemoryBroker
     link.open(lambda _: None)
     ship(link)
     assert len([o for o in broker.published if o.topic == ROOT.meta("timestamp")]) == 1
+
+
+def test_a_broker_that_answers_out_of_order_is_given_time(broker: MemoryBroker, link: WatchedLink) -> None:
+    class Backwards(MemoryLink):
+        """The last answer comes first, the others a moment later."""
+
+        def subscribe(self, topics, qos, sink) -> None:
+            super().subscribe(topics[-1:], qos, sink)
+            threading.Timer(0.02, super().subscribe, (topics[:-1], qos, sink)).start()
+
+    ship(link)
+    backwards = Backwards(broker)
+    backwards.open(lambda _: None)
+    before = len(broker.published)
+    patience = Patience(settle_s=2.0, silence_s=2.0)
+    publish(backwards, ROOT, PUBLICATION, [FILE], lambda *_: None, patience=patience)
+    assert len([o for o in broker.published[before:] if o.topic in STAGES[0]]) == 1
+
+
+def test_a_broker_that_answers_in_order_is_waited_for_once(link: WatchedLink) -> None:
+    slowly = Patience(settle_s=0.2, silence_s=5.0)
+    began = time.monotonic()
+    publish(link, ROOT, PUBLICATION, [FILE], lambda *_: None, patience=slowly)
+    assert len(PIECES) / WINDOW * slowly.settle_s >= 1.0
+    assert time.monotonic() - began < 0.8
