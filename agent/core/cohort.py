@@ -48,7 +48,8 @@ def exact_cut(salt: str, devices: Collection[DeviceId], k: int) -> str:
     if k <= 0:
         return NOBODY
     if k >= len(places):
-        return EVERYBODY
+        # Not everybody: whoever joins later was not counted into this wave.
+        return _hex(places[-1] + 1) if places else NOBODY
     return _hex((places[k - 1] + places[k] + 1) // 2)
 
 

@@ -39,6 +39,7 @@ from agent.core.lifecycle_words import (
     ImpossibleEvent,
     Probation,
     Record,
+    Rest,
     Revoked,
     Rotten,
     Sick,
@@ -50,6 +51,7 @@ from agent.core.lifecycle_words import (
     TrialPassed,
     Try,
     Wanted,
+    Withdrawn,
 )
 from agent.wire.documents import Ended, Outcome
 from agent.wire.reasons import Reason
@@ -75,6 +77,7 @@ __all__ = [
     "ImpossibleEvent",
     "Probation",
     "Record",
+    "Rest",
     "Revoked",
     "Rotten",
     "Sick",
@@ -86,8 +89,10 @@ __all__ = [
     "TrialPassed",
     "Try",
     "Wanted",
+    "Withdrawn",
     "references",
     "step",
+    "under_way",
     "why_bad",
 ]
 
@@ -122,6 +127,8 @@ def step(record: Record, event: Event) -> Step:
             return _wanted(record, release)
         case Revoked(digests):
             return _revoked(replace(record, known_bad=revoke(record.known_bad, digests)))
+        case Withdrawn():
+            return _make_way(record, "the plan offers this device nothing in its place")
         case Rotten(manifest):
             return _rotten(record, manifest)
         case _:
@@ -152,33 +159,44 @@ def _started(record: Record, *, clean: bool) -> Step:
 def _wanted(record: Record, release: Fitted) -> Step:
     if _pursued(record.state) == release.manifest:
         return record, ()
-    free, effects = _make_way(record, release)
+    free, effects = _make_way(record, f"{release.name} {release.version} is wanted")
     if _pursued(free.state) == release.manifest or why_bad(free, release) is not None:
         return free, effects
     begun, more = _begin(free, release)
     return begun, (*effects, *more)
 
 
-def _make_way(record: Record, release: Fitted) -> Step:
+def _make_way(record: Record, why: str) -> Step:
     """What is under way is no longer wanted, so it ends, even where its successor is refused here."""
     match record.state:
         case Idle():
             return record, ()
         case Fetching() | Trial() as state:
-            return _give_up(record, state, Reason.SUPERSEDED)
+            return _give_up(record, state, Reason.SUPERSEDED, why)
         case Probation() as state:
-            return _revert(record, state, Reason.SUPERSEDED, f"{release.name} {release.version}")
+            return _revert(record, state, Reason.SUPERSEDED, why)
 
 
 def _revoked(record: Record) -> Step:
     """An unproven release ends; a committed one serves until the plan gives the device another."""
     match record.state:
         case Fetching() | Trial() as state if why_bad(record, state.candidate) is Reason.REVOKED:
-            return _give_up(record, state, Reason.REVOKED)
+            return _give_up(record, state, Reason.REVOKED, "")
         case Probation() as probation if why_bad(record, probation.active) is Reason.REVOKED:
             return _revert(record, probation, Reason.REVOKED, "while on probation")
         case _:
             return record, ()
+
+
+def under_way(state: State) -> Fitted | None:
+    """The release that is being fetched, tried or watched."""
+    match state:
+        case Fetching(candidate=candidate) | Trial(candidate=candidate):
+            return candidate
+        case Probation(active=active):
+            return active
+        case Idle():
+            return None
 
 
 def _pursued(state: State) -> Digest | None:
@@ -239,8 +257,8 @@ def _refuse(record: Record, state: Fetching | Trial, reason: Reason, detail: str
     return back, (Announce(ended), Collect())
 
 
-def _give_up(record: Record, state: Fetching | Trial, reason: Reason) -> Step:
-    refused, effects = _refuse(record, state, reason, "")
+def _give_up(record: Record, state: Fetching | Trial, reason: Reason, detail: str) -> Step:
+    refused, effects = _refuse(record, state, reason, detail)
     return refused, (Cancel(state.candidate), *effects)
 
 
@@ -253,7 +271,7 @@ def _revert(record: Record, state: Probation, reason: Reason, detail: str) -> St
         known_bad=_condemn(record, state.active, reason),
         last=ended,
     )
-    return back, (*_serve(state.fallback, instead_of=state.active), Announce(ended), Collect())
+    return back, (*_serve(state.fallback, resting=True), Announce(ended), Collect())
 
 
 def _rotten(record: Record, manifest: Digest) -> Step:
@@ -287,10 +305,10 @@ def _is(slot: Fitted | None, manifest: Digest) -> bool:
     return slot is not None and slot.manifest == manifest
 
 
-def _serve(release: Fitted | None, *, instead_of: Fitted | None = None) -> tuple[Effect, ...]:
+def _serve(release: Fitted | None, *, resting: bool = False) -> tuple[Effect, ...]:
     if release is not None:
         return (Activate(release),)
-    return () if instead_of is None else (Cancel(instead_of),)
+    return (Rest(),) if resting else ()
 
 
 def _ended(release: Fitted, outcome: Outcome, reason: Reason | None, detail: str = "") -> Ended:

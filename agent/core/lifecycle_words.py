@@ -126,6 +126,11 @@ class Revoked:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The plan no longer offers this device what is under way, and nothing in its place."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rotten:
     """A slot's file on disk no longer has its digest; found at a start."""
 
@@ -133,7 +138,17 @@ class Rotten:
 
 
 Event = (
-    Started | Wanted | Fetched | FetchFailed | TrialPassed | TrialFailed | Healthy | Sick | Revoked | Rotten
+    Started
+    | Wanted
+    | Withdrawn
+    | Fetched
+    | FetchFailed
+    | TrialPassed
+    | TrialFailed
+    | Healthy
+    | Sick
+    | Revoked
+    | Rotten
 )
 
 
@@ -187,7 +202,12 @@ class Dropped:
     event: Event
 
 
-Effect = Fetch | Try | Activate | Cancel | Announce | Collect | Dropped
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Make the worker serve nothing: what it serves was taken back, and there was nothing before it."""
+
+
+Effect = Fetch | Try | Activate | Rest | Cancel | Announce | Collect | Dropped
 Step = tuple[Record, tuple[Effect, ...]]
 
 

@@ -29,6 +29,7 @@ from agent.wire.topics import Channel, DeviceId, Digest, Root
 log = logging.getLogger(__name__)
 
 PROGRESS_STEP_BYTES = 1_048_576
+KNOWN_BAD_TOLD = 32
 
 
 def will(root: Root, device: DeviceId, session: str) -> Outgoing:
@@ -160,7 +161,7 @@ class Reporter:
             candidate=candidate,
             last=self._record.last,
             plan_serial=self._record.plan_serial,
-            known_bad={bad.digest: bad.reason for bad in self._record.known_bad},
+            known_bad=_failures(self._record),
         )
 
     def _running(self, release: Fitted) -> Running:
@@ -184,6 +185,12 @@ class Reporter:
 
     def _publish(self) -> None:
         self.send(topics.REPORT, self._report)
+
+
+def _failures(record: Record) -> dict[str, Reason]:
+    """The newest failures here. What was revoked stands in the plan, and could fill a report by itself."""
+    failed = [bad for bad in record.known_bad if bad.reason is not Reason.REVOKED]
+    return {bad.digest: bad.reason for bad in failed[-KNOWN_BAD_TOLD:]}
 
 
 def _phase(state: Idle | Fetching | Trial | Probation) -> Phase:

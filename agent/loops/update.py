@@ -35,6 +35,7 @@ from agent.wire.topics import Digest, Root
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+NOT_OURS = frozenset({Reason.OUTSIDE_CUT, Reason.NOT_MATCHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,9 @@ class Update:
         match decision:
             case Hold(reason, detail, plan):
                 log.info("plan.held", extra={"reason": reason, "detail": detail})
-                await self._note_plan(plan.serial if plan else None, plan.revoked if plan else ())
+                if plan is not None:
+                    await self._note_plan(plan)
+                    await self._withdraw(plan, reason)
                 self._reporter.hold(reason, detail)
             case Desired():
                 await self._want(decision)
@@ -168,12 +171,12 @@ class Update:
 
     async def _want(self, desired: Desired) -> None:
         plan, release = desired.plan, desired.release
+        self._record = replace(self._record, trial=plan.trial, probation=plan.probation)
+        await self._note_plan(plan)
         if (wait_s := self._turn_in_s(plan, release)) > 0:
             self._reporter.hold(Reason.WAITING, f"{release.name} {release.version} in {wait_s:.0f} s")
             self._again_in(wait_s)
             return
-        self._record = replace(self._record, trial=plan.trial, probation=plan.probation)
-        await self._note_plan(plan.serial, plan.revoked)
         if desired.passed_over is None:
             self._reporter.release_hold()
         else:
@@ -181,11 +184,16 @@ class Update:
         await asyncio.to_thread(self._store.put, desired.content)
         await self._step(lifecycle.Wanted(release))
 
-    async def _note_plan(self, serial: int | None, revoked: tuple[str, ...]) -> None:
-        if serial is None:
-            return
-        self._record = replace(self._record, plan_serial=serial)
-        await self._step(lifecycle.Revoked(tuple(Digest(d) for d in revoked)))
+    async def _note_plan(self, plan: Plan) -> None:
+        self._record = replace(self._record, plan_serial=plan.serial)
+        await self._step(lifecycle.Revoked(plan.revoked))
+
+    async def _withdraw(self, plan: Plan, reason: Reason) -> None:
+        """What is under way and no longer in the plan, or no longer for this device, ends."""
+        offered = {ref.manifest for ref in (plan.candidate, plan.stable) if ref is not None}
+        under_way = lifecycle.under_way(self._record.state)
+        if under_way is not None and (under_way.manifest not in offered or reason in NOT_OURS):
+            await self._step(lifecycle.Withdrawn())
 
     async def _step(self, event: Event) -> None:
         """Law 1: the record is on disk before its effects run."""
@@ -206,6 +214,8 @@ class Update:
                 await self._start_job(self._try(candidate, running))
             case lifecycle.Activate(release):
                 await self._activate(release)
+            case lifecycle.Rest():
+                await self._worker.rest()
             case lifecycle.Cancel():
                 await self._cancel_job()
             case lifecycle.Announce(ended):

@@ -39,6 +39,10 @@ class Worker(Protocol):
         """
         ...
 
+    async def rest(self) -> None:
+        """Serve nothing from now on; the camera goes on."""
+        ...
+
     async def sample(self, timeout_s: float) -> Sampled | None:
         """The next predicted frame with its prediction; None where none came in time."""
         ...

@@ -116,6 +116,9 @@ class ScriptedWorker:
             self.served.append(model)
         return answer
 
+    async def rest(self) -> None:
+        self.served.clear()
+
     async def sample(self, timeout_s: float) -> Sampled | None:
         if self.samples:
             return self.samples.pop(0)

@@ -21,6 +21,7 @@ from agent.core.lifecycle import (
     ImpossibleEvent,
     Probation,
     Record,
+    Rest,
     Revoked,
     Rotten,
     Sick,
@@ -30,6 +31,7 @@ from agent.core.lifecycle import (
     TrialPassed,
     Try,
     Wanted,
+    Withdrawn,
     references,
     step,
     why_bad,
@@ -62,12 +64,16 @@ def ended(of: Fitted, outcome: Outcome, reason: Reason | None = None, detail: st
 
 COMMITTED_C = ended(C, Outcome.COMMITTED)
 SLOW_C = ended(C, Outcome.REFUSED, Reason.TOO_SLOW, "9 ms")
-SUPERSEDED_C = ended(C, Outcome.REFUSED, Reason.SUPERSEDED)
+SUPERSEDED_BY_B = ended(C, Outcome.REFUSED, Reason.SUPERSEDED, "b 1 is wanted")
+SUPERSEDED_BY_A = ended(C, Outcome.REFUSED, Reason.SUPERSEDED, "a 1 is wanted")
+NOTHING = "the plan offers this device nothing in its place"
+TAKEN_BACK_C = ended(C, Outcome.REFUSED, Reason.SUPERSEDED, NOTHING)
+TAKEN_BACK_LATE_C = ended(C, Outcome.REVERTED, Reason.SUPERSEDED, NOTHING)
 REVOKED_C = ended(C, Outcome.REFUSED, Reason.REVOKED)
 CRASHED_C = ended(C, Outcome.REFUSED, Reason.CRASHED_IN_TRIAL, "2 tries")
 SICK_C = ended(C, Outcome.REVERTED, Reason.WORKER_CRASHED, "SIGSEGV")
 RESTARTED_C = ended(C, Outcome.REVERTED, Reason.RESTARTED_IN_PROBATION, "2 unclean starts")
-WITHDRAWN_C = ended(C, Outcome.REVERTED, Reason.SUPERSEDED, "b 1")
+WITHDRAWN_C = ended(C, Outcome.REVERTED, Reason.SUPERSEDED, "b 1 is wanted")
 LATE_REVOKED_C = ended(C, Outcome.REVERTED, Reason.REVOKED, "while on probation")
 BAD_C = (Bad(C.variant, Reason.TOO_SLOW),)
 
@@ -123,26 +129,40 @@ def after(state, *, last=None, known_bad=()):
             Probation(active=C, fallback=None, need=2),
             Sick(C.manifest, Reason.WORKER_CRASHED, "SIGSEGV"),
             after(EMPTY, last=SICK_C, known_bad=(Bad(C.variant, Reason.WORKER_CRASHED),)),
-            (Cancel(C), Announce(SICK_C), Collect()),
+            (Rest(), Announce(SICK_C), Collect()),
         ),
         # another wish
         (
             FETCHES_C,
             Wanted(B),
-            after(Fetching(active=A, fallback=B, candidate=B), last=SUPERSEDED_C),
-            (Cancel(C), Announce(SUPERSEDED_C), Collect(), Fetch(B)),
+            after(Fetching(active=A, fallback=B, candidate=B), last=SUPERSEDED_BY_B),
+            (Cancel(C), Announce(SUPERSEDED_BY_B), Collect(), Fetch(B)),
         ),
         (
             TRIES_C,
             Wanted(A),
-            after(RUNS_A, last=SUPERSEDED_C),
-            (Cancel(C), Announce(SUPERSEDED_C), Collect()),
+            after(RUNS_A, last=SUPERSEDED_BY_A),
+            (Cancel(C), Announce(SUPERSEDED_BY_A), Collect()),
         ),
         (
             PROBES_C,
             Wanted(B),
             after(Fetching(active=A, fallback=None, candidate=B), last=WITHDRAWN_C),
             (Activate(A), Announce(WITHDRAWN_C), Collect(), Fetch(B)),
+        ),
+        # a wish taken back
+        (RUNS_A, Withdrawn(), after(RUNS_A), ()),
+        (
+            FETCHES_C,
+            Withdrawn(),
+            after(RUNS_A, last=TAKEN_BACK_C),
+            (Cancel(C), Announce(TAKEN_BACK_C), Collect()),
+        ),
+        (
+            PROBES_C,
+            Withdrawn(),
+            after(Idle(active=A), last=TAKEN_BACK_LATE_C),
+            (Activate(A), Announce(TAKEN_BACK_LATE_C), Collect()),
         ),
         # starts
         (EMPTY, Started(clean=False), after(EMPTY), (Collect(),)),

@@ -12,7 +12,6 @@ from agent.core.lifecycle import (
     UNCLEAN_STARTS_MAX,
     Activate,
     Announce,
-    Cancel,
     Dropped,
     Event,
     Fetch,
@@ -25,6 +24,7 @@ from agent.core.lifecycle import (
     ImpossibleEvent,
     Probation,
     Record,
+    Rest,
     Revoked,
     Rotten,
     Sick,
@@ -243,7 +243,7 @@ class Device:
                 self.queue.append(TrialPassed(of.manifest, 2))
             case Activate(of):
                 self.serving = of
-            case Cancel(of) if self.serving == of:
+            case Rest():
                 self.serving = None
             case _:
                 pass
