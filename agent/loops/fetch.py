@@ -47,8 +47,8 @@ async def fetch(  # noqa: PLR0913 - a download touches the link, the disk, the c
     earlier runs included, and the bytes in all; at the start, and whenever more is safe.
 
     Raises:
-        Malformed: a chunk's topic keeps something else, or an artifact is not the sum of its chunks.
-        Unavailable: a chunk did not come although the link was up.
+        Malformed: an artifact is not the sum of its chunks: what was signed contradicts itself.
+        Unavailable: a chunk did not come although the link was up, or its topic keeps something else.
         StoreFailed: the disk refused; DiskFull if it has no room.
     """
     wants = await _finished(asyncio.to_thread(_lacking, store, artifacts))
@@ -221,7 +221,8 @@ class _Pull:
         topic = self._requests.topic(chunk)
         match lack:
             case Lack.WRONG:
-                raise Malformed(
+                # Whoever may write to the broker can do this, so it must not condemn what was signed.
+                raise Unavailable(
                     f"{topic} keeps something else than its name says, {tries} times over: "
                     "publish the release again, and look for who else may write there"
                 )

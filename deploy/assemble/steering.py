@@ -58,20 +58,18 @@ def roll_out(workspace: Workspace, order: Order, on_progress: OnProgress) -> Rol
 
 
 def _known(session: Session, share: Fraction) -> Known:
-    """Whom an exact cut can count; everybody needs no counting.
+    """What the fleet says of itself.
 
     Raises:
         Unavailable: the fleet could not be read to its end, so a share of it would be wrong.
     """
-    if share == plans.EVERYONE:
-        return {}
     found = devices.read_fleet(session.link, session.root)
-    if found.incomplete:
+    if found.incomplete and share != plans.EVERYONE:
         raise Unavailable(
             f"the broker did not deliver the reports of shards {', '.join(found.incomplete)} in time, so a "
             "share of the fleet cannot be counted: try again"
         )
-    return fleet.by_hardware(found.devices)
+    return Known(fleet.by_hardware(found.devices), fleet.committed(found.devices))
 
 
 def take_back(workspace: Workspace, stream: str, on_progress: OnProgress) -> Reverted:

@@ -10,7 +10,7 @@ from agent.wire import codec
 from agent.wire.documents import Ended, Outcome, Phase, Presence, Report, Status
 from agent.wire.errors import WireError
 from agent.wire.reasons import IN_WORDS
-from agent.wire.topics import REPORT, STATUS, Address, DeviceId
+from agent.wire.topics import REPORT, STATUS, Address, DeviceId, Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,16 @@ def by_hardware(devices: Iterable[Device]) -> dict[str, tuple[DeviceId, ...]]:
             kind = device.report.capabilities.hardware
             classes[kind] = (*classes.get(kind, ()), device.id)
     return classes
+
+
+def committed(devices: Iterable[Device]) -> frozenset[Digest]:
+    """The manifests of releases that some device runs and has no doubt about any more."""
+    reports = [device.report for device in devices if device.report is not None]
+    return frozenset(
+        report.active.manifest
+        for report in reports
+        if report.active is not None and report.phase is not Phase.PROBATION
+    )
 
 
 def row(device: Device, now: datetime) -> Row:

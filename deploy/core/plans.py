@@ -38,8 +38,18 @@ class Reverted:
     withdrawn: ReleaseRef
 
 
-Known = Mapping[str, tuple[DeviceId, ...]]
-"""The devices that are known, by hardware class."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the fleet's own reports say."""
+
+    devices: Mapping[str, tuple[DeviceId, ...]] = field(default_factory=dict)
+    """By hardware class."""
+    committed: frozenset[Digest] = frozenset()
+    """Manifests of releases that some device has committed."""
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.devices.values()))
 
 
 def roll_out(
@@ -52,8 +62,8 @@ def roll_out(
 ) -> Plan:
     """The plan that offers the candidate to this wave.
 
-    A candidate that everybody was offered before becomes `stable`, what a revert goes back to. The
-    salt stays while the candidate does, so that the waves of one rollout nest, and changes with it, so
+    A candidate that everybody was offered before, and that some device has committed, becomes `stable`,
+    what a revert goes back to. The salt stays while the candidate does, so that the waves of one rollout nest, and changes with it, so
     that the canaries of one rollout are not those of the next.
 
     Args:
@@ -62,7 +72,7 @@ def roll_out(
         candidate: the release that the wave gets.
         files: digests of the candidate's manifest and variants.
         wave: who gets it.
-        known: the devices that an exact cut can count.
+        known: whom an exact cut can count, and what has proven itself.
 
     Raises:
         Refused: one of the files was revoked, the candidate is what everybody runs already, or the plan
@@ -75,7 +85,7 @@ def roll_out(
         replace(
             before,
             serial=before.serial + 1,
-            stable=_stable(before, candidate),
+            stable=_stable(before, candidate, known),
             candidate=candidate,
             cut=cuts(wave.share, salt, known),
             salt=salt,
@@ -105,10 +115,12 @@ def _refuse_senseless(before: Plan, stream: str, candidate: ReleaseRef, files: f
         )
 
 
-def _stable(before: Plan, candidate: ReleaseRef) -> ReleaseRef | None:
-    if before.candidate is not None and before.candidate != candidate and is_for_all(before):
-        return before.candidate
-    return before.stable
+def _stable(before: Plan, candidate: ReleaseRef, known: Known) -> ReleaseRef | None:
+    """Without evidence that the old candidate serves anywhere, what was stable remains so."""
+    old = before.candidate
+    if old is None or old == candidate or not is_for_all(before) or old.manifest not in known.committed:
+        return before.stable
+    return old
 
 
 def is_for_all(plan: Plan) -> bool:
@@ -146,7 +158,7 @@ def cuts(share: Fraction, salt: str, known: Known) -> dict[str, str]:
         return {cohort.OTHERS: cohort.EVERYBODY}
     return {cohort.OTHERS: cohort.fraction_cut(float(share))} | {
         kind: cohort.exact_cut(salt, devices, members(share, len(devices)))
-        for kind, devices in sorted(known.items())
+        for kind, devices in sorted(known.devices.items())
         if devices
     }
 
@@ -161,7 +173,7 @@ def chosen(plan: Plan, known: Known) -> tuple[DeviceId, ...]:
     return tuple(
         sorted(
             device
-            for kind, devices in known.items()
+            for kind, devices in known.devices.items()
             for device in devices
             if cohort.belongs(plan.cut, kind, plan.salt, device)
         )

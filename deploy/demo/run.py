@@ -109,7 +109,17 @@ def _choose(stage: Stage) -> Chosen:
     try:
         run(
             stage.work,
-            ["model", "fetch", "mobilenet_v2", "--to", str(fetched), "--timeout", str(FETCH_TIMEOUT_S)],
+            [
+                "model",
+                "fetch",
+                "mobilenet_v2",
+                "--only",
+                "cpu",
+                "--to",
+                str(fetched),
+                "--timeout",
+                str(FETCH_TIMEOUT_S),
+            ],
             quiet=True,
         )
     except ConfigError:

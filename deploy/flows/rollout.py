@@ -30,7 +30,7 @@ def roll_out(repository: Repository, stream: str, wanted: str, wave: Wave, known
     files = digests(repository, candidate)
     plan = plans.roll_out(repository.plan(stream), stream, candidate, files, wave, known)
     repository.set_plan(plan)
-    return RolledOut(plan, candidate, plans.chosen(plan, known), sum(map(len, known.values())))
+    return RolledOut(plan, candidate, plans.chosen(plan, known), known.count)
 
 
 def digests(repository: Repository, ref: ReleaseRef) -> frozenset[Digest]:

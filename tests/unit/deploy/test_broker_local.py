@@ -1,3 +1,4 @@
+import os
 import signal
 import socket
 import subprocess
@@ -62,6 +63,7 @@ def test_it_is_gone_after_an_error_too(tmp_path, kind):
 def test_one_that_does_not_listen_to_reason_is_killed(tmp_path, kind):
     with start_broker(tmp_path, kind=kind) as broker:
         broker.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, broker.process.pid, os.WSTOPPED)
     assert broker.process.returncode == -signal.SIGKILL
 
 

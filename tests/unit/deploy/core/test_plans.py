@@ -8,7 +8,7 @@ from agent.core import cohort
 from agent.wire.documents import Plan, ProbationPolicy, ReleaseRef, TrialPolicy
 from agent.wire.topics import DeviceId, Digest
 from deploy.core import plans
-from deploy.core.plans import Reverted, Wave
+from deploy.core.plans import Known, Reverted, Wave
 from deploy.core.refusal import Refused
 
 
@@ -18,7 +18,7 @@ def ref(version, name="birds"):
 
 ONE, TWO, THREE = ref("1"), ref("2"), ref("3")
 ALL = {"*": cohort.EVERYBODY}
-NOTHING: dict[str, tuple[DeviceId, ...]] = {}
+NOTHING = Known()
 
 
 def wave(share, salt="salt"):
@@ -37,8 +37,9 @@ def test_the_first_plan_has_no_stable_release():
     assert roll_out(None, ONE) == Plan(stream="main", serial=1, candidate=ONE, cut=ALL, salt="salt")
 
 
-def test_a_candidate_that_was_offered_to_all_becomes_stable_when_the_next_is_rolled_out():
-    assert roll_out(plan(candidate=ONE, cut=ALL), TWO) == Plan(
+def test_a_candidate_that_was_offered_to_all_and_serves_becomes_stable_when_the_next_is_rolled_out():
+    serves = Known(committed=frozenset({ONE.manifest}))
+    assert roll_out(plan(candidate=ONE, cut=ALL), TWO, known=serves) == Plan(
         stream="main", serial=5, stable=ONE, candidate=TWO, cut=ALL, salt="salt"
     )
 
@@ -46,7 +47,13 @@ def test_a_candidate_that_was_offered_to_all_becomes_stable_when_the_next_is_rol
 @pytest.mark.parametrize("cut", [{"*": "8" * 16}, {}, {"cpu": cohort.EVERYBODY}, ALL | {"cpu": "8" * 16}])
 def test_a_candidate_that_some_devices_never_got_does_not_become_stable(cut):
     before = plan(stable=ONE, candidate=TWO, cut=cut)
-    assert roll_out(before, THREE).stable == ONE
+    serves = Known(committed=frozenset({TWO.manifest}))
+    assert roll_out(before, THREE, known=serves).stable == ONE
+
+
+def test_a_candidate_that_every_device_refused_does_not_become_stable():
+    before = plan(stable=ONE, candidate=TWO, cut=ALL)
+    assert roll_out(before, THREE, known=Known(committed=frozenset({ONE.manifest}))).stable == ONE
 
 
 def test_widening_keeps_the_salt_so_that_waves_nest_and_a_new_candidate_gets_a_new_one():
@@ -125,7 +132,7 @@ def test_a_plan_that_devices_would_refuse_for_its_length_is_refused_here():
     ],
 )
 def test_a_share_of_known_devices_is_exact_and_rounded_up(devices, share, count):
-    known = {"cpu": tuple(DeviceId(f"cam-{number}") for number in range(devices))}
+    known = Known({"cpu": tuple(DeviceId(f"cam-{number}") for number in range(devices))})
     plan = roll_out(None, ONE, plans.parse_share(share), known=known)
     assert len(plans.chosen(plan, known)) == count
 
@@ -136,10 +143,12 @@ def test_a_share_of_known_devices_is_exact_and_rounded_up(devices, share, count)
     shares=st.tuples(st.fractions(0, 1), st.fractions(0, 1)),
 )
 def test_each_hardware_class_gets_its_share_and_waves_nest(salt, counts, shares):
-    known = {
-        kind: tuple(DeviceId(f"{kind}-{number}") for number in range(count))
-        for kind, count in zip(("cpu", "edgetpu"), counts, strict=True)
-    }
+    known = Known(
+        {
+            kind: tuple(DeviceId(f"{kind}-{number}") for number in range(count))
+            for kind, count in zip(("cpu", "edgetpu"), counts, strict=True)
+        }
+    )
     narrow, wide = sorted(shares)
     reached = [set(plans.chosen(_plan(share, salt, known), known)) for share in (narrow, wide)]
     assert reached[0] <= reached[1]
@@ -151,10 +160,10 @@ def _plan(share, salt, known):
 
 
 def test_a_class_of_which_no_device_is_known_is_cut_at_the_share():
-    known = {"cpu": (DeviceId("a"), DeviceId("b"))}
+    known = Known({"cpu": (DeviceId("a"), DeviceId("b"))})
     assert plans.cuts(Fraction(1, 2), "s", known) == {
         "*": "8" + "0" * 15,
-        "cpu": cohort.exact_cut("s", known["cpu"], 1),
+        "cpu": cohort.exact_cut("s", known.devices["cpu"], 1),
     }
 
 
