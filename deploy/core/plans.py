@@ -63,8 +63,8 @@ def roll_out(
     """The plan that offers the candidate to this wave.
 
     A candidate that everybody was offered before, and that some device has committed, becomes `stable`,
-    what a revert goes back to. The salt stays while the candidate does, so that the waves of one rollout nest, and changes with it, so
-    that the canaries of one rollout are not those of the next.
+    what a revert goes back to. The salt stays while the candidate does, so that the waves of one rollout
+    nest, and changes with it, so that the canaries of one rollout are not those of the next.
 
     Args:
         previous: the newest plan of the stream, if there is one.
