@@ -43,9 +43,8 @@ class Inbox(Generic[T]):
         """The items, once there is one and the condition holds for them; fails the test if it does not."""
         with self._changed:
             held = self._changed.wait_for(lambda: bool(self._items) and holds(self._items), within_s)
-            assert held, (
-                f"after {within_s:g} s there is {self._items[-5:]!r} (the last of {len(self._items)})"
-            )
+            last = [repr(item)[:160] for item in self._items[-5:]]
+            assert held, f"after {within_s:g} s there are {len(self._items)}, the last ones {last}"
             return list(self._items)
 
     def wait_for(self, count: int, within_s: float = WAIT_S) -> list[T]:

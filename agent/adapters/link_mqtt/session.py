@@ -290,6 +290,8 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
         with readable("the certificate or its key,", tls.certificate_path):
             # An encrypted key fails with this passphrase; without one OpenSSL would ask on the terminal.
             context.load_cert_chain(tls.certificate_path, tls.key_path, password="")
+    # Python 3.13 checks this strictly, 3.11 does not: an upgrade must not be what cuts a fleet off.
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.sslsocket_class = _TidySocket
     return context
 

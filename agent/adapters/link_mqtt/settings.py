@@ -14,7 +14,7 @@ class Version(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """The broker's certificate is always checked, and that it is this host's."""
+    """The broker's certificate is always checked, strictly by RFC 5280, and that it is this host's."""
 
     ca_path: Path | None = None
     """Whom to trust; the system's certificates if None."""

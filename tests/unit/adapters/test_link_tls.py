@@ -22,6 +22,17 @@ from tests.brokers import WAIT_S, Inbox, require
 
 NOW = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 LATER = dt.datetime(2120, 1, 1, tzinfo=dt.UTC)
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True)
@@ -30,9 +41,13 @@ class Identity:
     key: ec.EllipticCurvePrivateKey
 
 
-def issue(name: str, by: Identity | None = None, address: str = "127.0.0.1") -> Identity:
+def issue(
+    name: str, by: Identity | None = None, address: str = "127.0.0.1", *, sloppy: bool = False
+) -> Identity:
+    """A certificate as RFC 5280 wants it; a sloppy one does not say who signed it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer = by.key if by else key
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -42,11 +57,17 @@ def issue(name: str, by: Identity | None = None, address: str = "127.0.0.1") -> 
         .not_valid_before(NOW)
         .not_valid_after(LATER)
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False
         )
     )
-    return Identity(builder.sign(by.key if by else key, hashes.SHA256()), key)
+    if by is None:
+        builder = builder.add_extension(SIGNS_CERTIFICATES, critical=True)
+    if not sloppy:
+        signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        builder = builder.add_extension(signed_by, critical=False)
+    return Identity(builder.sign(signer, hashes.SHA256()), key)
 
 
 def write(folder: Path, name: str, identity: Identity, passphrase: bytes | None = None) -> None:
@@ -69,6 +90,7 @@ def folder(tmp_path_factory) -> Path:
     write(folder, "stranger", issue("stranger"))
     write(folder, "server", issue("server", authority))
     write(folder, "elsewhere", issue("elsewhere", authority, address="127.0.0.2"))
+    write(folder, "sloppy", issue("sloppy", authority, sloppy=True))
     device = issue("device", authority)
     write(folder, "device", device)
     write(folder, "locked", device, b"secret")
@@ -121,6 +143,12 @@ def port_with_certificates(folder) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def port_of_another_host(folder) -> Iterator[int]:
     with guarded(folder, "elsewhere", "allow_anonymous true") as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def port_with_sloppy_certificate(folder) -> Iterator[int]:
+    with guarded(folder, "sloppy", "allow_anonymous true") as port:
         yield port
 
 
@@ -212,6 +240,11 @@ def test_what_is_wrong_with_the_certificates_is_told(folder, port_with_certifica
 
 def test_the_certificate_of_another_host_is_refused(folder, port_of_another_host):
     reason(port_of_another_host, "is not trusted: IP address mismatch", tls=Tls(ca_path=folder / "ca.crt"))
+
+
+def test_a_sloppy_certificate_is_refused_by_every_python(folder, port_with_sloppy_certificate):
+    because = "is not trusted: Missing Authority Key Identifier"
+    reason(port_with_sloppy_certificate, because, tls=Tls(ca_path=folder / "ca.crt"))
 
 
 def test_a_broker_without_tls_is_told_apart(folder, brokers):
