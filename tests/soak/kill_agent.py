@@ -53,8 +53,8 @@ def main() -> int:
             print(f"broker: {broker.kind}; seed {options.seed}", flush=True)
             score = soak(folder, fleet(folder, broker.url), line, options.kills, chance)
     print(
-        f"{score.kills} kills over {score.releases} releases ({score.committed} committed): always a verified "
-        f"model, back within {score.slowest_s:.1f} s; dearest download {score.dearest:.2f} of what is allowed"
+        f"{score.kills} kills over {score.releases} releases ({score.committed} committed): always a "
+        f"verified model, back within {score.slowest_s:.1f} s; dearest download {score.dearest:.2f} of what is allowed"
     )
     return 0
 
