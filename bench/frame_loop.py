@@ -6,8 +6,10 @@ Per model, in interleaved rounds on the same machine, one thread each:
     bare     interpreter.invoke() again and again: nothing goes in, nothing comes out
     worker   the real worker process over its real pipe, from 640 x 480 frames
     serial   what one writes first: Pillow resize, set, invoke, dequantise, sort, one after the other
-The share is the worker's rate over the bare one, the median of the rounds. Read shares, not milliseconds,
-on a machine that does other things.
+share    the worker's rate over the bare one: the median of the rounds, and that of the fastest of each
+inside   the part of its time that the worker's loop spends in invoke(): what waiting, ranking and sending
+         leave, whatever else the machine does
+Read shares, not milliseconds, on a machine that does other things, and `inside` on a busy one.
 """
 
 import argparse
@@ -41,8 +43,11 @@ from agent.wire.topics import sha256
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (ROOT / "models", ROOT.parent / "shared" / "models")
 SIZE = (640, 480)
-SPAN_S = 0.8
-SETTLE_S = 0.2
+SPAN_S = 0.4
+SETTLE_S = 0.1
+
+
+COLUMNS = ("bare ms", "worker", "share", "best", "inside", "serial", "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Round:
     bare: float
     worker: float
     serial: float
+    inside: float
+    """Of the worker, a share."""
 
 
 def main() -> int:
@@ -60,14 +67,24 @@ def main() -> int:
     if not paths:
         print("no model at hand: name one with --model", file=sys.stderr)
         return 1
-    print(f"{'model':44} {'bare ms':>8} {'worker':>8} {'share':>6} {'serial':>8} {'share':>6}")
+    print(_row("model", COLUMNS))
     for path in paths:
         rounds = asyncio.run(_measure(_spec(path, arguments.runtime), arguments))
-        bare, worker, serial = (median(getattr(r, name) for r in rounds) for name in Round.__slots__)
-        share = median(r.bare / r.worker for r in rounds)
-        peer = median(r.bare / r.serial for r in rounds)
-        print(f"{path.name:44} {bare:8.3f} {worker:8.3f} {share:6.3f} {serial:8.3f} {peer:6.3f}", flush=True)
+        print(_line(path.name, rounds), flush=True)
     return 0
+
+
+def _line(name: str, rounds: Sequence[Round]) -> str:
+    bare, worker, serial, inside = (median(getattr(r, kind) for r in rounds) for kind in Round.__slots__)
+    share = median(r.bare / r.worker for r in rounds)
+    best = min(r.bare for r in rounds) / min(r.worker for r in rounds)
+    peer = median(r.bare / r.serial for r in rounds)
+    figures = (bare, worker, share, best, inside, serial, peer)
+    return _row(name, [f"{figure:.3f}" for figure in figures])
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f"{name:42} " + " ".join(f"{cell:>8}" for cell in cells)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         "--runtime", type=RuntimeChoice, default=RuntimeChoice.AUTO, choices=list(RuntimeChoice)
     )
     parser.add_argument("--model", type=Path, action="append", help="a .tflite file; may be repeated")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--rate", type=float, default=0.0, help="of the camera; 0: a frame whenever asked")
     return parser
 
@@ -118,7 +135,7 @@ def _load(spec: ModelSpec, runtime: RuntimeChoice) -> Model:
 
 async def _round(model: Model, spec: ModelSpec, counter: "_Counter", pid: int) -> Round:
     os.kill(pid, signal.SIGCONT)
-    worker = await counter.milliseconds()
+    worker, inside = await counter.milliseconds()
     # The worker stands still while this process computes.
     os.kill(pid, signal.SIGSTOP)
     tensor = prepare(_frame(), spec.input, model.input)
@@ -126,21 +143,26 @@ async def _round(model: Model, spec: ModelSpec, counter: "_Counter", pid: int) -
     bare = _milliseconds(model._interpreter.invoke)  # type: ignore[attr-defined]  # noqa: SLF001 - bare is bare
     serial = _milliseconds(_Serial(model))
     os.kill(pid, signal.SIGCONT)
-    return Round(bare, worker, serial)
+    return Round(bare, worker, serial, inside)
 
 
 class _Counter:
     def __init__(self) -> None:
         self._predictions = 0
+        self._invoke_ms = 0.0
 
     def see(self, seen: Observation) -> None:
-        self._predictions += isinstance(seen, Predicted)
+        if isinstance(seen, Predicted):
+            self._predictions += 1
+            self._invoke_ms += seen.latency_ms.invoke
 
-    async def milliseconds(self) -> float:
+    async def milliseconds(self) -> tuple[float, float]:
+        """Per prediction, and the share of them inside invoke()."""
         await asyncio.sleep(SETTLE_S)
-        before, began = self._predictions, perf_counter()
+        began, self._predictions, self._invoke_ms = perf_counter(), 0, 0.0
         await asyncio.sleep(SPAN_S)
-        return (perf_counter() - began) * 1e3 / (self._predictions - before)
+        span_ms = (perf_counter() - began) * 1e3
+        return span_ms / self._predictions, self._invoke_ms / span_ms
 
 
 def _milliseconds(step: Callable[[], object]) -> float:

@@ -6,8 +6,8 @@ Its threads:
     loader    loads the next model and warms it up while the current one goes on serving
     capture   drains the camera (see `capture`)
     prepare   makes a tensor of the freshest frame just before the model is free (see `slot`)
-    main      invokes, ranks, and exchanges models
-    writer    sends (see `replies`)
+    main      invokes, and exchanges models
+    writer    ranks and sends (see `replies`)
 """
 
 import logging
@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 
-from agent.core import scores
+from agent.loops.answers import Answer
 from agent.loops.capture import MS, Capture, prepare
 from agent.loops.loading import Loaded, OpenRuntime, Refusal, load
 from agent.loops.replies import Replies
@@ -29,15 +29,11 @@ from agent.loops.slot import Ready, Slot
 from agent.ports.camera import Camera
 from agent.ports.clock import Clock
 from agent.ports.pipe import Pipe
-from agent.ports.runtime import Tensor
-from agent.wire.documents import Ranked, StageLatency
 from agent.wire.errors import ModelUnloadable
 from agent.wire.ipc import (
     FromWorker,
     InvokeFailed,
-    Predicted,
     Sample,
-    Sampled,
     Serve,
     ServeFailed,
     Serving,
@@ -89,7 +85,7 @@ class Worker:
         self._pipe, self._clock, self._open_runtime = pipe, clock, open_runtime
         self._end_process = end_process
         self._slot = Slot(clock)
-        self._replies = Replies(pipe)
+        self._replies = Replies(pipe, clock)
         self._capture = Capture(camera, clock, self._slot, self._replies.put, delay_s)
         self._orders: SimpleQueue[Serve] = SimpleQueue()
         self._arrived: deque[Loaded] = deque()
@@ -205,33 +201,39 @@ class Worker:
             self._announce(gap_ns=0)
 
     def _answer(self, ready: Ready, loaded: Loaded) -> None:
-        began_ns = self._clock.monotonic_ns()
+        frame, began_ns = ready.frame, self._clock.monotonic_ns()
         try:
             output = loaded.model.invoke(ready.tensor)
         except ModelUnloadable as error:
             self._failures += 1
-            self._fail(ready, str(error))
+            manifest = loaded.spec.manifest
+            self._replies.put(InvokeFailed(manifest=manifest, sequence=frame.sequence, detail=str(error)))
             return
-        invoked_ns = self._clock.monotonic_ns()
         self._failures = 0
-        if not scores.finite(output):
-            self._fail(ready, "its output is not finite")
-            return
-        ranked = _rank(output, loaded)
         done_ns = self._clock.monotonic_ns()
-        latency_ms = StageLatency(
-            capture=ready.capture_ms,
-            pre=ready.pre_ms,
-            invoke=(invoked_ns - began_ns) / MS,
-            post=(done_ns - invoked_ns) / MS,
-            age=(done_ns - ready.frame.captured_ns) / MS,
-        )
         self._tick(done_ns)
-        self._tell(ready, ranked, latency_ms)
+        self._replies.put(
+            Answer(
+                loaded=loaded,
+                output=output,
+                sequence=frame.sequence,
+                frame=frame.name,
+                captured_ns=frame.captured_ns,
+                captured_at=frame.captured_at,
+                capture_ms=ready.capture_ms,
+                pre_ms=ready.pre_ms,
+                invoke_ms=(done_ns - began_ns) / MS,
+                frames=self._capture.frames,
+                dropped=self._slot.dropped,
+                sampled=frame.pixels if self._sampling() else None,
+            )
+        )
 
-    def _fail(self, ready: Ready, detail: str) -> None:
-        manifest = ready.loaded.spec.manifest
-        self._replies.put(InvokeFailed(manifest=manifest, sequence=ready.frame.sequence, detail=detail))
+    def _sampling(self) -> bool:
+        """Whether this frame was asked for; a sample is one frame."""
+        wanted = self._sample_wanted.is_set()
+        self._sample_wanted.clear()
+        return wanted
 
     def _tick(self, done_ns: int) -> None:
         """Keep the rhythm; the first answer after an exchange shows what the exchange cost."""
@@ -243,38 +245,6 @@ class Worker:
         elif self._last_ns is not None:
             self._intervals_ns.append(done_ns - self._last_ns)
         self._last_ns = done_ns
-
-    def _tell(self, ready: Ready, ranked: tuple[Ranked, ...], latency_ms: StageLatency) -> None:
-        frame, manifest = ready.frame, ready.loaded.spec.manifest
-        self._replies.put(
-            Predicted(
-                manifest=manifest,
-                sequence=frame.sequence,
-                frame=frame.name,
-                captured_at=frame.captured_at,
-                predictions=ranked,
-                latency_ms=latency_ms,
-                frames=self._capture.frames,
-                frames_dropped=self._slot.dropped,
-            )
-        )
-        if self._sample_wanted.is_set():
-            self._sample_wanted.clear()
-            self._replies.put(
-                Sampled(
-                    sequence=frame.sequence,
-                    height_px=frame.pixels.shape[0],
-                    width_px=frame.pixels.shape[1],
-                    rgb=frame.pixels.tobytes(),
-                    manifest=manifest,
-                    predictions=ranked,
-                    invoke_ms=latency_ms.invoke,
-                )
-            )
-
-
-def _rank(output: Tensor, loaded: Loaded) -> tuple[Ranked, ...]:
-    return scores.rank(output, loaded.spec.output, loaded.model.output, loaded.labels, loaded.top)
 
 
 def _start(body: Callable[[], None], name: str) -> Thread:
