@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +43,14 @@ def _argv(workspace: Path, arguments: Sequence[str]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class Started:
     arguments: Sequence[str]
-    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    arguments: Sequence[str]
+    error: str
 
 
 class Errands:
@@ -59,26 +64,17 @@ class Errands:
     def add(self, *commands: Sequence[str]) -> None:
         self._waiting.extend(commands)
 
-    def poll(self) -> list[Finished]:
-        """Start what is next, and say what has ended."""
-        finished = []
+    def poll(self) -> Iterator[Started | Failed]:
+        """Say what has failed, and start what is next."""
         if self._running is not None and self._running[1].poll() is not None:
             arguments, process = self._running
             _, error = process.communicate()
             self._running = None
-            finished.append(Finished(arguments, error.strip() if process.returncode else None))
+            if process.returncode != 0:
+                self._waiting.clear()
+                yield Failed(arguments, error.strip())
         if self._running is None and self._waiting:
-            arguments = self._waiting.popleft()
-            process = subprocess.Popen(
-                _argv(self._workspace, arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-            self._running = (arguments, process)
-        return finished
+            yield Started(self._start(self._waiting.popleft()))
 
     def close(self) -> None:
         self._waiting.clear()
@@ -87,3 +83,16 @@ class Errands:
             process.kill()
             process.communicate()
             self._running = None
+
+    def _start(self, arguments: Sequence[str]) -> Sequence[str]:
+        process = subprocess.Popen(
+            _argv(self._workspace, arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Ctrl-C is for the demo, which ends its children itself.
+            start_new_session=True,
+        )
+        self._running = (arguments, process)
+        return arguments

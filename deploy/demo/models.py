@@ -7,8 +7,6 @@ from pathlib import Path
 
 from agent.core import flatmodel
 
-BROKEN_STRIDE = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -32,6 +30,6 @@ def broken(model: bytes) -> bytes:
     """The model with noise in its largest weight buffer: it loads, it runs, and it answers nonsense."""
     start, length = max(flatmodel.buffers(model), key=lambda span: span[1])
     weights = bytearray(model)
-    for position in range(start, start + length, BROKEN_STRIDE):
+    for position in range(start, start + length):
         weights[position] ^= 0x5A
     return bytes(weights)

@@ -26,7 +26,7 @@ from agent.wire.reasons import IN_WORDS, Reason
 from agent.wire.topics import DeviceId, Qos, Root
 from deploy.assemble.demo import open_link, start_broker
 from deploy.demo import models
-from deploy.demo.errands import Errands, run, shown
+from deploy.demo.errands import Errands, Failed, Started, run, shown
 from deploy.demo.models import Chosen
 from deploy.demo.tally import Tally
 from deploy.demo.view import View
@@ -139,7 +139,7 @@ def _prepare(stage: Stage, url: str, root: Root, chosen: Chosen, view: View) -> 
 
 def _typed(stage: Stage, arguments: Sequence[str], view: View) -> None:
     view.say(f"$ {shown(arguments)}")
-    for line in run(stage.workspace, arguments, quiet=True).splitlines()[-3:]:
+    for line in run(stage.workspace, arguments, quiet=True).splitlines()[:2]:
         view.say(f"  {line}")
 
 
@@ -235,8 +235,12 @@ class Show:
         self._errands.close()
 
     def _advance(self) -> None:
-        for done in self._errands.poll():
-            self._view.say(f"$ {shown(done.arguments)}" + (f"\n  {done.error}" if done.error else ""))
+        for said in self._errands.poll():
+            match said:
+                case Started(arguments):
+                    self._view.say(f"$ {shown(arguments)}")
+                case Failed(arguments, error):
+                    self._view.say(f"{shown(arguments)} failed: {error}")
         if len(self._acts) == 2 and self._tally.committed("1.0.0") and self._due():
             self._push("1.1.0", "the same weights, repackaged with their labels inside", self._repackaged())
         elif len(self._acts) == 1 and self._tally.over("1.1.0") and self._due():
