@@ -112,8 +112,10 @@ def read(path: Path) -> Settings:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"configuration {path} is not UTF-8 text: {error.reason}") from error
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

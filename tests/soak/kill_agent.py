@@ -52,10 +52,9 @@ def main() -> int:
         with start_broker(folder / "broker") as broker, ChaosProxy(broker.host, broker.port) as line:
             print(f"broker: {broker.kind}; seed {options.seed}", flush=True)
             score = soak(folder, fleet(folder, broker.url), line, options.kills, chance)
-    print(
-        f"{score.kills} kills over {score.releases} releases ({score.committed} committed): always a "
-        f"verified model, back within {score.slowest_s:.1f} s; dearest download {score.dearest:.2f} of what is allowed"
-    )
+    print(f"{score.kills} kills over {score.releases} releases, {score.committed} committed")
+    print(f"always a verified model, back within {score.slowest_s:.1f} s")
+    print(f"dearest download: {score.dearest:.2f} of what is allowed")
     return 0
 
 
