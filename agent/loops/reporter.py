@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from agent.core.lifecycle import Fetching, Fitted, Idle, Probation, Record, Trial
+from agent.core.lifecycle import Fetching, Fitted, Idle, Probation, Record, State, Trial
 from agent.ports.clock import Clock
 from agent.ports.link import Link, Outgoing
 from agent.wire import codec, topics
@@ -76,17 +76,17 @@ class Reporter:
 
     def follow(self, record: Record) -> None:
         self._record = record
-        if isinstance(record.state, Fetching) and self._report.phase is not Phase.FETCHING:
-            self._told_bytes = 0
         self._renew()
 
     def hold(self, reason: Reason, detail: str) -> None:
         self._held = (reason, detail)
         self._renew()
 
-    def release_hold(self) -> None:
-        self._held = None
-        self._renew()
+    def release_hold(self, reason: Reason | None = None) -> None:
+        """Whatever holds, or only if it is this reason."""
+        if self._held is not None and reason in {None, self._held[0]}:
+            self._held = None
+            self._renew()
 
     def serving(self, serving: Serving) -> None:
         self._serving = serving
@@ -103,7 +103,7 @@ class Reporter:
         )
 
     def crashed(self, restarts: int, detail: str) -> None:
-        self._report = replace(self._report, worker_restarts=restarts)
+        self._report = replace(self._report, at=self._clock.now(), worker_restarts=restarts)
         self.event("worker.crashed", {"restarts": restarts, "detail": detail})
         self._publish()
 
@@ -127,7 +127,7 @@ class Reporter:
         candidate = self._report.candidate
         if candidate is not None:
             told = replace(candidate, bytes_done=done_bytes, bytes_total=total_bytes)
-            self._report = replace(self._report, candidate=told)
+            self._report = replace(self._report, at=self._clock.now(), candidate=told)
             self._publish()
 
     def event(self, name: str, fields: dict[str, str | int | float]) -> None:
@@ -137,32 +137,37 @@ class Reporter:
         self._link.publish(_outgoing(self._identity.root, channel, self._identity.device, document))
 
     def _renew(self) -> None:
-        fresh = self._compose()
-        if replace(fresh, at=self._report.at) != self._report:
-            self._report = fresh
+        """Other words for the same reason are no news: they may hold a clock, or how many bytes are free."""
+        fresh, told = self._compose(), self._report
+        self._report = fresh
+        if replace(fresh, at=told.at, detail=told.detail) != told:
             self._publish()
 
     def _compose(self) -> Report:
         state, held = self._record.state, self._held
-        phase = _phase(state)
-        if phase is Phase.IDLE and held is not None:
-            phase = Phase.HELD
-        candidate = _progress(state.candidate) if isinstance(state, Fetching | Trial) else None
-        same = self._report.candidate
-        if candidate is not None and same is not None and same.manifest == candidate.manifest:
-            candidate = same
         return replace(
             self._report,
             at=self._clock.now(),
-            phase=phase,
+            phase=_phase(state, None if held is None else held[0]),
             reason=None if held is None else held[0],
             detail="" if held is None else held[1],
             active=None if state.active is None else self._running(state.active),
-            candidate=candidate,
+            candidate=self._candidate(),
             last=self._record.last,
             plan_serial=self._record.plan_serial,
             known_bad=_failures(self._record),
         )
+
+    def _candidate(self) -> Progress | None:
+        """What is on its way in; another release begins at nothing."""
+        state, told = self._record.state, self._report.candidate
+        if not isinstance(state, Fetching | Trial):
+            return None
+        release = state.candidate
+        if told is not None and told.manifest == release.manifest:
+            return told
+        self._told_bytes = 0
+        return Progress(name=release.name, version=release.version, manifest=release.manifest)
 
     def _running(self, release: Fitted) -> Running:
         serving = self._serving
@@ -193,17 +198,13 @@ def _failures(record: Record) -> dict[str, Reason]:
     return {bad.digest: bad.reason for bad in failed[-KNOWN_BAD_TOLD:]}
 
 
-def _phase(state: Idle | Fetching | Trial | Probation) -> Phase:
+def _phase(state: State, held: Reason | None) -> Phase:
     match state:
         case Idle():
-            return Phase.IDLE
+            return Phase.IDLE if held is None else Phase.HELD
         case Fetching():
-            return Phase.FETCHING
+            return Phase.HELD if held is Reason.LOW_DISK else Phase.FETCHING
         case Trial():
             return Phase.TRIAL
         case Probation():
             return Phase.PROBATION
-
-
-def _progress(release: Fitted) -> Progress:
-    return Progress(name=release.name, version=release.version, manifest=release.manifest)

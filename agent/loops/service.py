@@ -61,9 +61,10 @@ class Service:
 
     def follow(self, record: Record) -> None:
         """What ran until now is what a release that enters probation is measured against."""
-        if isinstance(record.state, Probation) and not isinstance(self._record.state, Probation):
-            enough = self._window.frames >= record.probation.window_frames
-            self._baseline = probation.baseline(self._window if enough else self._settled)
+        if record.state.active != self._record.state.active:
+            if isinstance(record.state, Probation):
+                enough = self._window.frames >= record.probation.window_frames
+                self._baseline = probation.baseline(self._window if enough else self._settled)
             self._window = self._settled = Window()
         self._record = record
 

@@ -9,6 +9,7 @@ from agent.core import trial as judge
 from agent.core.lifecycle import TrialFailed, TrialPassed
 from agent.ports.children import Canary, SpawnCanary, Worker
 from agent.wire.documents import Manifest, TrialPolicy
+from agent.wire.errors import StoreFailed
 from agent.wire.ipc import Findings, ModelSpec, Prove, ProveFailed, Shadow
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,11 @@ async def prove(  # noqa: PLR0913 - what a trial is made of
     healthy_windows: int,
     note: Note,
 ) -> TrialPassed | TrialFailed:
-    """Whether the candidate may be activated. Without a running model there is nothing to shadow."""
+    """Whether the candidate may be activated. Without a running model there is nothing to shadow.
+
+    Raises:
+        PortError: it could not be found out: no process to be had, or a file cannot be read.
+    """
     canary = await spawn()
     try:
         found = await canary.prove(Prove(model=spec, golden_path=golden_path), policy.timeout_s)
@@ -100,4 +105,8 @@ async def _shadow(
 def _known_labels(spec: ModelSpec) -> frozenset[str]:
     if spec.labels_path is None:
         return frozenset()
-    return frozenset(label_files.parse(Path(spec.labels_path).read_bytes()))
+    try:
+        content = Path(spec.labels_path).read_bytes()
+    except OSError as error:
+        raise StoreFailed(f"could not read the labels {spec.labels_path}: {error.strerror}") from error
+    return frozenset(label_files.parse(content))

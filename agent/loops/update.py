@@ -6,35 +6,34 @@ a job of its own and comes back as an event.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
 
 from msgspec.structs import replace
 
 from agent.core import cohort, lifecycle
 from agent.core.lifecycle import Event, Fitted, Record
-from agent.loops import trial
 from agent.loops.connection import Connection
 from agent.loops.consult import Desired, Hold, Host, consult
-from agent.loops.fetch import fetch
+from agent.loops.effects import Effects, named
+from agent.loops.jobs import RETRY_S, Broke, Came, Jobs
 from agent.loops.reporter import Reporter
 from agent.loops.service import Service
+from agent.loops.shelf import Engine, Shelf
 from agent.ports.children import SpawnCanary, Worker
 from agent.ports.clock import Clock
 from agent.ports.link import Link
 from agent.ports.store import Store
 from agent.ports.trust import Trust
-from agent.wire import codec
-from agent.wire.documents import Manifest, Plan
-from agent.wire.errors import AgentError, DiskFull, Malformed, PortError, WireError
-from agent.wire.ipc import ModelSpec, ServeFailed, Serving
+from agent.wire.documents import Plan
+from agent.wire.errors import DiskFull, PortError, StoreFailed
 from agent.wire.reasons import Reason
-from agent.wire.topics import Digest, Root
+from agent.wire.topics import Root
+
+__all__ = ["Engine", "Update"]
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 5.0
+CLOCK_POLL_S = 10.0
 NOT_OURS = frozenset({Reason.OUTSIDE_CUT, Reason.NOT_MATCHED})
 
 
@@ -43,12 +42,7 @@ class Consult:
     """Read the signed plan again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What a model is run with, from the configuration."""
-
-    runtime: str
-    threads: int
+Item = Event | Came | Broke | Consult
 
 
 class Update:
@@ -72,16 +66,29 @@ class Update:
         stream: str,
         recheck_s: float,
     ) -> None:
-        self._link, self._connection, self._topics = link, connection, topics
-        self._store, self._trust, self._clock = store, trust, clock
-        self._worker, self._spawn_canary, self._service = worker, spawn_canary, service
-        self._reporter, self._host, self._engine = reporter, host, engine
+        self._connection, self._store, self._trust, self._clock = connection, store, trust, clock
+        self._service, self._reporter, self._host = service, reporter, host
         self._stream, self._recheck_s = stream, recheck_s
-        self._queue: asyncio.Queue[Event | Consult] = asyncio.Queue()
-        self._record = Record()
+        self._queue: asyncio.Queue[Item] = asyncio.Queue()
+        shelf = Shelf(store, engine)
+        self._jobs = Jobs(
+            link=link,
+            connection=connection,
+            topics=topics,
+            store=store,
+            shelf=shelf,
+            clock=clock,
+            worker=worker,
+            spawn_canary=spawn_canary,
+            reporter=reporter,
+            came=self._queue.put_nowait,
+            consult=self.poke,
+        )
+        self._effects = Effects(self._jobs, store, shelf, worker, reporter, feed=self.feed, consult=self.poke)
+        self._record = self._kept = Record()
+        """What is known, and what of it is on disk."""
         self._asked = False
         self._spread_serial, self._turn_at_s = -1, 0.0
-        self._job: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def poke(self) -> None:
@@ -95,45 +102,68 @@ class Update:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._start()
-        self.poke()
         try:
+            await self._start()
+            self.poke()
             while True:
                 await self._handle(await self._queue.get())
         finally:
-            await self._cancel_job()
+            await self._jobs.cancel()
             if self._timer is not None:
                 self._timer.cancel()
 
     async def _start(self) -> None:
-        self._record = await asyncio.to_thread(self._store.load)
-        clean = await asyncio.to_thread(self._store.mark_running)
-        log.info("agent.started", extra={"clean": clean, "state": type(self._record.state).__name__})
-        for slot in await asyncio.to_thread(self._rotten):
-            log.error("slot.rotten", extra={"release": f"{slot.name} {slot.version}", "digest": slot.variant})
-            await self._step(lifecycle.Rotten(slot.manifest))
+        record = self._kept = await asyncio.to_thread(self._store.load)
+        clean = await asyncio.to_thread(self._mark_running)
+        log.info("agent.started", extra={"clean": clean, "state": type(record.state).__name__})
+        for slot in await asyncio.to_thread(self._rotten, record):
+            log.error("slot.rotten", extra={"release": named(slot), "digest": slot.variant})
+            # Its effects are among those that `Started` asks for anew.
+            record, _ = lifecycle.step(record, lifecycle.Rotten(slot.manifest))
+        self._record = record
         await self._step(lifecycle.Started(clean))
 
-    def _rotten(self) -> list[Fitted]:
+    def _mark_running(self) -> bool:
+        try:
+            return self._store.mark_running()
+        except StoreFailed as error:
+            log.error("store.failed", extra={"error": str(error)})  # noqa: TRY400 - the trace says no more
+            return False
+
+    def _rotten(self, record: Record) -> list[Fitted]:
         """The slots whose files are not what they were: each file is read and hashed again."""
-        state = self._record.state
+        state = record.state
         slots = [state.active, state.fallback]
         if isinstance(state, lifecycle.Trial):
             slots.append(state.candidate)
         return [s for s in slots if s is not None and not all(self._store.verify(d) for d in s.files)]
 
-    async def _handle(self, item: Event | Consult) -> None:
-        if isinstance(item, Consult):
-            await self._consult()
-        else:
-            await self._step(item)
+    async def _handle(self, item: Item) -> None:
+        match item:
+            case Consult():
+                await self._consult()
+            case Came(job) if job != self._jobs.current:
+                log.debug("event.stale", extra={"event": str(item)})
+            case Came(event=event):
+                await self._step(event)
+            case Broke(fault):
+                raise fault
+            case lifecycle.Healthy() | lifecycle.Sick() if not isinstance(
+                self._record.state, lifecycle.Probation
+            ):
+                log.debug("event.stale", extra={"event": str(item)})
+            case event:
+                await self._step(event)
 
     async def _consult(self) -> None:
         self._asked = False
         if not self._connection.is_up:
             return
-        self._again_in(self._recheck_s)
         trusted = self._clock.synchronized()
+        if trusted:
+            self._again_in(self._recheck_s)
+        else:
+            self._again_with_clock()
         try:
             decision = await asyncio.to_thread(
                 consult,
@@ -174,14 +204,19 @@ class Update:
         self._record = replace(self._record, trial=plan.trial, probation=plan.probation)
         await self._note_plan(plan)
         if (wait_s := self._turn_in_s(plan, release)) > 0:
-            self._reporter.hold(Reason.WAITING, f"{release.name} {release.version} in {wait_s:.0f} s")
+            self._reporter.hold(Reason.WAITING, f"{named(release)} in {wait_s:.0f} s")
             self._again_in(wait_s)
+            return
+        try:
+            await asyncio.to_thread(self._store.put, desired.content)
+        except StoreFailed as error:
+            self._refused_by_disk(error)
+            self._again_in(RETRY_S)
             return
         if desired.passed_over is None:
             self._reporter.release_hold()
         else:
             self._reporter.hold(desired.passed_over.reason, desired.passed_over.detail)
-        await asyncio.to_thread(self._store.put, desired.content)
         await self._step(lifecycle.Wanted(release))
 
     async def _note_plan(self, plan: Plan) -> None:
@@ -198,153 +233,40 @@ class Update:
     async def _step(self, event: Event) -> None:
         """Law 1: the record is on disk before its effects run."""
         record, effects = lifecycle.step(self._record, event)
-        if record != self._record or isinstance(event, lifecycle.Started | lifecycle.Revoked):
-            await asyncio.to_thread(self._store.save, record)
+        await self._keep(record)
         self._record = record
         self._service.follow(record)
         self._reporter.follow(record)
         for effect in effects:
-            await self._perform(effect)
+            await self._effects.perform(effect, record)
 
-    async def _perform(self, effect: lifecycle.Effect) -> None:
-        match effect:
-            case lifecycle.Fetch(release):
-                await self._start_job(self._fetch(release))
-            case lifecycle.Try(candidate, running):
-                await self._start_job(self._try(candidate, running))
-            case lifecycle.Activate(release):
-                await self._activate(release)
-            case lifecycle.Rest():
-                await self._worker.rest()
-            case lifecycle.Cancel():
-                await self._cancel_job()
-            case lifecycle.Announce(ended):
-                log.info(
-                    "update.ended",
-                    extra={
-                        "release": f"{ended.name} {ended.version}",
-                        "outcome": ended.outcome,
-                        "reason": ended.reason or "",
-                        "detail": ended.detail,
-                    },
-                )
-                self._reporter.announce(ended)
-            case lifecycle.Collect():
-                keep = lifecycle.references(self._record)
-                await asyncio.to_thread(self._store.collect, keep)
-            case lifecycle.Dropped(event):
-                log.debug("event.stale", extra={"event": str(event)})
+    async def _keep(self, record: Record) -> None:
+        """While the disk refuses, nothing further is begun; what serves goes on serving."""
+        while record != self._kept:
+            try:
+                await asyncio.to_thread(self._store.save, record)
+            except StoreFailed as error:
+                self._refused_by_disk(error)
+                await asyncio.sleep(RETRY_S)
+                self.poke()
+            else:
+                self._kept = record
+
+    def _refused_by_disk(self, error: StoreFailed) -> None:
+        log.error("store.failed", extra={"error": str(error), "retry_s": RETRY_S})
+        reason = Reason.LOW_DISK if isinstance(error, DiskFull) else Reason.STORE_FAILED
+        self._reporter.hold(reason, str(error))
 
     def _again_in(self, delay_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(delay_s, self.poke)
 
-    async def _start_job(self, work: Coroutine[Any, Any, None]) -> None:
-        await self._cancel_job()
-        self._job = asyncio.create_task(work)
-
-    async def _cancel_job(self) -> None:
-        if self._job is None:
+    def _again_with_clock(self) -> None:
+        """Look again as soon as the clock can be trusted; asking it costs nothing."""
+        if self._clock.synchronized():
+            self.poke()
             return
-        self._job.cancel()
-        await asyncio.wait([self._job])
-        self._job = None
-
-    async def _manifest(self, release: Fitted) -> Manifest:
-        content = await asyncio.to_thread(self._store.path(release.manifest).read_bytes)
-        return codec.decode(content, Manifest)
-
-    async def _fetch(self, release: Fitted) -> None:
-        """Pull what is missing; only what trying again cannot mend is a failure of the release."""
-        while True:
-            try:
-                await self._pull(release)
-            except DiskFull as error:
-                self._reporter.hold(Reason.LOW_DISK, str(error))
-                log.warning("fetch.low-disk", extra={"error": str(error)})
-            except Malformed as error:
-                self.feed(lifecycle.FetchFailed(release.manifest, Reason.DIGEST_MISMATCH, str(error)))
-                return
-            except AgentError as error:
-                log.warning("fetch.interrupted", extra={"error": str(error), "retry_s": RETRY_S})
-            else:
-                self._reporter.release_hold()
-                self.feed(lifecycle.Fetched(release.manifest))
-                return
-            await asyncio.sleep(RETRY_S)
-
-    async def _pull(self, release: Fitted) -> None:
-        manifest = await self._manifest(release)
-        chosen = next(v.artifact for v in manifest.variants if v.artifact.digest == release.variant)
-        artifacts = [a for a in (chosen, manifest.golden.artifact, manifest.labels) if a is not None]
-        missing = await asyncio.to_thread(
-            lambda: sum(a.chunks[i].length for a in artifacts for i in self._store.missing(a))
-        )
-        await asyncio.to_thread(self._store.require, missing)
-        progress: Callable[[int, int], None] = self._reporter.progress
-        await fetch(self._link, self._connection, self._topics, self._store, artifacts, self._clock, progress)
-        self._reporter.event(
-            "update.fetched", {"name": release.name, "version": release.version, "bytes": missing}
-        )
-
-    async def _try(self, candidate: Fitted, running: Fitted | None) -> None:
-        manifest = await self._manifest(candidate)
-        event = await trial.prove(
-            spawn=self._spawn_canary,
-            worker=self._worker if running is not None else None,
-            spec=self._spec(candidate, manifest),
-            manifest=manifest,
-            golden_path=str(self._store.path(Digest(manifest.golden.artifact.digest))),
-            policy=self._record.trial,
-            healthy_windows=self._record.probation.healthy_windows,
-            note=self._reporter.event,
-        )
-        self.feed(event)
-
-    def _spec(self, release: Fitted, manifest: Manifest) -> ModelSpec:
-        labels = manifest.labels
-        return ModelSpec(
-            name=release.name,
-            version=release.version,
-            manifest=release.manifest,
-            digest=release.variant,
-            model_path=str(self._store.path(release.variant)),
-            labels_path=None if labels is None else str(self._store.path(Digest(labels.digest))),
-            input=manifest.input,
-            output=manifest.output,
-            runtime=self._engine.runtime,
-            threads=self._engine.threads,
-        )
-
-    async def _activate(self, release: Fitted) -> None:
-        try:
-            manifest = await self._manifest(release)
-        except (OSError, WireError) as error:
-            self._not_served(release, Reason.ACTIVATION_FAILED, str(error))
-            return
-        match await self._worker.serve(self._spec(release, manifest)):
-            case Serving() as serving:
-                log.info(
-                    "model.serving",
-                    extra={
-                        "release": f"{release.name} {release.version}",
-                        "delegate": serving.delegate,
-                        "load_ms": round(serving.load_ms, 1),
-                        "gap_ms": round(serving.gap_ms, 1),
-                    },
-                )
-                self._reporter.serving(serving)
-            case ServeFailed(reason=reason, detail=detail):
-                self._not_served(release, reason, detail)
-
-    def _not_served(self, release: Fitted, reason: Reason, detail: str) -> None:
-        """On probation it counts against the release; else the fallback serves and the plan is read anew."""
-        log.error(
-            "model.not-served", extra={"release": f"{release.name} {release.version}", "detail": detail}
-        )
-        if isinstance(self._record.state, lifecycle.Probation):
-            self.feed(lifecycle.Sick(release.manifest, Reason.ACTIVATION_FAILED, f"{reason}: {detail}"))
-        else:
-            self.feed(lifecycle.Rotten(release.manifest))
-            self._again_in(RETRY_S)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(CLOCK_POLL_S, self._again_with_clock)

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     AGENT_TOO_OLD = "agent-too-old"
     RUNTIME_TOO_OLD = "runtime-too-old"
     LOW_DISK = "low-disk"
+    STORE_FAILED = "store-failed"
     WAITING = "waiting"
     # failed: the candidate was begun and refused, or taken back
     DIGEST_MISMATCH = "digest-mismatch"
@@ -55,6 +56,7 @@ IN_WORDS: dict[Reason, str] = {
     Reason.RUNTIME_TOO_OLD: "the variant needs a newer TFLite runtime",
     Reason.WAITING: "its turn within the rollout's spread has not come",
     Reason.LOW_DISK: "the download would leave less free disk than the floor",
+    Reason.STORE_FAILED: "the device's disk refuses to be read or written",
     Reason.DIGEST_MISMATCH: "the downloaded file does not have the digest that was signed",
     Reason.LOAD_FAILED: "the runtime refuses to load the model",
     Reason.CANARY_CRASHED: "the process that tried the model was killed by it",

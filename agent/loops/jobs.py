@@ -1,0 +1,157 @@
+"""What takes long on a release's way in: the pull of its files, and its trial."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from agent.core.lifecycle import Event, Fetched, FetchFailed, Fitted, Record, Rotten
+from agent.loops import trial
+from agent.loops.connection import Connection
+from agent.loops.fetch import fetch
+from agent.loops.reporter import Reporter
+from agent.loops.shelf import Shelf
+from agent.ports.children import SpawnCanary, Worker
+from agent.ports.clock import Clock
+from agent.ports.link import Link
+from agent.ports.store import Store
+from agent.wire.documents import Manifest
+from agent.wire.errors import AgentError, DiskFull, Malformed, PortError, StoreFailed, WireError
+from agent.wire.reasons import Reason
+from agent.wire.topics import Digest, Root
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What a job came to."""
+
+    job: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """A fault in this program ended a job."""
+
+    fault: BaseException
+
+
+class Jobs:
+    """At most one job; a new one ends the one before it.
+
+    `current` is the number of the newest. What an older one came to may still be on its way when it was
+    ended, and counts no more.
+    """
+
+    def __init__(  # noqa: PLR0913 - a pull and a trial touch most ports of the device
+        self,
+        *,
+        link: Link,
+        connection: Connection,
+        topics: Root,
+        store: Store,
+        shelf: Shelf,
+        clock: Clock,
+        worker: Worker,
+        spawn_canary: SpawnCanary,
+        reporter: Reporter,
+        came: Callable[[Came | Broke], None],
+        consult: Callable[[], None],
+    ) -> None:
+        self._link, self._connection, self._topics, self._clock = link, connection, topics, clock
+        self._store, self._shelf = store, shelf
+        self._worker, self._spawn_canary, self._reporter = worker, spawn_canary, reporter
+        self._came, self._consult = came, consult
+        self._task: asyncio.Task[Event] | None = None
+        self.current = 0
+
+    async def fetch(self, release: Fitted) -> None:
+        await self._start(self._fetch(release))
+
+    async def prove(self, candidate: Fitted, running: Fitted | None, record: Record) -> None:
+        await self._start(self._prove(candidate, running, record))
+
+    async def cancel(self) -> None:
+        self.current += 1
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _start(self, work: Coroutine[Any, Any, Event]) -> None:
+        await self.cancel()
+        job = self.current
+        self._task = asyncio.create_task(work)
+        self._task.add_done_callback(lambda task: self._ended(job, task))
+
+    def _ended(self, job: int, task: asyncio.Task[Event]) -> None:
+        if task.cancelled():
+            return
+        fault = task.exception()
+        self._came(Came(job, task.result()) if fault is None else Broke(fault))
+
+    async def _fetch(self, release: Fitted) -> Event:
+        """Pull what is missing; only what trying again cannot mend is a failure of the release."""
+        while True:
+            try:
+                manifest = await asyncio.to_thread(self._shelf.manifest, release)
+            except (StoreFailed, WireError) as error:
+                log.warning("manifest.lost", extra={"error": str(error), "retry_s": RETRY_S})
+                # It is laid into the store whenever the plan is read.
+                self._consult()
+                await asyncio.sleep(RETRY_S)
+                continue
+            try:
+                await self._pull(release, manifest)
+            except DiskFull as error:
+                log.warning("fetch.low-disk", extra={"error": str(error), "retry_s": RETRY_S})
+                self._reporter.hold(Reason.LOW_DISK, str(error))
+            except Malformed as error:
+                return FetchFailed(release.manifest, Reason.DIGEST_MISMATCH, str(error))
+            except AgentError as error:
+                log.warning("fetch.interrupted", extra={"error": str(error), "retry_s": RETRY_S})
+            else:
+                self._reporter.release_hold(Reason.LOW_DISK)
+                return Fetched(release.manifest)
+            await asyncio.sleep(RETRY_S)
+
+    async def _pull(self, release: Fitted, manifest: Manifest) -> None:
+        chosen = next(v.artifact for v in manifest.variants if v.artifact.digest == release.variant)
+        artifacts = [a for a in (chosen, manifest.golden.artifact, manifest.labels) if a is not None]
+        missing = await asyncio.to_thread(
+            lambda: sum(a.chunks[i].length for a in artifacts for i in self._store.missing(a))
+        )
+        await asyncio.to_thread(self._store.require, missing)
+        self._reporter.release_hold(Reason.LOW_DISK)
+        progress = self._reporter.progress
+        await fetch(self._link, self._connection, self._topics, self._store, artifacts, self._clock, progress)
+        self._reporter.event(
+            "update.fetched", {"name": release.name, "version": release.version, "bytes": missing}
+        )
+
+    async def _prove(self, candidate: Fitted, running: Fitted | None, record: Record) -> Event:
+        while True:
+            try:
+                manifest = await asyncio.to_thread(self._shelf.manifest, candidate)
+            except (StoreFailed, WireError) as error:
+                log.warning("manifest.lost", extra={"error": str(error)})
+                return Rotten(candidate.manifest)
+            try:
+                return await trial.prove(
+                    spawn=self._spawn_canary,
+                    worker=self._worker if running is not None else None,
+                    spec=self._shelf.spec(candidate, manifest),
+                    manifest=manifest,
+                    golden_path=str(self._store.path(Digest(manifest.golden.artifact.digest))),
+                    policy=record.trial,
+                    healthy_windows=record.probation.healthy_windows,
+                    note=self._reporter.event,
+                )
+            except PortError as error:
+                log.warning("trial.interrupted", extra={"error": str(error), "retry_s": RETRY_S})
+            await asyncio.sleep(RETRY_S)
