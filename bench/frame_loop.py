@@ -4,7 +4,7 @@
 
 Per model, in interleaved rounds on the same machine, one thread each:
     bare     interpreter.invoke() again and again: nothing goes in, nothing comes out
-    worker   the real worker process over its real pipe, from 640 x 480 frames
+    worker   the real worker process over its real pipe, from 640 x 480 photographs
     serial   what one writes first: Pillow resize, set, invoke, dequantise, sort, one after the other
 share    the worker's rate over the bare one: the median of the rounds, and that of the fastest of each
 inside   the part of its time that the worker's loop spends in invoke(): what waiting, ranking and sending
@@ -41,7 +41,13 @@ from agent.wire.ipc import ModelSpec, Predicted, Serving
 from agent.wire.topics import sha256
 
 ROOT = Path(__file__).resolve().parents[1]
+MODELS = (
+    "efficientnet_lite0_224_uint8.tflite",
+    "mobilenet_v2_1.0_224_quant.tflite",
+    "tf2_mobilenet_v2_1.0_224_ptq.tflite",
+)
 FOLDERS = (ROOT / "models", ROOT.parent / "shared" / "models")
+PHOTOGRAPHS = ROOT / "models" / "photographs"
 SIZE = (640, 480)
 SPAN_S = 0.4
 SETTLE_S = 0.1
@@ -101,19 +107,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _models() -> list[Path]:
-    found = [path for folder in FOLDERS for path in sorted(folder.rglob("*.tflite"))]
-    return [path for path in found if _is_for_the_cpu(path)]
-
-
-def _is_for_the_cpu(path: Path) -> bool:
-    facts = flatmodel.examine(path.read_bytes())
-    return not facts.edgetpu and contract.not_a_classifier(facts.inputs, facts.outputs) is None
+    """Those of 224 x 224 that a camera would be given, as far as they are at hand."""
+    return [path for folder in FOLDERS for name in MODELS for path in folder.rglob(name)]
 
 
 async def _measure(spec: ModelSpec, arguments: argparse.Namespace) -> list[Round]:
     model = _load(spec, arguments.runtime)
     width, height = SIZE
-    camera = Camera(kind=CameraKind.PATTERN, rate_fps=arguments.rate, width_px=width, height_px=height)
+    camera = Camera(
+        kind=CameraKind.REPLAY,
+        folder=str(PHOTOGRAPHS),
+        rate_fps=arguments.rate,
+        width_px=width,
+        height_px=height,
+    )
     argv = child_process.command("worker", WorkerSettings(camera=camera))
     keeper = WorkerKeeper(child_process.StartWorker(argv), random.Random(), patience=Patience(frame_s=600.0))  # noqa: S311 - jitter
     counter = _Counter()

@@ -45,5 +45,5 @@ def quantize(real: Reals, parameters: Quantization, dtype: Dtype) -> Quantized:
 
 def dequantize(quantized: Quantized, parameters: Quantization) -> NDArray[np.float64]:
     """The real values; in 64 bits, because an 8-bit number minus its zero point leaves 8 bits."""
-    real: NDArray[np.float64] = (quantized.astype(np.int64) - parameters.zero_point) * parameters.scale
-    return real
+    whole = (quantized.astype(np.int64) - parameters.zero_point).astype(np.float64)
+    return np.multiply(whole, parameters.scale)

@@ -36,7 +36,7 @@ def scores(output: Tensor, contract: OutputContract, tensor: TensorForm) -> Scor
 def softmax(logits: Scores) -> Scores:
     if not np.isfinite(logits).all():
         return np.full_like(logits, np.nan)
-    powers = np.exp(logits - logits.max())
+    powers = np.exp(logits - np.max(logits))
     shares: Scores = powers / powers.sum()
     return shares
 

@@ -144,7 +144,7 @@ def _golden_finding(case: GoldenCase, output: Tensor, candidate: _Candidate) -> 
     found = scores.scores(output, candidate.spec.output, candidate.opened.model.output)
     return GoldenFinding(
         expected=case.expected,
-        found_top=int(found.argmax()),
+        found_top=int(np.argmax(found)),
         found=tuple(
             float(found[index]) if 0 <= index < found.size else float("nan") for index, _ in case.expected
         ),
