@@ -71,10 +71,12 @@ class Jobs:
         self.current = 0
 
     async def fetch(self, release: Fitted) -> None:
-        await self._start(self._fetch(release))
+        await self.cancel()
+        self._start(self._fetch(release))
 
     async def prove(self, candidate: Fitted, running: Fitted | None, record: Record) -> None:
-        await self._start(self._prove(candidate, running, record))
+        await self.cancel()
+        self._start(self._prove(candidate, running, record))
 
     async def cancel(self) -> None:
         self.current += 1
@@ -83,8 +85,7 @@ class Jobs:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _start(self, work: Coroutine[Any, Any, Event]) -> None:
-        await self.cancel()
+    def _start(self, work: Coroutine[Any, Any, Event]) -> None:
         job = self.current
         self._task = asyncio.create_task(work)
         self._task.add_done_callback(lambda task: self._ended(job, task))
