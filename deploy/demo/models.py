@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.core import flatmodel
+from agent.core import labels as label_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,18 @@ class Chosen:
     why: str
 
 
-def repackaged(model: bytes, labels: bytes) -> bytes:
+def repackaged(model: bytes, labels: Path | None) -> bytes:
     """The same weights in a new file: the labels ride in a zip at its end, as TFLite metadata has them."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo("labels.txt"), labels)
+        archive.writestr(zipfile.ZipInfo("labels.txt"), _text(model, labels))
     return model + packed.getvalue()
+
+
+def _text(model: bytes, labels: Path | None) -> bytes:
+    if labels is not None:
+        return labels.read_bytes()
+    return "\n".join(label_files.embedded(model, flatmodel.examine(model)) or ()).encode()
 
 
 def broken(model: bytes) -> bytes:

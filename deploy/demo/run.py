@@ -33,7 +33,7 @@ from deploy.demo.view import View
 
 DEVICE = DeviceId("demo-pi")
 RATE_FPS = 10
-UNTIMED_ACTS = 300
+UNTIMED_PREDICTIONS = 300
 FETCH_TIMEOUT_S = 5
 PATIENCE_S = 300.0
 LEAVE_S = 8.0
@@ -204,17 +204,32 @@ def _device(stage: Stage, url: str, root: Root) -> Iterator[None]:
             process.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A rollout of the story, and what it waits for."""
+
+    version: str
+    after: str
+    predictions: int
+
+    def is_due(self, tally: Tally) -> bool:
+        return tally.predictions >= self.predictions and tally.over(self.after)
+
+
 class Show:
     """Reads what the device publishes, and pushes the next release when the last one has settled."""
 
     def __init__(self, stage: Stage, chosen: Chosen, tally: Tally, view: View, goal: int | None) -> None:
         self._stage, self._chosen, self._tally, self._view, self._goal = stage, chosen, tally, view, goal
         self._errands = Errands(stage.workspace)
-        self._acts = [(goal or UNTIMED_ACTS) // 10, (goal or UNTIMED_ACTS) // 2]
-        """After how many predictions the second release and the broken one may be pushed."""
+        self._waiting = [
+            Act("1.1.0", "1.0.0", (goal or UNTIMED_PREDICTIONS) // 10),
+            Act("1.2.0", "1.1.0", (goal or UNTIMED_PREDICTIONS) * 2 // 5),
+        ]
         self._phase: Phase | None = None
 
     def run(self, inbox: "queue.Queue[Message]", root: Root) -> None:
+        self._sign_the_others()
         heard_at = time.monotonic()
         while self._goal is None or self._tally.predictions < self._goal:
             with contextlib.suppress(queue.Empty):
@@ -241,38 +256,23 @@ class Show:
                     self._view.say(f"$ {shown(arguments)}")
                 case Failed(arguments, error):
                     self._view.say(f"{shown(arguments)} failed: {error}")
-        if len(self._acts) == 2 and self._tally.committed("1.0.0") and self._due():
-            self._push("1.1.0", "the same weights, repackaged with their labels inside", self._repackaged())
-        elif len(self._acts) == 1 and self._tally.over("1.1.0") and self._due():
-            self._push(
-                "1.2.0",
-                "a broken one: noise in its weights, signed all the same",
-                self._broken(),
-                "--golden-model",
-                str(self._chosen.path),
-            )
+        if self._waiting and self._waiting[0].is_due(self._tally):
+            act = self._waiting.pop(0)
+            self._errands.add(_rollout(self._chosen, act.version))
 
-    def _due(self) -> bool:
-        if self._tally.predictions < self._acts[0]:
-            return False
-        self._acts.pop(0)
-        return True
-
-    def _push(self, version: str, what: str, content: bytes, *more: str) -> None:
-        model = self._stage.work / f"{self._chosen.name}-{version}.tflite"
-        model.write_bytes(content)
-        self._view.say(f"release {version}: {what}")
+    def _sign_the_others(self) -> None:
+        """While the first one serves: only the plans are left to publish when their time comes."""
+        model = self._chosen.path.read_bytes()
+        self._view.say("signing 1.1.0 (the same weights, repackaged) and 1.2.0 (noise in its weights)")
         self._errands.add(
-            _release(self._stage, self._chosen, model, version, *more), _rollout(self._chosen, version)
+            self._release("1.1.0", models.repackaged(model, self._chosen.labels)),
+            self._release("1.2.0", models.broken(model), "--golden-model", str(self._chosen.path)),
         )
 
-    def _repackaged(self) -> bytes:
-        model = self._chosen.path.read_bytes()
-        labels = self._chosen.labels
-        return models.repackaged(model, labels.read_bytes() if labels else b"")
-
-    def _broken(self) -> bytes:
-        return models.broken(self._chosen.path.read_bytes())
+    def _release(self, version: str, content: bytes, *more: str) -> list[str]:
+        model = self._stage.work / f"{self._chosen.name}-{version}.tflite"
+        model.write_bytes(content)
+        return _release(self._stage, self._chosen, model, version, *more)
 
     def _take(self, message: Message, root: Root) -> None:
         with contextlib.suppress(WireError):
