@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 PROGRESS_STEP_BYTES = 1_048_576
 KNOWN_BAD_TOLD = 32
+WORDS_MAX_CHARS = 1_000
+"""A runtime may give its reasons at length, and nobody accepts a document beyond its bound."""
 
 
 def will(root: Root, device: DeviceId, session: str) -> Outgoing:
@@ -79,7 +81,7 @@ class Reporter:
         self._renew()
 
     def hold(self, reason: Reason, detail: str) -> None:
-        self._held = (reason, detail)
+        self._held = (reason, _short(detail))
         self._renew()
 
     def release_hold(self, reason: Reason | None = None) -> None:
@@ -131,7 +133,8 @@ class Reporter:
             self._publish()
 
     def event(self, name: str, fields: dict[str, str | int | float]) -> None:
-        self.send(topics.EVENT, Event(at=self._clock.now(), name=name, fields=fields))
+        short = {key: _short(value) if isinstance(value, str) else value for key, value in fields.items()}
+        self.send(topics.EVENT, Event(at=self._clock.now(), name=name, fields=short))
 
     def send(self, channel: Channel, document: Document) -> None:
         self._link.publish(_outgoing(self._identity.root, channel, self._identity.device, document))
@@ -144,7 +147,7 @@ class Reporter:
             self._publish()
 
     def _compose(self) -> Report:
-        state, held = self._record.state, self._held
+        state, last, held = self._record.state, self._record.last, self._held
         return replace(
             self._report,
             at=self._clock.now(),
@@ -153,7 +156,7 @@ class Reporter:
             detail="" if held is None else held[1],
             active=None if state.active is None else self._running(state.active),
             candidate=self._candidate(),
-            last=self._record.last,
+            last=None if last is None else replace(last, detail=_short(last.detail)),
             plan_serial=self._record.plan_serial,
             known_bad=_failures(self._record),
         )
@@ -179,7 +182,7 @@ class Reporter:
         return replace(
             running,
             delegate=serving.delegate,
-            delegate_reason=serving.delegate_reason,
+            delegate_reason=_short(serving.delegate_reason),
             runtime=serving.runtime,
         )
 
@@ -190,6 +193,10 @@ class Reporter:
 
     def _publish(self) -> None:
         self.send(topics.REPORT, self._report)
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= WORDS_MAX_CHARS else f"{words[: WORDS_MAX_CHARS - 1]}…"
 
 
 def _failures(record: Record) -> dict[str, Reason]:
