@@ -18,6 +18,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from agent.adapters import child_process
 from agent.adapters.runtime_tflite import open_runtime
@@ -74,9 +75,11 @@ def main() -> int:
         print("no model at hand: name one with --model", file=sys.stderr)
         return 1
     print(_row("model", COLUMNS))
-    for path in paths:
-        rounds = asyncio.run(_measure(_spec(path, arguments.runtime), arguments))
-        print(_line(path.name, rounds), flush=True)
+    with tempfile.TemporaryDirectory() as frames:
+        _frames(Path(frames))
+        for path in paths:
+            rounds = asyncio.run(_measure(_spec(path, arguments.runtime), arguments, Path(frames)))
+            print(_line(path.name, rounds), flush=True)
     return 0
 
 
@@ -111,12 +114,19 @@ def _models() -> list[Path]:
     return [path for folder in FOLDERS for name in MODELS for path in folder.rglob(name)]
 
 
-async def _measure(spec: ModelSpec, arguments: argparse.Namespace) -> list[Round]:
+def _frames(folder: Path) -> None:
+    """The photographs, each cut to the size of a frame."""
+    for path in sorted(PHOTOGRAPHS.glob("*.jpg")):
+        with Image.open(path) as photograph:
+            ImageOps.fit(photograph.convert("RGB"), SIZE).save(folder / f"{path.stem}.png")
+
+
+async def _measure(spec: ModelSpec, arguments: argparse.Namespace, frames: Path) -> list[Round]:
     model = _load(spec, arguments.runtime)
     width, height = SIZE
     camera = Camera(
         kind=CameraKind.REPLAY,
-        folder=str(PHOTOGRAPHS),
+        folder=str(frames),
         rate_fps=arguments.rate,
         width_px=width,
         height_px=height,

@@ -33,6 +33,8 @@ from deploy.demo.view import View
 
 DEVICE = DeviceId("demo-pi")
 RATE_FPS = 10
+FRAME_PX = 480
+"""Square frames, so that portraits are not cut to a landscape camera before the model sees them."""
 UNTIMED_PREDICTIONS = 300
 FETCH_TIMEOUT_S = 5
 PATIENCE_S = 300.0
@@ -180,6 +182,7 @@ def _device(stage: Stage, url: str, root: Root) -> Iterator[None]:
         f'[broker]\nurl = "{url}"\nroot = "{root.prefix}"\n'
         f'[trust]\nroot = "{stage.workspace / "root.json"}"\n'
         f'[camera]\nkind = "replay"\nfolder = "{stage.photographs}"\nrate_fps = {RATE_FPS}\n'
+        f"width_px = {FRAME_PX}\nheight_px = {FRAME_PX}\n"
         "[telemetry]\nwindow_s = 1\n"
     )
     log = stage.work / "shoal-agent.log"
