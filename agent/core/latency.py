@@ -60,18 +60,6 @@ class Sketch:
         if histogram.count:
             self._min = min(self._min, histogram.min)
 
-    def merge(self, other: "Sketch") -> None:
-        """Take over what the other has counted.
-
-        Raises:
-            Malformed: they have different accuracies.
-        """
-        self.absorb(other.to_document())
-
-    def percentile(self, share: float) -> float:
-        """The duration below which this share in [0, 1] of all durations lies; 0 of none."""
-        return quantile(self.to_document(), share)
-
     def to_document(self) -> Histogram:
         offset = self._store.offset
         return Histogram(
@@ -83,13 +71,6 @@ class Sketch:
             max=self._max,
             bins={offset + place: int(n) for place, n in enumerate(self._store.bins) if n},
         )
-
-    @classmethod
-    def from_document(cls, histogram: Histogram) -> "Sketch":
-        """A sketch that goes on where one of our own documents ended."""
-        sketch = cls(histogram.relative_accuracy)
-        sketch.absorb(histogram)
-        return sketch
 
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:

@@ -46,16 +46,6 @@ def finite(output: Tensor) -> bool:
     return bool(np.isfinite(output.astype(np.float32, copy=False)).all())
 
 
-def looks_like_probabilities(found: Scores) -> bool:
-    """Whether these could be shares of one whole: within [0, 1], summing to 1 within 10 %.
-
-    The 10 % are for quantised softmax: over a thousand classes it rounds most of them to zero.
-    """
-    eps = 1e-3
-    within = bool((found >= -eps).all() and (found <= 1 + eps).all())
-    return within and abs(float(found.sum()) - 1) <= 0.1
-
-
 def top(found: Scores, count: int) -> tuple[tuple[int, float], ...]:
     """The best classes: score descending, and among equal scores, frequent on 8 bits, the lower index first.
 

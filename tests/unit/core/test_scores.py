@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.scores import finite, looks_like_probabilities, rank, scores, softmax, top
+from agent.core.scores import finite, rank, scores, softmax, top
 from agent.wire.documents import Activation, Dtype, OutputContract, Quantization, Ranked
 
 SHARES = Quantization(scale=1 / 256, zero_point=0)
@@ -78,22 +78,6 @@ def test_what_is_not_finite_is_detected_and_never_ranked_best(bad, activation):
     for each in rank(output, contract(tensor, activation), tensor, [], 3):
         assert 0 <= each.score <= 1
         assert each.index != 0 or each.score == 0
-
-
-@pytest.mark.parametrize(
-    ("found", "plausible"),
-    [
-        ([0.7, 0.2, 0.1], True),
-        ([0.5, 0.41], True),
-        ([0.5, 0.59], True),
-        ([0.5, 0.2], False),
-        ([1.5, -0.5], False),
-        ([0.9, 0.9], False),
-        ([3.0, -2.0, 0.0], False),
-    ],
-)
-def test_shares_of_a_whole_are_told_from_logits(found, plausible):
-    assert looks_like_probabilities(np.array(found)) is plausible
 
 
 def test_less_than_one_class_cannot_be_asked_for():
