@@ -45,21 +45,6 @@ class Sketch:
         self._min = min(self._min, value)
         self._max = max(self._max, value)
 
-    def absorb(self, histogram: Histogram) -> None:
-        """Count what a document of our own has counted; one of another device belongs into `merge`.
-
-        Raises:
-            Malformed: it has another accuracy.
-        """
-        _same_accuracy({self._mapping.relative_accuracy, histogram.relative_accuracy})
-        for key, n in histogram.bins.items():
-            self._store.add(key, float(n))
-        self._zeros += histogram.zeros
-        self._sum += histogram.sum
-        self._max = max(self._max, histogram.max)
-        if histogram.count:
-            self._min = min(self._min, histogram.min)
-
     def to_document(self) -> Histogram:
         offset = self._store.offset
         return Histogram(

@@ -76,7 +76,8 @@ def _fitted(image: Image.Image, size: tuple[int, int], how: Fit) -> Image.Image:
 
 def _resized(image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
     """Averages whole pixels down to just above the size, then filters: a third of the time of the filter
-    alone from 640 x 480 to 224, and what the frame loop has on the other core counts on a small machine."""
+    alone from 640 x 480 to 224, and what the frame loop has on the other core counts on a small machine.
+    """
     return image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=1.0)
 
 
