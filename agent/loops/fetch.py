@@ -214,8 +214,10 @@ class _Pull:
         self._on_kept(batch.keys() - wrong)
 
     async def _sleep(self, seconds: float) -> None:
+        # Not `wait_for`: Python 3.11's loses a cancel that comes with what is waited for.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._requests.woken.wait(), max(0.0, seconds))
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._requests.woken.wait()
 
     def _give_up(self, chunk: Digest, lack: Lack, tries: int) -> None:
         topic = self._requests.topic(chunk)

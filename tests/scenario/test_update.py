@@ -890,3 +890,33 @@ def test_the_plan_is_read_again_after_a_while_without_being_told(home):
             await device.commits("2")
 
     run(life())
+
+
+class SlowLink(MemoryLink):
+    """What arrives waits until the test lets it through."""
+
+    def __init__(self, broker):
+        super().__init__(broker)
+        self.held = []
+
+    def receive(self, message):
+        self.held.append(message)
+
+    def let_one_through(self):
+        super().receive(self.held.pop(0))
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_download_that_is_cancelled_at_the_moment_a_chunk_comes_ends(home, turns):
+    async def life():
+        link = SlowLink(home.broker)
+        async with living(home, link=link) as device:
+            await device.until(lambda: link.held)
+            link.let_one_through()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(5.0):
+                await device.update._jobs.cancel()
+            assert link.filters == ()
+
+    run(life())
