@@ -24,6 +24,8 @@ from agent.wire.topics import Digest, Root
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+RETRY_MAX_S = 300.0
+"""A download waits twice as long after each failure: a forged chunk is pulled again at every attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Jobs:
 
     async def _fetch(self, release: Fitted) -> Event:
         """Pull what is missing; only what trying again cannot mend is a failure of the release."""
+        pause_s = RETRY_S
         while True:
             try:
                 manifest = await asyncio.to_thread(self._shelf.manifest, release)
@@ -110,16 +113,17 @@ class Jobs:
             try:
                 await self._pull(release, manifest)
             except DiskFull as error:
-                log.warning("fetch.low-disk", extra={"error": str(error), "retry_s": RETRY_S})
+                log.warning("fetch.low-disk", extra={"error": str(error), "retry_s": pause_s})
                 self._reporter.hold(Reason.LOW_DISK, str(error))
             except Malformed as error:
                 return FetchFailed(release.manifest, Reason.DIGEST_MISMATCH, str(error))
             except AgentError as error:
-                log.warning("fetch.interrupted", extra={"error": str(error), "retry_s": RETRY_S})
+                log.warning("fetch.interrupted", extra={"error": str(error), "retry_s": pause_s})
             else:
                 self._reporter.release_hold(Reason.LOW_DISK)
                 return Fetched(release.manifest)
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RETRY_MAX_S)
 
     async def _pull(self, release: Fitted, manifest: Manifest) -> None:
         chosen = next(v.artifact for v in manifest.variants if v.artifact.digest == release.variant)

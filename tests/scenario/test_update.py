@@ -9,6 +9,8 @@ from agent.adapters.trust_tuf import TufTrust
 from agent.core.cohort import NOBODY
 from agent.core.known_bad import Bad
 from agent.core.lifecycle import Fetching, Idle, Probation, Record, Trial
+from agent.core.window import Patience
+from agent.loops.fetch import fetch
 from agent.wire.documents import Ended, Event, Outcome, Phase, Presence, Report, Running, Status
 from agent.wire.errors import (
     DiskFull,
@@ -302,6 +304,43 @@ def test_low_disk_holds_the_download_in_one_report_and_ends_with_its_cause(home)
             device.store.require = room
             await device.commits("2")
             assert (home.report.phase, home.report.reason) == (Phase.IDLE, None)
+
+    run(life())
+
+
+def test_forged_chunks_condemn_no_release(home, monkeypatch):
+    """Else whoever can write to one topic could ban a release from a whole fleet for ever."""
+    monkeypatch.setitem(fetch.__kwdefaults__, "patience", Patience(refusal_delay_s=0.0))
+
+    async def life():
+        async with living(home) as device:
+            await device.commits("1")
+            home.publish("2")
+            home.broker.corrupt(ROOT.chunk(sha256(pieces("2")[7])))
+            order_two(home, device)
+            device.update.poke()
+            chunk = ROOT.chunk(sha256(pieces("2")[7]))
+            await device.until(lambda: home.broker.delivered[chunk] > 8)
+            assert isinstance(device.record.state, Fetching)
+            assert device.record.known_bad == ()
+            home.broker.heal()
+            await device.commits("2")
+
+    run(life())
+
+
+def test_a_manifest_that_contradicts_itself_is_refused_for_good(home):
+    async def life():
+        async with living(home) as device:
+            await device.commits("1")
+            base = manifest("2").variants[0]
+            lie = replace(base, artifact=replace(base.artifact, digest=sha256(b"another file")))
+            home.publish("2", variants=(lie,))
+            order_two(home, device)
+            device.update.poke()
+            await device.until(lambda: device.record.known_bad)
+            bad = Bad(home.fitted("2").manifest, Reason.DIGEST_MISMATCH)
+            assert (device.record.known_bad, device.runs) == ((bad,), "1")
 
     run(life())
 
