@@ -171,7 +171,7 @@ def listening(fleet: Fleet) -> Iterator[Ear]:
 class Agent:
     """`shoal-agent run` as a process of its own, that may be killed and started again."""
 
-    def __init__(self, folder: Path, fleet: Fleet, *, url: str | None = None, rate_fps: float = 20.0) -> None:
+    def __init__(self, folder: Path, fleet: Fleet, *, url: str | None = None, rate_fps: float = 10.0) -> None:
         self.log = folder / "agent.log"
         self._config = folder / "device.toml"
         self._config.write_text(

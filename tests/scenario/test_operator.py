@@ -84,12 +84,12 @@ def workspace(tmp_path, any_broker):
     return Workspace(tmp_path / "fleet", any_broker)
 
 
-def announce(link, root, device):
+def announce(link, root, device, manifest="a" * 64):
     report = Report(
         device=device,
         at=datetime(2026, 6, 1, tzinfo=UTC),
         phase=Phase.IDLE,
-        active=Running(name="tiny", version="1", manifest="a" * 64, digest="b" * 64, delegate="xnnpack"),
+        active=Running(name="tiny", version="1", manifest=manifest, digest="b" * 64, delegate="xnnpack"),
         capabilities=Capabilities(hardware="cpu"),
         plan_serial=1,
     )
@@ -113,10 +113,11 @@ def retained(link, topic):
 def test_a_release_goes_out_in_waves_and_comes_back(workspace, tmp_path):
     workspace.release("1", "--golden", str(PHOTOGRAPHS))
     assert "tiny@1 to every device" in workspace.run("rollout", "tiny", "--to", "all")
+    first = workspace.plan(tmp_path / "first").candidate
     workspace.release("2")
     with workspace.link() as link:
         for device in FIVE:
-            announce(link, workspace.root, device)
+            announce(link, workspace.root, device, first.manifest)
 
     narrow = workspace.answer("rollout", "tiny", "--to", "20%")
     assert (len(narrow["devices"]), narrow["known"]) == (1, 5)

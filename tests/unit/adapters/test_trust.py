@@ -316,7 +316,7 @@ def point_at(operator, state, role, version, content):
 
 
 def test_a_plan_that_is_signed_garbage_is_an_error_of_ours(operator, home):
-    deep = b'{"schema":1,"stream":"home","serial":9,"x":' + b"[" * 4_000 + b"]" * 4_000 + b"}"
+    deep = b'{"schema":1,"stream":"home","serial":"9","x":' + b"[" * 4_000 + b"]" * 4_000 + b"}"
     for content in (b"", b"\xff", b"{}", b'{"schema":2}', deep, encode(Index(root=1, timestamp=1))):
         with operator.repository._shelf.locked():
             state = load(operator.repository._shelf)
