@@ -14,6 +14,7 @@ from agent.adapters import child_process
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.host_linux import rss_bytes
 from agent.adapters.link_mqtt import MqttLink
+from agent.adapters.lock_folder import exclusive
 from agent.adapters.store_files import FileStore
 from agent.adapters.trust_tuf import TufTrust
 from agent.assemble import logs
@@ -31,12 +32,14 @@ from agent.loops.update import Engine, Update
 from agent.ports.link import Down, LinkState, Up
 from agent.wire import topics
 from agent.wire.documents import Capabilities
-from agent.wire.errors import ConfigError, RuntimeMissing
+from agent.wire.errors import AgentError, ConfigError, RuntimeMissing
 from agent.wire.topics import DeviceId
 
 log = logging.getLogger(__name__)
 
 MEBIBYTE = 1_048_576
+EXIT_SOFTWARE = 70
+"""EX_SOFTWARE of sysexits.h: the service manager starts it again."""
 RUNTIME_PACKAGES = {"litert": ("ai-edge-litert",), "tflite": ("tflite-runtime",)}
 
 
@@ -44,11 +47,19 @@ def run(settings: Settings, *, verbose: bool) -> int:
     """Serve until SIGTERM or SIGINT; the exit status.
 
     Raises:
-        ConfigError: a file that the configuration names is missing or unusable.
+        ConfigError: a file that the configuration names is missing or unusable, or another agent runs here.
         StoreFailed: the state folder cannot be used.
     """
     logs.start(verbose=verbose)
-    asyncio.run(Agent(settings).run())
+    with exclusive(Path(settings.device.state_dir)):
+        try:
+            asyncio.run(Agent(settings).run())
+        except ExceptionGroup as group:
+            expected, bugs = group.split(AgentError)
+            if bugs is None and expected is not None:
+                raise expected.exceptions[0] from None
+            log.critical("agent.failed", exc_info=bugs)
+            return EXIT_SOFTWARE
     return 0
 
 
@@ -93,9 +104,11 @@ class Agent:
         connection.watch(_Told(self._reporter, update).turn)
         connection.open()
         self._trust.watch(lambda: _on_loop(loop, update))
-        await self._serve(stopped, update)
-        self._reporter.leaving()
-        await connection.close()
+        try:
+            await self._serve(stopped, update)
+        finally:
+            self._reporter.leaving()
+            await connection.close()
         await asyncio.to_thread(self._store.mark_stopped)
         log.info("agent.stopped")
 
