@@ -109,6 +109,7 @@ class Heard:
     events: list[Event] = field(default_factory=list)
     telemetry: list[Telemetry] = field(default_factory=list)
     report: Report | None = None
+    reports: int = 0
 
 
 class Ear:
@@ -152,6 +153,7 @@ class Ear:
                     self.heard.telemetry.append(codec.decode(message.payload, Telemetry))
                 case topics.REPORT:
                     self.heard.report = codec.decode(message.payload, Report)
+                    self.heard.reports += 1
             self._changed.notify_all()
 
 
