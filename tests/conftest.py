@@ -2,9 +2,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deploy.adapters.broker_local import BrokerKind, LocalBroker, start_broker
 from tests.brokers import require
+
+# A law holds on a slow machine too: time is not what these tests are about.
+settings.register_profile("shoal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shoal")
 
 
 @pytest.fixture(scope="session")
