@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -7,8 +8,11 @@ from hypothesis import HealthCheck, settings
 from deploy.adapters.broker_local import BrokerKind, LocalBroker, start_broker
 from tests.brokers import require
 
-# A law holds on a slow machine too: time is not what these tests are about.
-settings.register_profile("shoal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A law holds on a slow machine too: time is not what these tests are about. CI repeats its examples, so that
+# a change is judged by itself; a person's run looks further each time.
+settings.register_profile(
+    "shoal", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("shoal")
 
 
