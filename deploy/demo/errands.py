@@ -13,8 +13,11 @@ NO_WORKSPACE = frozenset({"init", "model"})
 
 
 def shown(arguments: Sequence[str]) -> str:
-    """The command as the reader of the demo would type it: no folders that only this run has."""
-    return " ".join(["shoal", *(Path(a).name if a.startswith("/") else a for a in arguments)])
+    """The command as the reader of the demo would type it: no folders of this run, limits abridged."""
+    words = [Path(word).name if word.startswith("/") else word for word in arguments]
+    limits = [word for word in words if word.startswith(("--trial-", "--probation-"))]
+    kept = [word for word in words if word not in limits]
+    return " ".join(["shoal", *kept, *(["--trial-... --probation-..."] if limits else [])])
 
 
 def run(workspace: Path, arguments: Sequence[str], *, quiet: bool) -> str:

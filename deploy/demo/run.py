@@ -41,7 +41,16 @@ PATIENCE_S = 300.0
 LEAVE_S = 8.0
 CLEAN_ROUNDS = 20
 
-POLICY = ("--trial-shadow-frames=12", "--probation-healthy-windows=2", "--probation-window-frames=12")
+POLICY = (
+    "--trial-shadow-frames=12",
+    "--trial-invoke-budget-ms=60000",
+    "--trial-latency-ratio-max=20",
+    "--trial-timeout-s=900",
+    "--probation-healthy-windows=2",
+    "--probation-window-frames=12",
+    "--probation-latency-ratio-max=20",
+)
+"""Latency is shown and not judged: the demo is for any machine, an emulated one too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +268,8 @@ class Show:
                     self._view.say(f"$ {shown(arguments)}")
                 case Failed(arguments, error):
                     self._view.say(f"{shown(arguments)} failed: {error}")
+        if self._tally.over("1.0.0") and not self._tally.committed("1.0.0"):
+            raise ConfigError(f"the device refused the first release: {', '.join(self._tally.refused)}")
         if self._waiting and self._waiting[0].is_due(self._tally):
             act = self._waiting.pop(0)
             self._errands.add(_rollout(self._chosen, act.version))
