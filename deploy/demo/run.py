@@ -20,7 +20,7 @@ from rich.console import Console
 
 from agent.ports.link import Link, Message, Outgoing, Up
 from agent.wire import codec, topics
-from agent.wire.documents import Event, Outcome, Phase, Prediction, Report, Telemetry
+from agent.wire.documents import Event, Outcome, Phase, Prediction, Progress, Report, Telemetry
 from agent.wire.errors import ConfigError, WireError
 from agent.wire.reasons import IN_WORDS, Reason
 from agent.wire.topics import DeviceId, Qos, Root
@@ -29,7 +29,7 @@ from deploy.demo import models
 from deploy.demo.errands import Errands, Failed, Started, run, shown
 from deploy.demo.models import Chosen
 from deploy.demo.tally import Tally
-from deploy.demo.view import View
+from deploy.demo.view import View, pulling
 
 DEVICE = DeviceId("demo-pi")
 RATE_FPS = 10
@@ -150,7 +150,7 @@ def _prepare(stage: Stage, url: str, root: Root, chosen: Chosen, view: View) -> 
 
 def _typed(stage: Stage, arguments: Sequence[str], view: View) -> None:
     view.say(f"$ {shown(arguments)}")
-    for line in run(stage.workspace, arguments, quiet=True).splitlines()[:2]:
+    for line in filter(None, run(stage.workspace, arguments, quiet=True).splitlines()[:2]):
         view.say(f"  {line}")
 
 
@@ -239,6 +239,7 @@ class Show:
             Act("1.2.0", "1.1.0", (goal or UNTIMED_PREDICTIONS) * 2 // 5),
         ]
         self._phase: Phase | None = None
+        self._told = ("", 0)
 
     def run(self, inbox: "queue.Queue[Message]", root: Root) -> None:
         self._sign_the_others()
@@ -301,6 +302,13 @@ class Show:
                 case topics.REPORT:
                     self._reported(codec.decode(message.payload, Report))
 
+    def _pulled(self, candidate: Progress) -> None:
+        """The download, a quarter at a time: over loopback it is gone before a live bar is drawn."""
+        quarters = candidate.bytes_done * 4 // candidate.bytes_total
+        if (candidate.manifest, quarters) != self._told:
+            self._told = (candidate.manifest, quarters)
+            self._view.say(f"device: {pulling(candidate)}")
+
     def _reported(self, report: Report) -> None:
         self._tally.report = report
         if report.phase is not self._phase:
@@ -308,6 +316,8 @@ class Show:
             candidate = report.candidate
             named = f" {candidate.name} {candidate.version}" if candidate else ""
             self._view.say(f"device: {report.phase}{named}")
+        if report.phase is Phase.FETCHING and report.candidate and report.candidate.bytes_total:
+            self._pulled(report.candidate)
 
     def _event(self, event: Event) -> None:
         self._tally.happened(event)

@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agent.wire.documents import Phase, Report
+from agent.wire.documents import Progress, Report
 from deploy.demo.tally import Tally
 
 STAGE_WORDS = (
@@ -21,6 +21,7 @@ STAGE_WORDS = (
     ("age", "exposure to prediction, in all"),
 )
 PLAIN_EVERY = 25
+BAR_WIDTH = 32
 
 
 class View:
@@ -43,7 +44,7 @@ class View:
 
     def say(self, text: str) -> None:
         """A line of the story, above the table."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def update(self, tally: Tally, goal: int | None) -> None:
         if self._live is not None:
@@ -75,21 +76,20 @@ def _screen(tally: Tally, goal: int | None) -> RenderableType:
     return Group(*parts)
 
 
+def pulling(candidate: Progress) -> str:
+    """How far a download is, as a bar."""
+    filled = candidate.bytes_done * BAR_WIDTH // candidate.bytes_total
+    bar = "#" * filled + "." * (BAR_WIDTH - filled)
+    megabytes = f"{candidate.bytes_done / 1e6:.1f} of {candidate.bytes_total / 1e6:.1f} MB"
+    return f"pulling {candidate.name} {candidate.version} [{bar}] {megabytes}"
+
+
 def _state(report: Report) -> Sequence[RenderableType]:
     active = report.active
     runs = "nothing yet" if active is None else f"{active.name} {active.version} ({active.digest[:16]})"
     lines: list[RenderableType] = [Text(f"device {report.device}  {report.phase}  runs {runs}", style="bold")]
     if active is not None and active.delegate:
         lines.append(Text(f"{active.runtime}, {active.delegate}: {active.delegate_reason}"))
-    candidate = report.candidate
-    if report.phase is Phase.FETCHING and candidate is not None and candidate.bytes_total:
-        row = Table.grid(padding=(0, 1))
-        row.add_row(
-            f"pulling {candidate.name} {candidate.version}",
-            ProgressBar(total=candidate.bytes_total, completed=candidate.bytes_done, width=40),
-            f"{candidate.bytes_done / 1e6:.1f} / {candidate.bytes_total / 1e6:.1f} MB",
-        )
-        lines.append(row)
     return lines
 
 
