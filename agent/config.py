@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from agent.core.delegate import RuntimeChoice
 from agent.wire import topics
 from agent.wire.errors import ConfigError
 
@@ -29,12 +30,6 @@ class Protocol(StrEnum):
 class CameraKind(StrEnum):
     REPLAY = "replay"
     PATTERN = "pattern"
-
-
-class RuntimeKind(StrEnum):
-    AUTO = "auto"
-    LITERT = "litert"
-    TFLITE = "tflite"
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +79,7 @@ class Camera(Section, frozen=True, kw_only=True):
 
 
 class Runtime(Section, frozen=True, kw_only=True):
-    kind: RuntimeKind = RuntimeKind.AUTO
+    kind: RuntimeChoice = RuntimeChoice.AUTO
     threads: Threads = 1
 
 
