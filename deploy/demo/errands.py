@@ -20,23 +20,22 @@ def shown(arguments: Sequence[str]) -> str:
     return " ".join(["shoal", *kept, *(["--trial-... --probation-..."] if limits else [])])
 
 
-def run(workspace: Path, arguments: Sequence[str], *, quiet: bool) -> str:
-    """One command, to its end; its output where it is quiet.
+def run(workspace: Path, arguments: Sequence[str]) -> str:
+    """One command, to its end; its output.
 
     Raises:
         ConfigError: it failed; the message is what it said.
     """
     done = subprocess.run(
         _argv(workspace, arguments),
-        stdout=subprocess.PIPE if quiet else None,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         stdin=subprocess.DEVNULL,
         text=True,
         check=False,
     )
     if done.returncode != 0:
         raise ConfigError(f"{shown(arguments)}: {done.stderr.strip() or f'exit status {done.returncode}'}")
-    return done.stdout or ""
+    return done.stdout
 
 
 def _argv(workspace: Path, arguments: Sequence[str]) -> list[str]:

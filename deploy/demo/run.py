@@ -131,7 +131,6 @@ def _choose(stage: Stage) -> Chosen:
                 "--timeout",
                 str(FETCH_TIMEOUT_S),
             ],
-            quiet=True,
         )
     except ConfigError:
         folder = stage.models / "efficientnet_lite0"
@@ -150,7 +149,7 @@ def _prepare(stage: Stage, url: str, root: Root, chosen: Chosen, view: View) -> 
 
 def _typed(stage: Stage, arguments: Sequence[str], view: View) -> None:
     view.say(f"$ {shown(arguments)}")
-    for line in filter(None, run(stage.workspace, arguments, quiet=True).splitlines()[:2]):
+    for line in filter(None, run(stage.workspace, arguments).splitlines()[:2]):
         view.say(f"  {line}")
 
 

@@ -11,7 +11,7 @@ from agent.wire.documents import Event, Histogram, Prediction, Report, Telemetry
 
 
 class Tally:
-    """Counts only what the device published; nothing in it is computed by the operator's side."""
+    """Made of what the device published alone; nothing is measured on the operator's side."""
 
     def __init__(self) -> None:
         self.predictions = 0
@@ -25,7 +25,7 @@ class Tally:
         self.refused: list[str] = []
         self.ended: list[Event] = []
         self._first_at: datetime | None = None
-        self._histograms: dict[str, list[Histogram]] = {}
+        self._histograms: dict[str, Histogram] = {}
 
     def predicted(self, prediction: Prediction) -> None:
         self.predictions += 1
@@ -37,8 +37,8 @@ class Tally:
     def measured(self, telemetry: Telemetry) -> None:
         self.frames_dropped += telemetry.frames_dropped
         for stage, histogram in telemetry.histogram_ms.items():
-            self._histograms.setdefault(stage, []).append(histogram)
-            self._histograms[stage] = [merge(self._histograms[stage])]
+            known = self._histograms.get(stage)
+            self._histograms[stage] = histogram if known is None else merge((known, histogram))
 
     def happened(self, event: Event) -> None:
         match event.name:
@@ -69,7 +69,7 @@ class Tally:
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """By stage, over everything measured: histograms are merged, percentiles never averaged."""
         table = {}
-        for stage, (merged, *_) in self._histograms.items():
+        for stage, merged in self._histograms.items():
             shown = percentiles(merged)
             table[stage] = {name: round(value, 3) for name, value in asdict(shown).items()}
         return table
