@@ -120,16 +120,18 @@ def test_a_link_that_was_cut_comes_back_with_the_report_and_a_worker_that_was_ki
         Agent(tmp_path, made, url=f"mqtt://{line.host}:{line.port}") as agent,
     ):
         assert ear.ended("1")["outcome"] == "committed"
-        reports, predictions = ear.heard.reports, len(ear.heard.predictions)
+        connections, reports = line.connections, ear.heard.reports
         line.drop_all()
-        ear.wait(lambda heard: heard.reports > reports and len(heard.predictions) > predictions + 3)
+        ear.wait(lambda heard: line.connections > connections and heard.reports > reports)
+        predictions = len(ear.heard.predictions)
+        ear.wait(lambda heard: len(heard.predictions) > predictions + 3)
         connections = line.connections
         os.kill(_worker_of(agent), signal.SIGSEGV)
         ear.wait(lambda heard: heard.report is not None and heard.report.worker_restarts == 1)
         predictions, killed_s = len(ear.heard.predictions), time.monotonic()
         ear.wait(lambda heard: len(heard.predictions) > predictions, timeout_s=10.0)
         assert time.monotonic() - killed_s < 5.0
-        assert line.connections == connections
+        assert line.connections == connections, agent.log.read_text()
 
 
 def _worker_of(agent: Agent) -> int:
