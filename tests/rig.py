@@ -20,8 +20,9 @@ from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.ports.link import Message
 from agent.wire import codec, topics
-from agent.wire.documents import Event, Manifest, Prediction, Report, Telemetry
+from agent.wire.documents import Manifest
 from agent.wire.errors import WireError
+from agent.wire.reports import Event, Prediction, Report, Telemetry
 from agent.wire.topics import DeviceId, Qos, Root
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder, Workspace, find

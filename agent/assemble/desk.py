@@ -14,8 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agent.core.delegate import RuntimeChoice
-from agent.wire.documents import Fit, Normalization, OutputContract, Ranked
+from agent.wire.documents import Fit, Normalization, OutputContract
 from agent.wire.errors import Malformed, PortError, WireError
+from agent.wire.reports import Ranked
 
 if TYPE_CHECKING:
     from agent.core.frames import Pixels

@@ -4,40 +4,32 @@ import asyncio
 import contextlib
 import logging
 import platform
-import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from agent.adapters import child_process
 from agent.adapters.clock_system import SystemClock
-from agent.adapters.host_linux import rss_bytes
 from agent.adapters.link_mqtt import MqttLink
 from agent.adapters.lock_folder import exclusive
-from agent.adapters.store_files import FileStore
 from agent.adapters.trust_tuf import TufTrust
 from agent.assemble import logs
-from agent.assemble.canary import CanarySettings
 from agent.assemble.links import link_settings
-from agent.assemble.worker import WorkerSettings
-from agent.config import Settings
+from agent.assemble.pipeline import Pipeline, Shared
+from agent.config import Settings, pipelines
 from agent.core.admission import Device
 from agent.loops.connection import Connection
-from agent.loops.consult import Host
-from agent.loops.keeper import WorkerKeeper
-from agent.loops.reporter import Identity, Reporter, new_session, will
-from agent.loops.service import Service
-from agent.loops.update import Engine, Update
+from agent.loops.post import Post
+from agent.loops.presence import Presence, new_session, will
+from agent.loops.reporter import Identity
 from agent.ports.link import Down, LinkState, Up
 from agent.wire import topics
-from agent.wire.documents import Capabilities
 from agent.wire.errors import AgentError, ConfigError, RuntimeMissing
+from agent.wire.reports import Capabilities
 from agent.wire.topics import DeviceId
 
 log = logging.getLogger(__name__)
 
-MEBIBYTE = 1_048_576
 EXIT_SOFTWARE = 70
 """EX_SOFTWARE of sysexits.h: the service manager starts it again."""
 RUNTIME_PACKAGES = {"litert": ("ai-edge-litert",), "tflite": ("tflite-runtime",)}
@@ -64,61 +56,68 @@ def run(settings: Settings, *, verbose: bool) -> int:
 
 
 class Agent:
-    """Everything of the supervisor, and the order in which it comes up and goes down."""
+    """What the pipelines share, and the order in which everything comes up and goes down."""
 
     def __init__(self, settings: Settings) -> None:
         device, state = DeviceId(settings.device.id), Path(settings.device.state_dir)
-        self._root = topics.root(settings.broker.root)
-        capabilities = _capabilities(settings)
-        identity = Identity(self._root, device, new_session(), capabilities)
-        clock = SystemClock()
-        self._link = MqttLink(
-            link_settings(settings.broker, device, will(self._root, device, identity.session))
-        )
-        self._store = FileStore(state, settings.device.free_floor_mib * MEBIBYTE)
+        root, clock, capabilities = topics.root(settings.broker.root), SystemClock(), _capabilities(settings)
+        session = new_session()
+        link = MqttLink(link_settings(settings.broker, device, will(root, device, session)))
+        self._connection = Connection(link)
         self._trust = TufTrust(
-            self._link,
-            self._root,
-            state / "trust",
-            _pinned(settings.trust.root),
-            clock,
-            settings.trust.timeout_s,
+            link, root, state / "trust", _pinned(settings.trust.root), clock, settings.trust.timeout_s
         )
-        self._reporter = Reporter(self._link, clock, identity)
-        self._worker = _keeper(settings)
-        self._service = Service(
-            self._reporter, clock, lambda: rss_bytes(self._worker.pid), settings.telemetry.window_s
+        shared = Shared(
+            settings=settings,
+            root=root,
+            link=link,
+            connection=self._connection,
+            post=Post(link),
+            trust=self._trust,
+            consulting=asyncio.Lock(),
+            clock=clock,
+            facts=Device(
+                id=device,
+                hardware=capabilities.hardware,
+                agent=capabilities.agent,
+                tags=frozenset(settings.device.tags),
+            ),
         )
-        self._settings, self._clock, self._device, self._capabilities = settings, clock, device, capabilities
+        self._presence = Presence(shared.post, root, device, session)
+        self._pipelines = tuple(
+            Pipeline(line, Identity(root, device, line.name, capabilities), shared)
+            for line in pipelines(settings)
+        )
 
     async def run(self) -> None:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        connection = Connection(self._link)
-        update = self._update(connection)
-        self._service.bind(update.feed)
-        self._worker.observe(self._service.observe)
-        self._worker.on_crash(lambda detail: self._service.crashed(self._worker.restarts, detail))
-        connection.watch(_Told(self._reporter, update).turn)
-        connection.open()
-        self._trust.watch(lambda: _on_loop(loop, update))
+        for pipeline in self._pipelines:
+            pipeline.bind()
+        self._connection.watch(_Told(self._presence, self._pipelines).turn)
+        self._connection.open()
+        self._trust.watch(lambda: _on_loop(loop, self._poke))
         try:
-            await self._serve(stopped, update)
+            await self._serve(stopped)
         finally:
-            self._reporter.leaving()
-            await connection.close()
-        await asyncio.to_thread(self._store.mark_stopped)
+            self._presence.leaving()
+            await self._connection.close()
+        for pipeline in self._pipelines:
+            await asyncio.to_thread(pipeline.store.mark_stopped)
         log.info("agent.stopped")
 
-    async def _serve(self, stopped: asyncio.Event, update: Update) -> None:
+    def _poke(self) -> None:
+        for pipeline in self._pipelines:
+            pipeline.update.poke()
+
+    async def _serve(self, stopped: asyncio.Event) -> None:
         """Until it is told to stop, or one of its tasks ends, which none may do by itself."""
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._worker.run(), name="worker"),
-                group.create_task(update.run(), name="update"),
-                group.create_task(self._service.run(), name="telemetry"),
+                group.create_task(pipeline.run(), name=f"pipeline {pipeline.name}")
+                for pipeline in self._pipelines
             ]
             await stopped.wait()
             log.info("agent.stopping")
@@ -126,37 +125,12 @@ class Agent:
             for task in tasks:
                 task.cancel()
 
-    def _update(self, connection: Connection) -> Update:
-        settings = self._settings
-        facts = Device(
-            id=self._device,
-            hardware=self._capabilities.hardware,
-            agent=self._capabilities.agent,
-            tags=frozenset(settings.device.tags),
-        )
-        return Update(
-            link=self._link,
-            connection=connection,
-            topics=self._root,
-            store=self._store,
-            trust=self._trust,
-            clock=self._clock,
-            worker=self._worker,
-            spawn_canary=child_process.StartCanary(child_process.command("canary", CanarySettings())),
-            service=self._service,
-            reporter=self._reporter,
-            host=Host(facts, edgetpu=False, runtime_version=self._capabilities.runtime),
-            engine=Engine(settings.runtime.kind, settings.runtime.threads),
-            stream=settings.update.stream,
-            recheck_s=settings.update.recheck_s,
-        )
-
 
 class _Told:
     """The link's changes: logged once when it goes and once when it returns, with the time between."""
 
-    def __init__(self, reporter: Reporter, update: Update) -> None:
-        self._reporter, self._update = reporter, update
+    def __init__(self, presence: Presence, pipelines: Sequence[Pipeline]) -> None:
+        self._presence, self._pipelines = presence, pipelines
         self._down_at: float | None = None
 
     def turn(self, state: LinkState) -> None:
@@ -166,8 +140,10 @@ class _Told:
                 away_s = 0.0 if self._down_at is None else now_s - self._down_at
                 log.info("link.up", extra={"away_s": round(away_s, 1)})
                 self._down_at = None
-                self._reporter.connected()
-                self._update.poke()
+                self._presence.connected()
+                for pipeline in self._pipelines:
+                    pipeline.reporter.connected()
+                    pipeline.update.poke()
             case Down(reason) if self._down_at is None:
                 log.warning("link.down", extra={"reason": reason})
                 self._down_at = now_s
@@ -175,16 +151,10 @@ class _Told:
                 pass
 
 
-def _on_loop(loop: asyncio.AbstractEventLoop, update: Update) -> None:
+def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
     # The link's thread may outlive the loop by a moment when everything ends.
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(update.poke)
-
-
-def _keeper(settings: Settings) -> WorkerKeeper:
-    worker = WorkerSettings(camera=settings.camera)
-    spawn = child_process.StartWorker(child_process.command("worker", worker))
-    return WorkerKeeper(spawn, random.Random(), top=settings.telemetry.top)  # noqa: S311 - jitter
+        loop.call_soon_threadsafe(call)
 
 
 def _pinned(path: str) -> bytes:

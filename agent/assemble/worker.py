@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from agent.config import Camera as CameraSection
 from agent.config import CameraKind
+from agent.wire.errors import ConfigError
 
 if TYPE_CHECKING:
     from agent.ports.camera import Camera
@@ -74,6 +75,8 @@ def open_camera(section: CameraSection, clock: "Clock") -> "Camera":
             from agent.adapters.camera_pattern import PatternCamera
 
             return PatternCamera(section.height_px, section.width_px, section.rate_fps, clock)
+        case kind:
+            raise ConfigError(f"camera.kind {kind!r} is not to be had on this host")
 
 
 def runtime(name: str) -> "Runtime":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.wire.documents import Ranked
+from agent.wire.reports import Ranked
 
 SCORE_EPSILON = 1e-6
 

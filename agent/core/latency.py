@@ -14,8 +14,8 @@ from typing import Final
 from ddsketch.mapping import LogarithmicMapping
 from ddsketch.store import DenseStore
 
-from agent.wire.documents import Histogram, Percentiles
 from agent.wire.errors import Malformed
+from agent.wire.reports import Histogram, Percentiles
 
 RELATIVE_ACCURACY: Final = 0.01
 

@@ -53,8 +53,8 @@ from agent.core.lifecycle_words import (
     Wanted,
     Withdrawn,
 )
-from agent.wire.documents import Ended, Outcome
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ended, Outcome
 from agent.wire.topics import Digest
 
 __all__ = [

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from agent.core.known_bad import Known
-from agent.wire.documents import Delegate, Ended, ProbationPolicy, TrialPolicy
+from agent.wire.documents import Delegate, ProbationPolicy, TrialPolicy
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ended
 from agent.wire.topics import Digest
 
 

@@ -10,9 +10,10 @@ from typing import Final
 
 from agent.core.answers import label_key, same_answer
 from agent.core.latency import nearest_rank
-from agent.wire.documents import ProbationPolicy, Ranked
+from agent.wire.documents import ProbationPolicy
 from agent.wire.ipc import InvokeFailed, Predicted
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ranked
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from agent.core.contract import TensorForm
 from agent.core.quant import dequantize
-from agent.wire.documents import Activation, OutputContract, Ranked
+from agent.wire.documents import Activation, OutputContract
+from agent.wire.reports import Ranked
 
 Tensor = NDArray[np.generic]
 Scores = NDArray[np.float64]

@@ -11,9 +11,10 @@ from typing import Final
 
 from agent.core.answers import label_key, same_answer
 from agent.core.latency import nearest_rank
-from agent.wire.documents import Manifest, Ranked, TrialPolicy
+from agent.wire.documents import Manifest, TrialPolicy
 from agent.wire.ipc import Findings, GoldenFinding
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ranked
 
 SURE_SCORE: Final = 0.5
 """The running model's answer is taken for the truth from this score on."""

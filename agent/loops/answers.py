@@ -8,8 +8,8 @@ from agent.core.frames import Pixels
 from agent.loops.loading import Loaded
 from agent.ports.clock import Clock
 from agent.ports.runtime import Tensor
-from agent.wire.documents import Ranked, StageLatency
 from agent.wire.ipc import InvokeFailed, Predicted, Sampled
+from agent.wire.reports import Ranked, StageLatency
 
 
 @dataclass(frozen=True, slots=True)

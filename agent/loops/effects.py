@@ -11,10 +11,10 @@ from agent.loops.reporter import Reporter
 from agent.loops.shelf import Shelf
 from agent.ports.children import Worker
 from agent.ports.store import Store
-from agent.wire.documents import Ended, Outcome
 from agent.wire.errors import StoreFailed, WireError
 from agent.wire.ipc import ServeFailed, Serving
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ended, Outcome
 
 log = logging.getLogger(__name__)
 

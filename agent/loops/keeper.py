@@ -301,6 +301,7 @@ class WorkerKeeper:
                 order,
                 ServeFailed(
                     manifest=order.model.manifest,
+                    digest=order.model.digest,
                     reason=Reason.WORKER_CRASHED,
                     detail=f"the worker that loaded it ended: {why}",
                 ),

@@ -1,29 +1,19 @@
-"""What the device tells about itself: status, report and events."""
+"""What a pipeline tells about itself: report and events."""
 
 import logging
-import uuid
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from agent.core.lifecycle import Fetching, Fitted, Idle, Probation, Record, State, Trial
+from agent.loops.post import Post
 from agent.ports.clock import Clock
-from agent.ports.link import Link, Outgoing
+from agent.ports.link import Outgoing
 from agent.wire import codec, topics
-from agent.wire.documents import (
-    Capabilities,
-    Document,
-    Ended,
-    Event,
-    Phase,
-    Presence,
-    Progress,
-    Report,
-    Running,
-    Status,
-)
+from agent.wire.documents import Document
 from agent.wire.ipc import Serving
 from agent.wire.reasons import Reason
+from agent.wire.reports import Capabilities, Ended, Event, Phase, Progress, Report, Running
 from agent.wire.topics import Channel, DeviceId, Digest, Root
 
 log = logging.getLogger(__name__)
@@ -34,47 +24,33 @@ WORDS_MAX_CHARS = 1_000
 """A runtime may give its reasons at length, and nobody accepts a document beyond its bound."""
 
 
-def will(root: Root, device: DeviceId, session: str) -> Outgoing:
-    """The last will: the broker says offline where the device no longer can."""
-    status = Status(state=Presence.OFFLINE, session=session)
-    return _outgoing(root, topics.STATUS, device, status)
-
-
-def new_session() -> str:
-    return uuid.uuid4().hex[:12]
-
-
-def _outgoing(root: Root, channel: Channel, device: DeviceId, document: Document) -> Outgoing:
-    return Outgoing(root.device(channel, device), codec.encode(document), channel.qos, channel.retain)
-
-
 @dataclass(frozen=True, slots=True)
 class Identity:
     root: Root
     device: DeviceId
-    session: str
+    pipeline: str
     capabilities: Capabilities
 
 
 class Reporter:
     """Keeps the newest report and publishes it whenever it says something new."""
 
-    def __init__(self, link: Link, clock: Clock, identity: Identity) -> None:
-        self._link, self._clock, self._identity = link, clock, identity
+    def __init__(self, post: Post, clock: Clock, identity: Identity) -> None:
+        self._post, self._clock, self._identity = post, clock, identity
         self._held: tuple[Reason, str] | None = None
         self._serving: Serving | None = None
         self._record = Record()
         self._told_bytes = 0
         self._report = Report(
-            device=identity.device, at=clock.now(), phase=Phase.IDLE, capabilities=identity.capabilities
+            device=identity.device,
+            pipeline=identity.pipeline,
+            at=clock.now(),
+            phase=Phase.IDLE,
+            capabilities=identity.capabilities,
         )
 
     def connected(self) -> None:
-        self.send(topics.STATUS, Status(state=Presence.ONLINE, session=self._identity.session))
         self._publish()
-
-    def leaving(self) -> None:
-        self.send(topics.STATUS, Status(state=Presence.OFFLINE, session=self._identity.session))
 
     def follow(self, record: Record) -> None:
         self._record = record
@@ -137,7 +113,9 @@ class Reporter:
         self.send(topics.EVENT, Event(at=self._clock.now(), name=name, fields=short))
 
     def send(self, channel: Channel, document: Document) -> None:
-        self._link.publish(_outgoing(self._identity.root, channel, self._identity.device, document))
+        identity = self._identity
+        topic = identity.root.device(channel, identity.device, identity.pipeline)
+        self._post.send(Outgoing(topic, codec.encode(document), channel.qos, channel.retain))
 
     def _renew(self) -> None:
         """Other words for the same reason are no news: they may hold a clock, or how many bytes are free."""

@@ -13,9 +13,9 @@ from agent.loops.reporter import Reporter
 from agent.ports.children import Observation
 from agent.ports.clock import Clock
 from agent.wire import topics
-from agent.wire.documents import Prediction, StageLatency, Telemetry
 from agent.wire.ipc import CameraBack, CameraLost, InvokeFailed, Predicted
 from agent.wire.reasons import Reason
+from agent.wire.reports import Prediction, StageLatency, Telemetry
 from agent.wire.topics import Digest
 
 log = logging.getLogger(__name__)

@@ -56,6 +56,7 @@ class Update:
         topics: Root,
         store: Store,
         trust: Trust,
+        consulting: asyncio.Lock,
         clock: Clock,
         worker: Worker,
         spawn_canary: SpawnCanary,
@@ -68,7 +69,7 @@ class Update:
     ) -> None:
         self._connection, self._store, self._trust, self._clock = connection, store, trust, clock
         self._service, self._reporter, self._host = service, reporter, host
-        self._stream, self._recheck_s = stream, recheck_s
+        self._consulting, self._stream, self._recheck_s = consulting, stream, recheck_s
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
         shelf = Shelf(store, engine)
         self._jobs = Jobs(
@@ -165,14 +166,16 @@ class Update:
         else:
             self._again_with_clock()
         try:
-            decision = await asyncio.to_thread(
-                consult,
-                self._trust,
-                self._stream,
-                self._host,
-                self._record,
-                clock_trusted=trusted,
-            )
+            # The trust is every pipeline's, and takes one question at a time.
+            async with self._consulting:
+                decision = await asyncio.to_thread(
+                    consult,
+                    self._trust,
+                    self._stream,
+                    self._host,
+                    self._record,
+                    clock_trusted=trusted,
+                )
         except PortError as error:
             log.warning("plan.unavailable", extra={"error": str(error), "retry_s": RETRY_S})
             self._again_in(RETRY_S)

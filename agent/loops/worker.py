@@ -33,6 +33,7 @@ from agent.wire.errors import ModelUnloadable
 from agent.wire.ipc import (
     FromWorker,
     InvokeFailed,
+    Pace,
     Sample,
     Serve,
     ServeFailed,
@@ -123,6 +124,8 @@ class Worker:
                     self._orders.put(serve)
                 case Sample():
                     self._sample_wanted.set()
+                case Pace():
+                    pass
                 case Stop():
                     self.stop()
                 case None:
@@ -134,8 +137,15 @@ class Worker:
             serve = self._orders.get()
             loaded = self._loaded(serve)
             if isinstance(loaded, Refusal):
-                manifest = serve.model.manifest
-                self._replies.put(ServeFailed(manifest=manifest, reason=loaded.reason, detail=loaded.detail))
+                model = serve.model
+                self._replies.put(
+                    ServeFailed(
+                        manifest=model.manifest,
+                        digest=model.digest,
+                        reason=loaded.reason,
+                        detail=loaded.detail,
+                    )
+                )
             else:
                 self._arrived.append(loaded)
                 self._slot.nudge()

@@ -4,20 +4,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from agent.wire.documents import (
-    SCHEMA,
-    Document,
-    Event,
-    GoldenSet,
-    Index,
-    Manifest,
-    Plan,
-    Prediction,
-    Report,
-    Status,
-    Telemetry,
-)
+from agent.wire.documents import SCHEMA, Document, GoldenSet, Index, Manifest, Plan
 from agent.wire.errors import Malformed, TooLarge, UnknownSchema
+from agent.wire.reports import Event, Prediction, Report, Status, Telemetry
 
 D = TypeVar("D", bound=Document)
 T = TypeVar("T")

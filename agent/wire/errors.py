@@ -63,6 +63,10 @@ class ModelUnloadable(PortError):
     """A runtime refuses the model; the message is the runtime's own reason."""
 
 
+class DelegateUnavailable(ModelUnloadable):
+    """The Edge TPU cannot be opened: absent, busy, not permitted. That says nothing against the model."""
+
+
 class RuntimeMissing(PortError):
     """No TFLite runtime that this host could use is installed."""
 

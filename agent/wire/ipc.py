@@ -9,9 +9,10 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from agent.wire.documents import InputContract, OutputContract, Ranked, StageLatency
+from agent.wire.documents import InputContract, OutputContract
 from agent.wire.errors import Malformed, TooLarge
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ranked, StageLatency
 from agent.wire.topics import Digest
 
 MESSAGE_MAX_BYTES = 64 * 1024 * 1024
@@ -19,8 +20,20 @@ HEADER_BYTES: Final = 4
 """The length of the message that follows, big-endian."""
 
 
+class EdgeTpu(Struct, frozen=True, kw_only=True):
+    """How an Edge TPU is opened. `device` as libedgetpu reads it: empty, `usb`, `pci:0`, ..."""
+
+    library: str = "libedgetpu.so.1"
+    device: str = ""
+    performance: str = "max"
+
+
 class ModelSpec(Struct, frozen=True, kw_only=True):
-    """Everything a child needs to load and label a model. `labels_path` None: the labels inside the file."""
+    """Everything a child needs to load and label one variant of a release.
+
+    `labels_path` None: the labels inside the file. `edgetpu` is set where the variant is compiled for one.
+    `choice` says in words why it is this variant.
+    """
 
     name: str
     version: str
@@ -32,6 +45,8 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
     output: OutputContract
     runtime: str = "auto"
     threads: int = 1
+    edgetpu: EdgeTpu | None = None
+    choice: str = ""
 
 
 # supervisor -> worker
@@ -46,6 +61,12 @@ class Serve(Struct, frozen=True, kw_only=True, tag="serve"):
 
 class Sample(Struct, frozen=True, kw_only=True, tag="sample"):
     """Hand over the next frame that is predicted, with its prediction."""
+
+
+class Pace(Struct, frozen=True, kw_only=True, tag="pace"):
+    """Classify at most this many frames a second; None: as many as come, 0: none until told otherwise."""
+
+    fps_max: float | None = None
 
 
 class Stop(Struct, frozen=True, tag="stop"):
@@ -69,6 +90,7 @@ class Serving(Struct, frozen=True, kw_only=True, tag="serving"):
 
 class ServeFailed(Struct, frozen=True, kw_only=True, tag="serve-failed"):
     manifest: Digest
+    digest: Digest
     reason: Reason
     detail: str
 
@@ -170,7 +192,7 @@ class Shadowed(Struct, frozen=True, kw_only=True, tag="shadowed"):
     finite: bool
 
 
-ToWorker = Serve | Sample | Stop
+ToWorker = Serve | Sample | Pace | Stop
 FromWorker = Serving | ServeFailed | Predicted | InvokeFailed | Sampled | CameraLost | CameraBack
 ToCanary = Prove | Shadow | Stop
 FromCanary = Findings | ProveFailed | Shadowed

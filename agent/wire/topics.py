@@ -1,7 +1,8 @@
 """Every MQTT topic of Shoal: its shape, quality of service and retain flag, declared once.
 
-`build` and `parse` are inverses. The topics stand under a root, by default `shoal/<fleet>`;
-names use `[A-Za-z0-9._-]` only, because some brokers (NATS) map or refuse other characters.
+`build` and `parse` are inverses. What a device says of one of several pipelines ends in the pipeline's name;
+the pipeline that every device has, `main`, goes without. The topics stand under a root, by default
+`shoal/<fleet>`; names use `[A-Za-z0-9._-]` only, because some brokers (NATS) map or refuse other characters.
 """
 
 import hashlib
@@ -43,8 +44,14 @@ REPORT = Channel("device/{device}/report", Qos.AT_LEAST_ONCE, retain=True)
 EVENT = Channel("device/{device}/event", Qos.AT_LEAST_ONCE, retain=False)
 PREDICTION = Channel("device/{device}/prediction", Qos.AT_MOST_ONCE, retain=False)
 TELEMETRY = Channel("device/{device}/telemetry", Qos.AT_MOST_ONCE, retain=False)
+FRAME = Channel("device/{device}/frame", Qos.AT_MOST_ONCE, retain=False)
+"""A JPEG picture, when one was asked for."""
+COMMAND = Channel("device/{device}/command", Qos.AT_LEAST_ONCE, retain=False)
+ANSWER = Channel("device/{device}/answer", Qos.AT_LEAST_ONCE, retain=False)
 
-CHANNELS = (INDEX, META, TARGET, CHUNK, STATUS, REPORT, EVENT, PREDICTION, TELEMETRY)
+CHANNELS = (INDEX, META, TARGET, CHUNK, STATUS, REPORT, EVENT, PREDICTION, TELEMETRY, FRAME, COMMAND, ANSWER)
+OF_PIPELINES = frozenset({REPORT, EVENT, PREDICTION, TELEMETRY, FRAME})
+MAIN = "main"
 TIMESTAMP_NAME = "timestamp"
 SHARDS = tuple("0123456789abcdef")
 
@@ -104,13 +111,15 @@ class Root:
     def chunk(self, named: Digest) -> str:
         return f"{self.prefix}/chunk/{named}"
 
-    def device(self, channel: Channel, device: DeviceId) -> str:
+    def device(self, channel: Channel, device: DeviceId, pipeline: str = MAIN) -> str:
         place = f"device/{shard(device)}/{device}"
-        return f"{self.prefix}/{channel.pattern.replace('device/{device}', place)}"
+        topic = f"{self.prefix}/{channel.pattern.replace('device/{device}', place)}"
+        return topic if pipeline == MAIN else f"{topic}/{pipeline}"
 
     def shard_filter(self, channel: Channel, of_shard: str) -> str:
-        """The subscription that matches this channel of every device in one shard."""
-        return f"{self.prefix}/{channel.pattern.replace('{device}', f'{of_shard}/+')}"
+        """The subscription that matches this channel of every device in one shard, all pipelines of it."""
+        topics = f"{self.prefix}/{channel.pattern.replace('{device}', f'{of_shard}/+')}"
+        return f"{topics}/#" if channel in OF_PIPELINES else topics
 
     def parse(self, topic: str) -> "Address":
         """What a topic addresses: the inverse of the builders above.
@@ -129,7 +138,9 @@ class Root:
             case ["target" | "chunk" as kind, text]:
                 return Address(TARGET if kind == "target" else CHUNK, digest=digest(text))
             case ["device", in_shard, text, leaf] if _SEGMENT.fullmatch(text):
-                return _device_address(topic, in_shard, DeviceId(text), leaf)
+                return _device_address(topic, in_shard, DeviceId(text), leaf, MAIN)
+            case ["device", in_shard, text, leaf, name] if _SEGMENT.fullmatch(text) and is_pipeline(name):
+                return _device_address(topic, in_shard, DeviceId(text), leaf, name)
             case _:
                 raise Malformed(f"topic {topic[:120]!r} is not one of Shoal's")
 
@@ -142,16 +153,22 @@ class Address:
     name: str | None = None
     digest: Digest | None = None
     device: DeviceId | None = None
+    pipeline: str = MAIN
 
 
-_OF_DEVICE = {c.pattern.rsplit("/", 1)[1]: c for c in (STATUS, REPORT, EVENT, PREDICTION, TELEMETRY)}
+_OF_DEVICE = {c.pattern.rsplit("/", 1)[1]: c for c in CHANNELS if "{device}" in c.pattern}
 
 
-def _device_address(topic: str, in_shard: str, device: DeviceId, leaf: str) -> Address:
+def is_pipeline(name: str) -> bool:
+    """Whether it can be the name of a pipeline besides `main`."""
+    return name != MAIN and _SEGMENT.fullmatch(name) is not None
+
+
+def _device_address(topic: str, in_shard: str, device: DeviceId, leaf: str, pipeline: str) -> Address:
     channel = _OF_DEVICE.get(leaf)
-    if channel is None or in_shard != shard(device):
+    if channel is None or in_shard != shard(device) or (pipeline != MAIN and channel not in OF_PIPELINES):
         raise Malformed(f"topic {topic[:120]!r} is not one of Shoal's, or stands in the wrong shard")
-    return Address(channel, device=device)
+    return Address(channel, device=device, pipeline=pipeline)
 
 
 def root(prefix: str) -> Root:

@@ -7,10 +7,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from agent.wire import codec
-from agent.wire.documents import Ended, Outcome, Phase, Presence, Report, Status
 from agent.wire.errors import WireError
 from agent.wire.reasons import IN_WORDS
-from agent.wire.topics import REPORT, STATUS, Address, DeviceId, Digest
+from agent.wire.reports import Ended, Outcome, Phase, Presence, Report, Status
+from agent.wire.topics import MAIN, REPORT, STATUS, Address, DeviceId, Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Fold:
     _devices: dict[DeviceId, Device] = field(default_factory=dict)
 
     def add(self, address: Address, content: bytes) -> None:
-        if address.device is None or address.channel not in (STATUS, REPORT):
+        if address.device is None or address.channel not in (STATUS, REPORT) or address.pipeline != MAIN:
             return
         known = self._devices.get(address.device) or Device(address.device)
         self._devices[address.device] = _with(known, address, content)

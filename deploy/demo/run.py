@@ -20,9 +20,9 @@ from rich.console import Console
 
 from agent.ports.link import Link, Message, Outgoing, Up
 from agent.wire import codec, topics
-from agent.wire.documents import Event, Outcome, Phase, Prediction, Progress, Report, Telemetry
 from agent.wire.errors import ConfigError, WireError
 from agent.wire.reasons import IN_WORDS, Reason
+from agent.wire.reports import Event, Outcome, Phase, Prediction, Progress, Report, Telemetry
 from agent.wire.topics import DeviceId, Qos, Root
 from deploy.assemble.demo import open_link, start_broker
 from deploy.demo import models

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from agent.core.latency import merge, percentiles
-from agent.wire.documents import Event, Histogram, Prediction, Report, Telemetry
+from agent.wire.reports import Event, Histogram, Prediction, Report, Telemetry
 
 
 class Tally:

@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agent.wire.documents import Progress, Report
+from agent.wire.reports import Progress, Report
 from deploy.demo.tally import Tally
 
 STAGE_WORDS = (

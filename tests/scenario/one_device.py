@@ -16,7 +16,9 @@ from agent.core.cohort import EVERYBODY
 from agent.core.lifecycle import Fitted, Idle, Record
 from agent.loops.connection import Connection
 from agent.loops.consult import Host
-from agent.loops.reporter import Identity, Reporter, will
+from agent.loops.post import Post
+from agent.loops.presence import Presence, will
+from agent.loops.reporter import Identity, Reporter
 from agent.loops.service import Service
 from agent.loops.update import Engine, Update
 from agent.ports.link import LinkState, Up
@@ -25,24 +27,17 @@ from agent.ports.trust import Trust
 from agent.wire import codec, topics
 from agent.wire.documents import (
     Artifact,
-    Capabilities,
     Chunk,
     Delegate,
     Document,
     Dtype,
-    Event,
     Golden,
     InputContract,
     Manifest,
     OutputContract,
     Plan,
-    Prediction,
     ProbationPolicy,
-    Ranked,
     ReleaseRef,
-    Report,
-    StageLatency,
-    Status,
     TrialPolicy,
     Variant,
 )
@@ -58,6 +53,7 @@ from agent.wire.ipc import (
     Shadowed,
 )
 from agent.wire.reasons import Reason
+from agent.wire.reports import Capabilities, Event, Prediction, Ranked, Report, StageLatency, Status
 from agent.wire.topics import Channel, DeviceId, Digest, Root, sha256
 from tests.fakes.children import ScriptedCanary, ScriptedWorker
 from tests.fakes.clock import FakeClock
@@ -229,7 +225,9 @@ def refusing(*digests: Digest) -> Callable[[ModelSpec], Serving | ServeFailed]:
 
     def answer(model: ModelSpec) -> Serving | ServeFailed:
         if model.digest in digests:
-            return ServeFailed(manifest=model.manifest, reason=Reason.LOAD_FAILED, detail="no")
+            return ServeFailed(
+                manifest=model.manifest, digest=model.digest, reason=Reason.LOAD_FAILED, detail="no"
+            )
         return serving(model)
 
     return answer
@@ -326,7 +324,10 @@ class Life:
         """Cleared: a canary does not come up."""
         self.spawning.set()
         self.connection = Connection(self.link)
-        self.reporter = Reporter(self.link, home.clock, Identity(ROOT, DEVICE, "session", CAPABILITIES))
+        self.reporter = Reporter(
+            Post(self.link), home.clock, Identity(ROOT, DEVICE, topics.MAIN, CAPABILITIES)
+        )
+        self.presence = Presence(Post(self.link), ROOT, DEVICE, "session")
         self.service = Service(self.reporter, home.clock, lambda: {"supervisor": 1}, 10.0)
         self.update = Update(
             link=self.link,
@@ -334,6 +335,7 @@ class Life:
             topics=ROOT,
             store=self.store,
             trust=home.trust,
+            consulting=asyncio.Lock(),
             clock=home.clock,
             worker=self.worker,
             spawn_canary=self.spawn,
@@ -421,6 +423,7 @@ class Life:
 
     def _turn(self, state: LinkState) -> None:
         if isinstance(state, Up):
+            self.presence.connected()
             self.reporter.connected()
             self.update.poke()
 

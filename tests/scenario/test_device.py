@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.wire.documents import Prediction
 from agent.wire.reasons import Reason
+from agent.wire.reports import Prediction
 from deploy.adapters.broker_local import LocalBroker
 from tests import models
 from tests.fakes.chaosproxy import ChaosProxy

@@ -16,7 +16,7 @@ from agent.adapters.trust_tuf import TufTrust
 from agent.core import cohort
 from agent.ports.link import Outgoing
 from agent.wire import codec, topics
-from agent.wire.documents import Capabilities, Phase, Presence, Report, Running, Status
+from agent.wire.reports import Capabilities, Phase, Presence, Report, Running, Status
 from agent.wire.topics import CHUNK, REPORT, STATUS, DeviceId, Qos
 from tests import models
 

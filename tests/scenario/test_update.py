@@ -11,7 +11,6 @@ from agent.core.known_bad import Bad
 from agent.core.lifecycle import Fetching, Idle, Probation, Record, Trial
 from agent.core.window import Patience
 from agent.loops.fetch import fetch
-from agent.wire.documents import Ended, Event, Outcome, Phase, Presence, Report, Running, Status
 from agent.wire.errors import (
     DiskFull,
     Malformed,
@@ -23,6 +22,7 @@ from agent.wire.errors import (
 )
 from agent.wire.ipc import InvokeFailed, ProveFailed
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ended, Event, Outcome, Phase, Presence, Report, Running, Status
 from agent.wire.topics import sha256
 from tests.fakes.link import MemoryLink
 from tests.fakes.operator import Operator

@@ -10,8 +10,8 @@ import pytest
 from agent.core.known_bad import Bad
 from agent.core.lifecycle import Idle, Record
 from agent.core.window import FIRST_LIMIT
-from agent.wire.documents import Ended, Outcome, Phase
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ended, Outcome, Phase
 from tests.fakes.link import MemoryLink
 from tests.scenario.one_device import CHUNKS, PROBATION, TRIAL, Home, Life, SwiftDisk, intact, living, run
 

@@ -15,8 +15,8 @@ from agent.core.latency import (
     percentiles,
     quantile,
 )
-from agent.wire.documents import Histogram, Percentiles
 from agent.wire.errors import Malformed
+from agent.wire.reports import Histogram, Percentiles
 
 DURATIONS = st.lists(st.floats(-1.0, 1e6), max_size=60)
 EMPTY = Histogram(relative_accuracy=RELATIVE_ACCURACY, count=0, zeros=0, sum=0.0, min=0.0, max=0.0, bins={})

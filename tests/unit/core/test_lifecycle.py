@@ -36,8 +36,9 @@ from agent.core.lifecycle import (
     step,
     why_bad,
 )
-from agent.wire.documents import Delegate, Ended, Outcome
+from agent.wire.documents import Delegate
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ended, Outcome
 from agent.wire.topics import Digest, sha256
 
 

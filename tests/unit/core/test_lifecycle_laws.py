@@ -39,8 +39,9 @@ from agent.core.lifecycle import (
     step,
     why_bad,
 )
-from agent.wire.documents import Delegate, Outcome
+from agent.wire.documents import Delegate
 from agent.wire.reasons import Reason
+from agent.wire.reports import Outcome
 from agent.wire.topics import sha256
 
 

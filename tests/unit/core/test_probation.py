@@ -3,9 +3,10 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.core.probation import HEALTHY, UNDECIDED, Baseline, Sick, Window, baseline, observe, verdict
-from agent.wire.documents import ProbationPolicy, Ranked, StageLatency
+from agent.wire.documents import ProbationPolicy
 from agent.wire.ipc import InvokeFailed, Predicted
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ranked, StageLatency
 from agent.wire.topics import sha256
 
 MANIFEST = sha256(b"manifest")

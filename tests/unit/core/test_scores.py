@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.scores import finite, rank, scores, softmax, top
-from agent.wire.documents import Activation, Dtype, OutputContract, Quantization, Ranked
+from agent.wire.documents import Activation, Dtype, OutputContract, Quantization
+from agent.wire.reports import Ranked
 
 SHARES = Quantization(scale=1 / 256, zero_point=0)
 

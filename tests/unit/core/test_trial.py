@@ -11,12 +11,12 @@ from agent.wire.documents import (
     InputContract,
     Manifest,
     OutputContract,
-    Ranked,
     TrialPolicy,
     Variant,
 )
 from agent.wire.ipc import Findings, GoldenFinding
 from agent.wire.reasons import Reason
+from agent.wire.reports import Ranked
 from agent.wire.topics import sha256
 
 NAN = float("nan")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.loops.keeper import SERVING_DELAY_MAX_S, USELESS_DELAY_MAX_S, Patience, WorkerKeeper
-from agent.wire.documents import Dtype, InputContract, OutputContract, StageLatency
+from agent.wire.documents import Dtype, InputContract, OutputContract
 from agent.wire.errors import Unavailable
 from agent.wire.ipc import (
     CameraBack,
@@ -22,6 +22,7 @@ from agent.wire.ipc import (
     Serving,
 )
 from agent.wire.reasons import Reason
+from agent.wire.reports import StageLatency
 from agent.wire.topics import sha256
 from tests.fakes.children import DEADLINE_S, ScriptedChild
 
@@ -103,7 +104,7 @@ def serving(model: ModelSpec) -> Serving:
 
 
 def failed(model: ModelSpec) -> ServeFailed:
-    return ServeFailed(manifest=model.manifest, reason=Reason.LOAD_FAILED, detail="no")
+    return ServeFailed(manifest=model.manifest, digest=model.digest, reason=Reason.LOAD_FAILED, detail="no")
 
 
 def predicted(model: ModelSpec) -> Predicted:

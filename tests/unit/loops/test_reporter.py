@@ -5,23 +5,13 @@ from msgspec.structs import replace
 
 from agent.core.known_bad import Bad, condemn, revoke
 from agent.core.lifecycle import Fetching, Fitted, Idle, Probation, Record, Trial
-from agent.loops.reporter import KNOWN_BAD_TOLD, Identity, Reporter, new_session, will
+from agent.loops.post import Post
+from agent.loops.reporter import KNOWN_BAD_TOLD, Identity, Reporter
 from agent.wire import codec, topics
-from agent.wire.documents import (
-    Capabilities,
-    Delegate,
-    Ended,
-    Event,
-    Outcome,
-    Phase,
-    Presence,
-    Progress,
-    Report,
-    Running,
-    Status,
-)
+from agent.wire.documents import Delegate
 from agent.wire.ipc import Serving
 from agent.wire.reasons import Reason
+from agent.wire.reports import Capabilities, Ended, Event, Outcome, Phase, Progress, Report, Running
 from agent.wire.topics import DeviceId, Root, sha256
 from tests.fakes.clock import FakeClock
 from tests.fakes.link import MemoryBroker, MemoryLink
@@ -54,8 +44,10 @@ class Bench:
     def __init__(self):
         self.clock = FakeClock()
         self.broker = MemoryBroker()
-        self.link = MemoryLink(self.broker, will=will(ROOT, DEVICE, "abc"))
-        self.reporter = Reporter(self.link, self.clock, Identity(ROOT, DEVICE, "abc", CAPABILITIES))
+        self.link = MemoryLink(self.broker)
+        self.reporter = Reporter(
+            Post(self.link), self.clock, Identity(ROOT, DEVICE, topics.MAIN, CAPABILITIES)
+        )
         self.link.open(lambda _: None)
 
     def said(self, channel, kind):
@@ -206,21 +198,6 @@ def test_what_computes_the_active_release_is_told_as_far_as_it_is_known(bench):
     assert bench.kept.active == running(B)
 
 
-def test_status_is_online_after_every_reconnect_and_offline_between(bench):
-    told = []
-    for _ in range(3):
-        bench.reporter.connected()
-        told.append(bench.said(topics.STATUS, Status)[-1])
-        bench.link.drop()
-        told.append(bench.said(topics.STATUS, Status)[-1])
-        bench.link.restore()
-    online, offline = (Status(state=state, session="abc") for state in (Presence.ONLINE, Presence.OFFLINE))
-    assert told == [online, offline] * 3
-    bench.reporter.connected()
-    bench.reporter.leaving()
-    assert bench.said(topics.STATUS, Status)[-2:] == [online, offline]
-
-
 def test_what_was_new_while_the_link_was_down_is_told_when_it_is_back(bench):
     bench.reporter.follow(RUNS_A)
     bench.link.drop()
@@ -282,17 +259,13 @@ def test_the_newest_failures_are_told_and_a_report_stays_within_its_bound(bench)
     assert {event.name for event in bench.said(topics.EVENT, Event)} == {"update.ended", "worker.crashed"}
 
 
-def test_reports_and_status_are_retained_and_events_are_not(bench):
+def test_reports_are_retained_and_events_are_not(bench):
     bench.reporter.connected()
     bench.reporter.event("camera.lost", {"detail": "unplugged"})
     assert [(o.topic, o.qos, o.retain) for o in bench.broker.published] == [
         (ROOT.device(channel, DEVICE), channel.qos, channel.retain)
-        for channel in (topics.STATUS, topics.REPORT, topics.EVENT)
+        for channel in (topics.REPORT, topics.EVENT)
     ]
-
-
-def test_every_run_of_the_agent_has_a_session_of_its_own():
-    assert len({new_session() for _ in range(100)}) == 100
 
 
 def test_a_report_carries_the_instant_at_which_it_became_true(bench):

@@ -5,22 +5,14 @@ import pytest
 
 from agent.core import lifecycle
 from agent.core.lifecycle import Fetching, Fitted, Healthy, Idle, Probation, Record, Sick
+from agent.loops.post import Post
 from agent.loops.reporter import Identity, Reporter
 from agent.loops.service import STAGES, Service
 from agent.wire import codec, topics
-from agent.wire.documents import (
-    Capabilities,
-    Delegate,
-    Event,
-    Prediction,
-    ProbationPolicy,
-    Ranked,
-    Report,
-    StageLatency,
-    Telemetry,
-)
+from agent.wire.documents import Delegate, ProbationPolicy
 from agent.wire.ipc import CameraBack, CameraLost, InvokeFailed, Predicted
 from agent.wire.reasons import Reason
+from agent.wire.reports import Capabilities, Event, Prediction, Ranked, Report, StageLatency, Telemetry
 from agent.wire.topics import DeviceId, Root, sha256
 from tests.fakes.clock import FakeClock
 from tests.fakes.link import MemoryBroker, MemoryLink
@@ -59,7 +51,7 @@ class Bench:
         self.broker = MemoryBroker()
         link = MemoryLink(self.broker)
         link.open(lambda _: None)
-        reporter = Reporter(link, self.clock, Identity(ROOT, DEVICE, "abc", Capabilities()))
+        reporter = Reporter(Post(link), self.clock, Identity(ROOT, DEVICE, topics.MAIN, Capabilities()))
         self.service = Service(reporter, self.clock, lambda: {"supervisor": 7, "worker": 9}, 10.0)
         self.fed = []
         self.service.bind(self.fed.append)

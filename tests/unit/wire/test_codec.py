@@ -7,25 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.wire.codec import MAX_BYTES, decode, encode
-from agent.wire.documents import (
+from agent.wire.documents import GoldenCase, GoldenSet, Index, Manifest, Plan, ReleaseRef
+from agent.wire.errors import Malformed, TooLarge, UnknownSchema, WireError
+from agent.wire.reasons import Reason
+from agent.wire.reports import (
     Event,
-    GoldenCase,
-    GoldenSet,
     Histogram,
-    Index,
-    Manifest,
     Percentiles,
-    Plan,
     Prediction,
     Ranked,
-    ReleaseRef,
     Report,
     StageLatency,
     Status,
     Telemetry,
 )
-from agent.wire.errors import Malformed, TooLarge, UnknownSchema, WireError
-from agent.wire.reasons import Reason
 from agent.wire.topics import sha256
 from tests.golden.documents import EXAMPLES, MANIFEST
 

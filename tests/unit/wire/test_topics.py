@@ -6,15 +6,13 @@ from agent.wire.errors import ConfigError, Malformed
 from agent.wire.topics import (
     CHANNELS,
     CHUNK,
-    EVENT,
     INDEX,
     META,
-    PREDICTION,
+    OF_PIPELINES,
     REPORT,
     SHARDS,
     STATUS,
     TARGET,
-    TELEMETRY,
     Address,
     DeviceId,
     Digest,
@@ -30,7 +28,7 @@ from agent.wire.topics import (
 SEGMENTS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 ROOTS = st.lists(SEGMENTS, min_size=1, max_size=3).map(lambda segments: root("/".join(segments)))
 DIGESTS = st.binary(max_size=8).map(sha256)
-OF_DEVICES = (STATUS, REPORT, EVENT, PREDICTION, TELEMETRY)
+OF_DEVICES = tuple(channel for channel in CHANNELS if "{device}" in channel.pattern)
 HOME = root("shoal/home")
 
 
@@ -55,10 +53,16 @@ def test_what_a_device_says_is_read_back_from_its_topic(of, channel, device):
     assert of.parse(of.device(channel, device)) == Address(channel, device=device)
 
 
+@given(ROOTS, st.sampled_from(sorted(OF_PIPELINES, key=repr)), SEGMENTS.map(device_id), SEGMENTS)
+def test_what_a_device_says_of_a_pipeline_is_read_back_from_its_topic(of, channel, device, pipeline):
+    topic = of.device(channel, device, pipeline)
+    assert of.parse(topic) == Address(channel, device=device, pipeline=pipeline)
+
+
 @given(st.sampled_from(OF_DEVICES), SEGMENTS.map(device_id))
 def test_the_subscription_of_its_shard_matches_every_device(channel, device):
     levels = HOME.device(channel, device).split("/")
-    matched = HOME.shard_filter(channel, shard(device)).split("/")
+    matched = HOME.shard_filter(channel, shard(device)).removesuffix("/#").split("/")
     assert [want for want in matched if want != "+"] == [
         have for have, want in zip(levels, matched, strict=True) if want != "+"
     ]
@@ -74,6 +78,8 @@ def test_a_topic_reads_as_the_contract_says():
         HOME.chunk(Digest("b" * 64)),
         HOME.device(REPORT, device),
         HOME.shard_filter(STATUS, "a"),
+        HOME.device(REPORT, device, "door"),
+        HOME.shard_filter(REPORT, "a"),
     ] == [
         "shoal/home/meta/index",
         "shoal/home/meta/7.models",
@@ -81,6 +87,8 @@ def test_a_topic_reads_as_the_contract_says():
         "shoal/home/chunk/" + "b" * 64,
         "shoal/home/device/9/pi-1/report",
         "shoal/home/device/a/+/status",
+        "shoal/home/device/9/pi-1/report/door",
+        "shoal/home/device/a/+/report/#",
     ]
 
 
@@ -117,6 +125,9 @@ WRONG_SHARD = next(s for s in SHARDS if s != shard(DeviceId("pi-1")))
         f"shoal/home/device/{shard(DeviceId('pi-1'))}/pi-1/diary",
         f"shoal/home/device/{shard(DeviceId('pi-1'))}/pi-1",
         "shoal/home/device/+/pi-1/report",
+        f"shoal/home/device/{shard(DeviceId('pi-1'))}/pi-1/report/main",
+        f"shoal/home/device/{shard(DeviceId('pi-1'))}/pi-1/report/a/b",
+        f"shoal/home/device/{shard(DeviceId('pi-1'))}/pi-1/status/door",
         "shoal/home/unheard/of",
         "$SYS/broker/uptime",
     ],
@@ -168,6 +179,9 @@ def test_each_channel_is_kept_and_acknowledged_as_the_contract_says():
         "device/{device}/event": (once, False),
         "device/{device}/prediction": (lost, False),
         "device/{device}/telemetry": (lost, False),
+        "device/{device}/frame": (lost, False),
+        "device/{device}/command": (once, False),
+        "device/{device}/answer": (once, False),
     }
 
 

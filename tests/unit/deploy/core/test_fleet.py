@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.wire import codec
-from agent.wire.documents import (
+from agent.wire.reasons import IN_WORDS, Reason
+from agent.wire.reports import (
     Capabilities,
     Ended,
     Outcome,
@@ -14,7 +15,6 @@ from agent.wire.documents import (
     Running,
     Status,
 )
-from agent.wire.reasons import IN_WORDS, Reason
 from agent.wire.topics import EVENT, REPORT, STATUS, Address, DeviceId
 from deploy.core import fleet
 from deploy.core.fleet import Device, Fold, Row

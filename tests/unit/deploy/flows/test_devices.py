@@ -5,7 +5,8 @@ import pytest
 
 from agent.ports.link import Outgoing
 from agent.wire import codec, topics
-from agent.wire.documents import Index, Phase, Presence, Report, Status
+from agent.wire.documents import Index
+from agent.wire.reports import Phase, Presence, Report, Status
 from agent.wire.topics import REPORT, SHARDS, STATUS, DeviceId
 from deploy.core.fleet import Device
 from deploy.flows.devices import Fleet, Patience, read_fleet

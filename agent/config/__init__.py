@@ -1,0 +1,47 @@
+"""The device's configuration: one TOML file."""
+
+from agent.config.reading import PipelineSettings, pipelines, read
+from agent.config.sections import (
+    Broker,
+    Camera,
+    CameraKind,
+    Commands,
+    DelegateChoice,
+    Device,
+    Emission,
+    EmissionMode,
+    Outbox,
+    Performance,
+    Pipeline,
+    Protocol,
+    Runtime,
+    Settings,
+    Telemetry,
+    Thermal,
+    Trust,
+    Update,
+)
+
+__all__ = [
+    "Broker",
+    "Camera",
+    "CameraKind",
+    "Commands",
+    "DelegateChoice",
+    "Device",
+    "Emission",
+    "EmissionMode",
+    "Outbox",
+    "Performance",
+    "Pipeline",
+    "PipelineSettings",
+    "Protocol",
+    "Runtime",
+    "Settings",
+    "Telemetry",
+    "Thermal",
+    "Trust",
+    "Update",
+    "pipelines",
+    "read",
+]

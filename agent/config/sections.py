@@ -1,0 +1,195 @@
+"""Every key of the device's one TOML file, with its default and unit."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from agent.core.delegate import RuntimeChoice
+
+Rate = Annotated[float, Meta(ge=0.0, le=1000.0)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Meta(ge=0.0, le=86_400.0)]
+Segment = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+
+
+class Protocol(StrEnum):
+    MQTT_5 = "5"
+    MQTT_311 = "3.1.1"
+
+
+class CameraKind(StrEnum):
+    AUTO = "auto"
+    """The first that works: picamera2, then a V4L2 webcam."""
+    PICAMERA2 = "picamera2"
+    V4L2 = "v4l2"
+    FILE = "file"
+    """A video file, in a loop."""
+    RTSP = "rtsp"
+    REPLAY = "replay"
+    PATTERN = "pattern"
+    SHARED = "shared"
+    """The frames of another pipeline's camera."""
+
+
+class DelegateChoice(StrEnum):
+    AUTO = "auto"
+    """The Edge TPU for a model compiled for it, where one is there and the CPU was not measured faster."""
+    CPU = "cpu"
+    EDGETPU = "edgetpu"
+
+
+class Performance(StrEnum):
+    """Clock of an Edge TPU: `max` draws the most and grows the hottest."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    MAX = "max"
+
+
+class EmissionMode(StrEnum):
+    EVERY = "every"
+    CHANGE = "change"
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Device(Section, frozen=True, kw_only=True):
+    id: str = ""
+    """Empty: the host's name."""
+    state_dir: str = "state"
+    tags: tuple[str, ...] = ()
+    free_floor_mib: Annotated[int, Meta(ge=0)] = 64
+    """Free disk that a download must leave."""
+
+
+class Broker(Section, frozen=True, kw_only=True):
+    url: str = "mqtt://127.0.0.1:1883"
+    protocol: Protocol = Protocol.MQTT_311
+    root: str = "shoal/default"
+    username: str = ""
+    password_file: str = ""
+    """Empty: the service manager's credential `mqtt_password`, where there is one."""
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+
+
+class Trust(Section, frozen=True, kw_only=True):
+    root: str = "root.json"
+    """The pinned root of trust, from `shoal init`."""
+    timeout_s: Annotated[float, Meta(gt=0.0)] = 20.0
+
+
+class Update(Section, frozen=True, kw_only=True):
+    stream: Segment = "main"
+    recheck_s: Annotated[float, Meta(ge=1.0)] = 3600.0
+    """How often the signed metadata is read even if nothing announced a change."""
+
+
+class Camera(Section, frozen=True, kw_only=True):
+    kind: CameraKind = CameraKind.AUTO
+    device: str = ""
+    """`v4l2`: a path such as /dev/video0; `picamera2`: the camera's number. Empty: the first there is."""
+    url: str = ""
+    """`rtsp`: the stream's address."""
+    file: str = ""
+    """`file`: the video file."""
+    folder: str = ""
+    """`replay`: the folder of photographs."""
+    of: str = ""
+    """`shared`: the pipeline whose camera it is."""
+    rate_fps: Rate = 10.0
+    """0: as often as the model is free."""
+    width_px: Annotated[int, Meta(ge=16, le=8192)] = 640
+    height_px: Annotated[int, Meta(ge=16, le=8192)] = 480
+    rotate_deg: Literal[0, 90, 180, 270] = 0
+    """Clockwise."""
+    fresh: bool = False
+    """`picamera2`: only frames exposed after they were asked for; costs frames per second."""
+    every_nth: Annotated[int, Meta(ge=1, le=100_000)] = 1
+    """Classify one frame of so many."""
+
+
+class Runtime(Section, frozen=True, kw_only=True):
+    kind: RuntimeChoice = RuntimeChoice.AUTO
+    threads: Annotated[int, Meta(ge=0, le=64)] = 0
+    """0: the fastest number, measured once a model and host."""
+    delegate: DelegateChoice = DelegateChoice.AUTO
+    edgetpu_library: str = "libedgetpu.so.1"
+    edgetpu_device: Annotated[str, Meta(pattern=r"\A(|:\d+|usb(:\d+)?|pci(:\d+)?)\Z")] = ""
+    """`usb`, `pci`, `usb:1`, `pci:0`, ...; empty: the first there is."""
+    edgetpu_performance: Performance = Performance.MAX
+
+
+class Emission(Section, frozen=True, kw_only=True):
+    """Which predictions are published. Telemetry and evidence always count every frame."""
+
+    mode: EmissionMode = EmissionMode.EVERY
+    at_most_per_s: Rate = 0.0
+    """0: no limit."""
+    heartbeat_s: Seconds = 60.0
+    """`change`: publish at least this often; 0: never for that reason."""
+    floor: Share = 0.0
+    """A best score below it is not published."""
+    hysteresis: Share = 0.1
+    """`change`: how far a new label's score must lead the published label's."""
+    smoothing_frames: Annotated[int, Meta(ge=1, le=1000)] = 1
+    """Scores are averaged over this many frames."""
+
+
+class Telemetry(Section, frozen=True, kw_only=True):
+    window_s: Annotated[float, Meta(ge=1.0)] = 10.0
+    top: Annotated[int, Meta(ge=1, le=100)] = 5
+    """Ranked labels in a prediction."""
+
+
+class Thermal(Section, frozen=True, kw_only=True):
+    step_down_at_c: Annotated[float, Meta(ge=0.0, le=120.0)] = 80.0
+    """The SoC temperature from which fewer frames are classified; 0: never."""
+    step_up_below_c: Annotated[float, Meta(ge=0.0, le=120.0)] = 72.0
+    floor_fps: Annotated[float, Meta(gt=0.0, le=1000.0)] = 1.0
+    """The rate is never lowered below it."""
+
+
+class Outbox(Section, frozen=True, kw_only=True):
+    """What waits on disk while the broker is away. Events always do."""
+
+    max_mib: Annotated[int, Meta(ge=1, le=65_536)] = 16
+    predictions: bool = False
+    drain_per_s: Annotated[float, Meta(gt=0.0, le=10_000.0)] = 50.0
+
+
+class Commands(Section, frozen=True, kw_only=True):
+    """Signed commands from the operator."""
+
+    enabled: bool = True
+    per_minute: Annotated[int, Meta(ge=1, le=600)] = 12
+
+
+class Pipeline(Section, frozen=True, kw_only=True):
+    """A further camera and model. A section that is not given is the device's own; the camera is not."""
+
+    stream: Segment
+    camera: Camera
+    runtime: Runtime | None = None
+    emission: Emission | None = None
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    device: Device = Device()
+    broker: Broker = Broker()
+    trust: Trust = Trust()
+    update: Update = Update()
+    camera: Camera = Camera()
+    runtime: Runtime = Runtime()
+    emission: Emission = Emission()
+    telemetry: Telemetry = Telemetry()
+    thermal: Thermal = Thermal()
+    outbox: Outbox = Outbox()
+    commands: Commands = Commands()
+    pipeline: dict[Segment, Pipeline] = {}

@@ -1,0 +1,238 @@
+"""What devices tell, as frozen values; the rules are those of `documents`."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from agent.wire.documents import Count, Document, Instant
+from agent.wire.reasons import Reason
+from agent.wire.topics import DeviceId, Digest
+
+
+class Presence(StrEnum):
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class Status(Document, frozen=True, kw_only=True):
+    """Retained, and the last will."""
+
+    state: Presence
+    session: str
+
+
+class Phase(StrEnum):
+    IDLE = "idle"
+    HELD = "held"
+    FETCHING = "fetching"
+    TRIAL = "trial"
+    PROBATION = "probation"
+
+
+class Outcome(StrEnum):
+    COMMITTED = "committed"
+    REFUSED = "refused"
+    REVERTED = "reverted"
+
+
+class Running(Struct, frozen=True, kw_only=True):
+    name: str
+    version: str
+    manifest: Digest
+    digest: Digest
+    delegate: str = ""
+    delegate_reason: str = ""
+    runtime: str = ""
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    name: str
+    version: str
+    manifest: Digest
+    bytes_done: Count = 0
+    bytes_total: Count = 0
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """How the last update ended."""
+
+    name: str
+    version: str
+    manifest: Digest
+    outcome: Outcome
+    reason: Reason | None = None
+    detail: str = ""
+
+
+class Capabilities(Struct, frozen=True, kw_only=True):
+    hardware: str = "cpu"
+    machine: str = ""
+    python: str = ""
+    runtime: str = ""
+    agent: str = ""
+    edgetpu: tuple[str, ...] = ()
+    """The Edge TPUs there are, as `usb:0` or `pci:0`."""
+
+
+class CameraState(StrEnum):
+    OPENING = "opening"
+    LIVE = "live"
+    LOST = "lost"
+    """Unplugged, or never there."""
+    BUSY = "busy"
+    """Another process has it."""
+    FROZEN = "frozen"
+    """It gives the very same frame again and again, or none at all."""
+    BLACK = "black"
+    SLOW = "slow"
+    """Far fewer frames than it was asked for."""
+
+
+class CameraReport(Struct, frozen=True, kw_only=True):
+    state: CameraState
+    kind: str = ""
+    """What `auto` took."""
+    detail: str = ""
+
+
+class Report(Document, frozen=True, kw_only=True):
+    """What a device runs and why, retained."""
+
+    device: DeviceId
+    at: Instant
+    phase: Phase
+    reason: Reason | None = None
+    detail: str = ""
+    active: Running | None = None
+    candidate: Progress | None = None
+    last: Ended | None = None
+    plan_serial: int = -1
+    worker_restarts: Count = 0
+    known_bad: dict[str, Reason] = field(default_factory=dict)
+    capabilities: Capabilities = Capabilities()
+    pipeline: str = "main"
+    degraded: str = ""
+    """In words, why less serves than the release promises: the CPU for a lost Edge TPU, say; else empty."""
+    camera: CameraReport | None = None
+    paused: bool = False
+
+
+class Ranked(Struct, frozen=True, kw_only=True):
+    index: int
+    label: str
+    score: float
+
+
+class StageLatency(Struct, frozen=True, kw_only=True):
+    """Milliseconds. `capture` is the age of the frame when its preparation began; `age` is the age of
+    the frame when its prediction was complete.
+    """
+
+    capture: float
+    pre: float
+    invoke: float
+    post: float
+    age: float
+
+
+class Prediction(Document, frozen=True, kw_only=True):
+    at: Instant
+    """Instant of capture."""
+    sequence: Count
+    frame: str = ""
+    """What the camera calls the frame (a file name, where there is one)."""
+    model: str
+    version: str
+    digest: Digest
+    delegate: str
+    predictions: tuple[Ranked, ...]
+    latency_ms: StageLatency
+
+
+class Histogram(Struct, frozen=True, kw_only=True):
+    """A DDSketch: bin `k` counts values in (gamma^(k-1), gamma^k], gamma = (1+a)/(1-a).
+
+    Two with the same accuracy are merged by adding their bins: percentiles are never averaged.
+    Source: Masson, Rim, Lee: DDSketch, VLDB 2019.
+    """
+
+    relative_accuracy: Annotated[float, Meta(gt=0.0, lt=1.0)]
+    count: Count
+    zeros: Count
+    sum: float
+    min: float
+    max: float
+    bins: dict[int, Count]
+
+
+class Percentiles(Struct, frozen=True, kw_only=True):
+    p50: float
+    p95: float
+    p99: float
+
+
+class Throttling(Struct, frozen=True, kw_only=True):
+    """What the firmware of a Raspberry Pi says of its power and heat.
+
+    Source: Raspberry Pi documentation, `vcgencmd get_throttled`, bits 0 to 3; since boot, bits 16 to 19.
+    """
+
+    under_voltage: bool = False
+    frequency_capped: bool = False
+    throttled: bool = False
+    soft_limit: bool = False
+
+
+class Vitals(Struct, frozen=True, kw_only=True):
+    """How the host fares. None: this host does not tell."""
+
+    soc_c: float | None = None
+    tpu_c: float | None = None
+    now: Throttling | None = None
+    since_boot: Throttling | None = None
+    cpu_share: float | None = None
+    """Of all cores together, over the window."""
+    memory_available_bytes: Count | None = None
+    disk_free_bytes: Count | None = None
+    outbox_messages: Count = 0
+    outbox_dropped: Count = 0
+    """Since the agent started."""
+    broker_ms: float | None = None
+    """A round trip to the broker."""
+    clock_synchronized: bool = False
+
+
+class Telemetry(Document, frozen=True, kw_only=True):
+    """One window."""
+
+    at: Instant
+    window_s: float
+    frames: Count
+    frames_dropped: Count
+    predictions: Count
+    errors: Count
+    fps: float
+    rss_bytes: dict[str, int]
+    """By process: `supervisor`, `worker`."""
+    digest: Digest | None
+    histogram_ms: dict[str, Histogram]
+    """By stage: `capture`, `pre`, `invoke`, `post`, `publish`, `age`."""
+    latency_ms: dict[str, Percentiles]
+    """The same, read off the histograms, for people and dashboards."""
+    published: Count = 0
+    """Predictions that passed the rules of emission."""
+    throttled: bool = False
+    """The SoC throttled within this window: its latencies say more of the heat than of the model."""
+    fps_max: float | None = None
+    """The rate that classification is held down to, where it is."""
+    fps_max_reason: str = ""
+    restarts: dict[str, Count] = field(default_factory=dict)
+    """Of the worker since the agent started, by cause: `crashed`, `hung`, `edgetpu`, ..."""
+    vitals: Vitals | None = None
+
+
+class Event(Document, frozen=True, kw_only=True):
+    at: Instant
+    name: str
+    fields: dict[str, str | int | float] = field(default_factory=dict)
