@@ -37,6 +37,14 @@ LABELS = REPOSITORY / "models/efficientnet_lite0/labels.txt"
 PHOTOGRAPHS = REPOSITORY / "models/photographs"
 
 
+def replay(rate_fps: float = 10.0) -> str:
+    """The lines of a camera section that shows the photographs."""
+    return f'kind = "replay"\nfolder = "{PHOTOGRAPHS}"\nrate_fps = {rate_fps}\n'
+
+
+REPLAY = replay()
+
+
 def shoal(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
     """The operator's command, as typed."""
     done = subprocess.run(
@@ -116,7 +124,7 @@ class Heard:
 class Ear:
     """Listens to one device; `wait` is how tests wait for anything."""
 
-    def __init__(self, fleet: Fleet, device: DeviceId = DEVICE) -> None:
+    def __init__(self, fleet: Fleet, device: DeviceId = DEVICE, pipeline: str = topics.MAIN) -> None:
         host, port = fleet.url.removeprefix("mqtt://").rsplit(":", 1)
         self.heard = Heard()
         self._root = fleet.root
@@ -125,7 +133,9 @@ class Ear:
         self._link.open(lambda _: None)
         channels = (topics.REPORT, topics.EVENT, topics.PREDICTION, topics.TELEMETRY)
         self._link.subscribe(
-            [fleet.root.device(channel, device) for channel in channels], Qos.AT_LEAST_ONCE, self._take
+            [fleet.root.device(channel, device, pipeline) for channel in channels],
+            Qos.AT_LEAST_ONCE,
+            self._take,
         )
 
     def close(self) -> None:
@@ -163,8 +173,8 @@ def _is_end(event: Event, version: str) -> bool:
 
 
 @contextlib.contextmanager
-def listening(fleet: Fleet) -> Iterator[Ear]:
-    ear = Ear(fleet)
+def listening(fleet: Fleet, pipeline: str = topics.MAIN) -> Iterator[Ear]:
+    ear = Ear(fleet, pipeline=pipeline)
     try:
         yield ear
     finally:
@@ -174,15 +184,17 @@ def listening(fleet: Fleet) -> Iterator[Ear]:
 class Agent:
     """`shoal-agent run` as a process of its own, that may be killed and started again."""
 
-    def __init__(self, folder: Path, fleet: Fleet, *, url: str | None = None, rate_fps: float = 10.0) -> None:
+    def __init__(
+        self, folder: Path, fleet: Fleet, *, url: str | None = None, camera: str = REPLAY, more: str = ""
+    ) -> None:
+        """`camera` is what stands in its section, `more` are further sections."""
         self.log = folder / "agent.log"
         self._config = folder / "device.toml"
         self._config.write_text(
             f'[device]\nid = "{DEVICE}"\nstate_dir = "device"\nfree_floor_mib = 1\n'
             f'[broker]\nurl = "{url or fleet.url}"\nroot = "{fleet.root.prefix}"\n'
             f'[trust]\nroot = "{fleet.workspace.root_of_trust}"\ntimeout_s = 5\n'
-            f'[camera]\nkind = "replay"\nfolder = "{PHOTOGRAPHS}"\nrate_fps = {rate_fps}\n'
-            "[telemetry]\nwindow_s = 1\n"
+            f"[camera]\n{camera}[telemetry]\nwindow_s = 1\n{more}"
         )
         self.process: subprocess.Popen[bytes] | None = None
 
