@@ -2,6 +2,7 @@
 # make demo    a real model over a real broker; FRAMES=200 ends by itself, BROKER=mqtt://host:port uses yours
 # make bench   the measured tables of the README
 # make soak    SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)
+# make flat    memory, handles and threads over hours of frames in MINUTES=10 of full speed
 # make model   builds models/efficientnet_lite0 again from its published weights
 
 PYTHON ?= python3
@@ -9,11 +10,12 @@ VENV ?= .venv
 FRAMES ?=
 BROKER ?=
 KILLS ?= 200
+MINUTES ?= 10
 bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 PHOTOGRAPHS ?=
-.PHONY: help test demo bench soak model lint types contracts pytest clean
+.PHONY: help test demo bench soak flat model lint types contracts pytest clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +53,9 @@ bench: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(bin)/python -m tests.soak.kill_agent --kills $(KILLS)
+
+flat: $(VENV)/.dev
+	$(bin)/python -m tests.soak.flat --minutes $(MINUTES)
 
 # TensorFlow is 1.5 GB: it gets an environment of its own.
 model:
