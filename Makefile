@@ -3,6 +3,7 @@
 # make bench   the measured tables of the README
 # make soak    SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)
 # make flat    memory, handles and threads over hours of frames in MINUTES=10 of full speed
+# make survive what one device survives, once each: kills, a broker that goes away, an orderly end
 # make model   builds models/efficientnet_lite0 again from its published weights
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 PHOTOGRAPHS ?=
-.PHONY: help test demo bench soak flat model lint types contracts pytest clean
+.PHONY: help test demo bench soak flat survive model lint types contracts pytest clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +57,9 @@ soak: $(VENV)/.dev
 
 flat: $(VENV)/.dev
 	$(bin)/python -m tests.soak.flat --minutes $(MINUTES)
+
+survive: $(VENV)/.dev
+	$(bin)/python -m tests.soak.survive
 
 # TensorFlow is 1.5 GB: it gets an environment of its own.
 model:

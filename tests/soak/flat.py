@@ -6,6 +6,8 @@ warmed up. At ten frames a second, the demo's rate, ten hours are 360,000 frames
 """
 
 import argparse
+import os
+import signal
 import sys
 import tempfile
 import time
@@ -59,7 +61,7 @@ def main() -> int:
 def watch(supervisor: int, for_s: float) -> dict[str, list[Look]]:
     """Look at the supervisor and its worker until the time is up, or one of them is gone."""
     looks: dict[str, list[Look]] = {"supervisor": [], "worker": []}
-    worker = _child(supervisor)
+    worker = child_of(supervisor).pid
     until_s = time.monotonic() + for_s
     while time.monotonic() < until_s:
         looks["supervisor"].append(_look(supervisor))
@@ -68,9 +70,18 @@ def watch(supervisor: int, for_s: float) -> dict[str, list[Look]]:
     return looks
 
 
-def _child(parent: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Child:
+    pid: int
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def child_of(parent: int) -> Child:
+    """The only child that a device has between two trials: the worker."""
     (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return int(child)
+    return Child(int(child))
 
 
 def _look(pid: int) -> Look:

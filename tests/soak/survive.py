@@ -1,0 +1,116 @@
+"""What one device survives, once each: `make survive`.
+
+SIGKILL of the worker, SIGKILL of the supervisor, a broker that goes away and comes back, and an orderly end.
+Times are printed, not judged: on an emulated processor they mean nothing.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as Flag
+
+from agent.adapters.link_mqtt import LinkSettings, MqttLink
+from agent.ports.link import Message
+from agent.wire import codec, topics
+from agent.wire.reports import Presence, Status
+from agent.wire.topics import Qos
+from deploy.adapters.broker_local import start_broker
+from tests.rig import DEVICE, LABELS, SHIPPED, Agent, Ear, Fleet, fleet, listening, replay
+from tests.soak.flat import child_of
+
+RATE_FPS = 10.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--patience-s", type=float, default=120.0, help="for each step")
+    parser.add_argument("--away-s", type=float, default=10.0, help="how long the broker is away")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="shoal-survive-") as name:
+        survive(Path(name), options.patience_s, options.away_s)
+    print("survived")
+    return 0
+
+
+def survive(folder: Path, patience_s: float, away_s: float) -> None:
+    """
+    Raises:
+        AssertionError: something was not survived.
+    """
+    with start_broker(folder / "broker") as broker:
+        made = fleet(folder, broker.url)
+        made.release(SHIPPED, "1", f"--labels={LABELS}")
+        made.roll_out("1", "--trial-invoke-budget-ms=20000", "--trial-timeout-s=600")
+        agent = Agent(folder, made, camera=replay(RATE_FPS))
+        agent.start()
+        with listening(made) as ear, _step("a release is pulled, proven and committed"):
+            assert ear.ended("1", 5 * patience_s)["outcome"] == "committed"
+        with listening(made) as ear:
+            _kills(agent, ear, patience_s)
+        last = _last_sequence(made, patience_s)
+    time.sleep(away_s)
+    with start_broker(folder / "broker", kind=broker.kind, port=broker.port):
+        with _step("the broker is back: predictions flow again"):
+            now = _last_sequence(made, patience_s)
+        print(f"  frames {last} to {now} were counted through {away_s:g} s without it")
+        assert now > last
+        with _step("SIGTERM: an orderly end"):
+            assert agent.stop(patience_s) == 0
+        assert _presence(made, patience_s) is Presence.OFFLINE
+
+
+def _kills(agent: Agent, ear: Ear, patience_s: float) -> None:
+    assert agent.process is not None
+    with _step("SIGKILL of the worker: it predicts again"):
+        child_of(agent.process.pid).kill()
+        _predicts(ear, patience_s)
+    with _step("SIGKILL of the supervisor: started again, it predicts"):
+        agent.kill()
+        agent.start()
+        _predicts(ear, patience_s)
+
+
+def _predicts(ear: Ear, patience_s: float) -> None:
+    """What was on its way when something was killed arrives within the second before counting begins."""
+    time.sleep(1.0)
+    count = len(ear.heard.predictions)
+    ear.wait(lambda heard: len(heard.predictions) > count, patience_s)
+
+
+def _last_sequence(made: Fleet, patience_s: float) -> int:
+    with listening(made) as ear:
+        return ear.wait(lambda heard: bool(heard.predictions), patience_s).predictions[-1].sequence
+
+
+def _presence(made: Fleet, patience_s: float) -> Presence:
+    host, port = made.url.removeprefix("mqtt://").rsplit(":", 1)
+    link, told, found = MqttLink(LinkSettings(host, int(port), "survive")), Flag(), list[Message]()
+
+    def take(message: Message) -> None:
+        found.append(message)
+        told.set()
+
+    link.open(lambda _: None)
+    link.subscribe([made.root.device(topics.STATUS, DEVICE)], Qos.AT_LEAST_ONCE, take)
+    try:
+        assert told.wait(patience_s), "no status is retained"
+    finally:
+        link.close()
+    return codec.decode(found[-1].payload, Status).state
+
+
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    print(f"{time.monotonic() - began:7.1f} s  {name}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
