@@ -9,9 +9,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "run",
         help="run the device: pull, prove, classify, publish",
         description="Run this device until SIGTERM or Ctrl-C. The operator writes the configuration file "
-        "with `shoal device-config`; every key has a default.",
+        "with `shoal device-config`; every key has a default. SIGHUP makes it read the file again.",
     )
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the device's TOML file")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="the device's TOML file (default /etc/shoal/agent.toml)"
+    )
     parser.add_argument("--verbose", action="store_true", help="log what is of use only for finding faults")
     parser.set_defaults(run=_run)
 
@@ -20,4 +22,4 @@ def _run(arguments: argparse.Namespace) -> int:
     from agent import config  # noqa: PLC0415 - `classify` must not pay for the daemon
     from agent.assemble import supervisor  # noqa: PLC0415 - same
 
-    return supervisor.run(config.read(arguments.config), verbose=arguments.verbose)
+    return supervisor.run(config.read(config.find(arguments.config)), verbose=arguments.verbose)

@@ -1,6 +1,9 @@
 """The device's configuration: one TOML file."""
 
-from agent.config.reading import PipelineSettings, pipelines, read
+from agent.config.changes import Change, Changes, compare
+from agent.config.effective import Effective, Origin, effective
+from agent.config.pipelines import PipelineSettings, pipelines
+from agent.config.reading import Configuration, defaults, examine, find, read
 from agent.config.sections import (
     Broker,
     Camera,
@@ -10,6 +13,7 @@ from agent.config.sections import (
     Device,
     Emission,
     EmissionMode,
+    Log,
     Outbox,
     Performance,
     Pipeline,
@@ -26,11 +30,17 @@ __all__ = [
     "Broker",
     "Camera",
     "CameraKind",
+    "Change",
+    "Changes",
     "Commands",
+    "Configuration",
     "DelegateChoice",
     "Device",
+    "Effective",
     "Emission",
     "EmissionMode",
+    "Log",
+    "Origin",
     "Outbox",
     "Performance",
     "Pipeline",
@@ -42,6 +52,11 @@ __all__ = [
     "Thermal",
     "Trust",
     "Update",
+    "compare",
+    "defaults",
+    "effective",
+    "examine",
+    "find",
     "pipelines",
     "read",
 ]

@@ -1,119 +1,110 @@
 """Reading the device's one TOML file.
 
-Unknown keys are refused with the nearest known one named. Relative paths are relative to the file.
+There is no other source: no environment variable and no option overrides a key, so that the file tells what
+runs. Relative paths are relative to the file. The one thing taken from elsewhere is a password that the
+service manager hands over (systemd's `LoadCredential=mqtt_password:...`), where the file names none.
 """
 
-import difflib
+import os
 import platform
 import tomllib
-import typing
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
-from agent.config.sections import Camera, CameraKind, Emission, Pipeline, Runtime, Settings
+from agent.config.crosschecks import faults
+from agent.config.lines import Key, key_lines
+from agent.config.sections import Camera, Settings
+from agent.config.values import Source, convert
+from agent.core.broker_url import parse_url
 from agent.wire import topics
 from agent.wire.errors import ConfigError
-from agent.wire.topics import MAIN
+
+DEFAULT_PATH: Final = Path("/etc/shoal/agent.toml")
+CREDENTIAL: Final = "mqtt_password"
+"""Under `$CREDENTIALS_DIRECTORY`. Source: systemd.exec(5), LoadCredential=."""
 
 
 @dataclass(frozen=True, slots=True)
-class PipelineSettings:
-    """One camera and one model, with everything that applies to them."""
+class Configuration:
+    """Settings, and which of them the file spells out."""
 
-    name: str
-    stream: str
-    camera: Camera
-    runtime: Runtime
-    emission: Emission
-
-
-def pipelines(settings: Settings) -> tuple[PipelineSettings, ...]:
-    """The pipeline of the file's own sections first, then the named ones."""
-    main = PipelineSettings(
-        MAIN, settings.update.stream, settings.camera, settings.runtime, settings.emission
-    )
-    return main, *(
-        PipelineSettings(
-            name,
-            further.stream,
-            further.camera,
-            further.runtime or settings.runtime,
-            further.emission or settings.emission,
-        )
-        for name, further in settings.pipeline.items()
-    )
+    settings: Settings
+    path: Path | None = None
+    """None: no file, all defaults."""
+    lines: dict[Key, int] = field(default_factory=dict)
 
 
-def read(path: Path) -> Settings:
+def read(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings in the file, with its paths made absolute.
 
     Raises:
-        ConfigError: the file cannot be read, is no TOML, or holds an unknown key or an impossible value.
+        ConfigError: the file cannot be read, is no TOML, holds an unknown key or an impossible value, or
+            settings that contradict each other.
     """
+    return examine(path, environment).settings
+
+
+def examine(path: Path, environment: Mapping[str, str] = os.environ) -> Configuration:
+    """As `read`, with the line of every key.
+
+    Raises:
+        ConfigError: as `read`.
+    """
+    document, text = _parsed(path)
+    source = Source(str(path), key_lines(text))
+    settings = convert(document, Settings, source)
+    fault = next(faults(settings), None)
+    if fault is not None:
+        raise source.refusal(fault.key, fault.words)
     try:
-        text = path.read_text(encoding="utf-8")
+        settings = _resolve(settings, path.resolve().parent, environment)
+    except ConfigError as error:
+        raise source.refusal(("device", "id"), str(error)) from error
+    return Configuration(settings, path, source.lines)
+
+
+def defaults(folder: Path, environment: Mapping[str, str] = os.environ) -> Configuration:
+    """What would apply without a file; paths are relative to the folder.
+
+    Raises:
+        ConfigError: the host's name is no device id.
+    """
+    return Configuration(_resolve(Settings(), folder, environment))
+
+
+def find(named: Path | None) -> Path:
+    """The file that was named, else the one of the installed service.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    if named is not None or DEFAULT_PATH.exists():
+        return named or DEFAULT_PATH
+    raise ConfigError(
+        f"no configuration: {DEFAULT_PATH} does not exist; name a file with --config "
+        "(the operator writes one with `shoal device-config`)"
+    )
+
+
+def _parsed(path: Path) -> tuple[dict[str, Any], str]:
+    try:
+        # Windows editors put a byte order mark before the first section.
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"configuration {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"configuration {path} is not UTF-8 text: {error.reason}") from error
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"configuration {path} is not TOML: {error}") from error
-    _refuse_unknown(document, Settings, str(path))
-    if MAIN in document.get("pipeline", ()):
-        raise ConfigError(
-            f"configuration {path}: [pipeline.{MAIN}] belongs to the sections above; choose another name"
-        )
-    try:
-        settings = msgspec.convert(document, Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"configuration {path}: {error}") from error
-    settings = _resolve(settings, path.resolve().parent)
-    _refuse_broken_shares(settings, str(path))
-    return settings
 
 
-def _refuse_broken_shares(settings: Settings, where: str) -> None:
-    """A shared camera is another pipeline's own."""
-    own = {line.name for line in pipelines(settings) if line.camera.kind is not CameraKind.SHARED}
-    for line in pipelines(settings):
-        if line.camera.kind is CameraKind.SHARED and line.camera.of not in own:
-            raise ConfigError(
-                f"configuration {where}: pipeline {line.name!r} shares the camera of {line.camera.of!r}; "
-                f"name a pipeline in `of` that has its own: {', '.join(sorted(own)) or 'there is none'}"
-            )
-
-
-def _refuse_unknown(document: dict[str, object], kind: type[Struct], where: str) -> None:
-    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    for key, value in document.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise ConfigError(f"configuration {where}: unknown key {key!r}; did you mean {near[0]!r}?")
-        if not isinstance(value, dict):
-            continue
-        section = _section(known[key])
-        if key == "pipeline":
-            for name, further in value.items():
-                if isinstance(further, dict):
-                    _refuse_unknown(further, Pipeline, f"{where} [pipeline.{name}]")
-        elif section is not None:
-            _refuse_unknown(value, section, f"{where} [{key}]")
-
-
-def _section(kind: object) -> type[Struct] | None:
-    """The section that a field of this type holds; `X | None` holds an X."""
-    for each in typing.get_args(kind) or (kind,):
-        if isinstance(each, type) and issubclass(each, Struct):
-            return each
-    return None
-
-
-def _resolve(settings: Settings, folder: Path) -> Settings:
+def _resolve(settings: Settings, folder: Path, environment: Mapping[str, str]) -> Settings:
     replace = msgspec.structs.replace
     broker = settings.broker
     return replace(
@@ -125,7 +116,7 @@ def _resolve(settings: Settings, folder: Path) -> Settings:
         ),
         broker=replace(
             broker,
-            password_file=_absolute(broker.password_file, folder),
+            password_file=_absolute(broker.password_file, folder) or _credential(settings, environment),
             ca=_absolute(broker.ca, folder),
             certificate=_absolute(broker.certificate, folder),
             key=_absolute(broker.key, folder),
@@ -137,6 +128,14 @@ def _resolve(settings: Settings, folder: Path) -> Settings:
             for name, further in settings.pipeline.items()
         },
     )
+
+
+def _credential(settings: Settings, environment: Mapping[str, str]) -> str:
+    """The password from the service manager, for the user that the settings name; empty if there is none."""
+    folder = environment.get("CREDENTIALS_DIRECTORY", "")
+    user = settings.broker.username or parse_url(settings.broker.url).username
+    path = Path(folder, CREDENTIAL)
+    return str(path) if folder and user and path.is_file() else ""
 
 
 def _resolve_camera(camera: Camera, folder: Path) -> Camera:

@@ -10,7 +10,20 @@ from agent.core.delegate import RuntimeChoice
 Rate = Annotated[float, Meta(ge=0.0, le=1000.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=86_400.0)]
-Segment = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+Segment = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
+        description="1 to 64 letters, digits, dots, dashes or underscores, the first one a letter or a digit",
+    ),
+]
+TpuDevice = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(|:\d+|usb(:\d+)?|pci(:\d+)?)\Z",
+        description="usb, pci, usb:1, pci:0, ..., or nothing for the first there is",
+    ),
+]
 
 
 class Protocol(StrEnum):
@@ -121,7 +134,7 @@ class Runtime(Section, frozen=True, kw_only=True):
     """0: the fastest number, measured once a model and host."""
     delegate: DelegateChoice = DelegateChoice.AUTO
     edgetpu_library: str = "libedgetpu.so.1"
-    edgetpu_device: Annotated[str, Meta(pattern=r"\A(|:\d+|usb(:\d+)?|pci(:\d+)?)\Z")] = ""
+    edgetpu_device: TpuDevice = ""
     """`usb`, `pci`, `usb:1`, `pci:0`, ...; empty: the first there is."""
     edgetpu_performance: Performance = Performance.MAX
 
@@ -171,6 +184,11 @@ class Commands(Section, frozen=True, kw_only=True):
     per_minute: Annotated[int, Meta(ge=1, le=600)] = 12
 
 
+class Log(Section, frozen=True, kw_only=True):
+    verbose: bool = False
+    """What is of use only for finding faults, too; the option --verbose says the same for one run."""
+
+
 class Pipeline(Section, frozen=True, kw_only=True):
     """A further camera and model. A section that is not given is the device's own; the camera is not."""
 
@@ -192,4 +210,5 @@ class Settings(Section, frozen=True, kw_only=True):
     thermal: Thermal = Thermal()
     outbox: Outbox = Outbox()
     commands: Commands = Commands()
+    log: Log = Log()
     pipeline: dict[Segment, Pipeline] = {}

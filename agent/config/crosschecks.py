@@ -1,0 +1,195 @@
+"""What no key can say alone: settings that contradict each other, one sentence each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from agent.config.lines import Key
+from agent.config.pipelines import PipelineSettings, pipelines
+from agent.config.sections import (
+    Broker,
+    Camera,
+    CameraKind,
+    DelegateChoice,
+    Emission,
+    EmissionMode,
+    Runtime,
+    Settings,
+    Thermal,
+)
+from agent.core.broker_url import parse_url
+from agent.wire import topics
+from agent.wire.errors import ConfigError
+from agent.wire.topics import MAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    key: Key
+    """The one to edit."""
+    words: str
+
+
+_LOCAL = frozenset({CameraKind.AUTO, CameraKind.PICAMERA2, CameraKind.V4L2})
+"""Cameras that one process can open at a time."""
+
+
+def faults(settings: Settings) -> Iterator[Fault]:
+    """Everything that a person must mend before the agent can run, in the order of the file."""
+    yield from _broker(settings.broker)
+    yield from _thermal(settings.thermal)
+    if MAIN in settings.pipeline:
+        yield Fault(
+            ("pipeline", MAIN), f"[pipeline.{MAIN}] belongs to the sections above it: choose another name"
+        )
+        return
+    lines = pipelines(settings)
+    for line in lines:
+        yield from _camera(line.camera, _section(line, "camera"))
+        yield from _emission(line.emission, _section(line, "emission"))
+    yield from _shares(lines)
+    for one, other in combinations(lines, 2):
+        yield from _same_camera(one, other)
+        yield from _same_edgetpu(one, other)
+
+
+def _section(line: PipelineSettings, name: str) -> Key:
+    return (name,) if line.name == MAIN else ("pipeline", line.name, name)
+
+
+def _broker(broker: Broker) -> Iterator[Fault]:
+    key = ("broker",)
+    try:
+        topics.root(broker.root)
+    except ConfigError as error:
+        yield Fault((*key, "root"), f"broker.root: {error}")
+    try:
+        address = parse_url(broker.url)
+    except ConfigError as error:
+        yield Fault((*key, "url"), f"broker.url: {error}")
+        return
+    if not address.tls:
+        named = [name for name in ("ca", "certificate", "key") if getattr(broker, name)]
+        if named:
+            yield Fault(
+                (*key, named[0]),
+                f"broker.{named[0]} is given and broker.url {broker.url!r} is not encrypted: use mqtts://",
+            )
+    if broker.key and not broker.certificate:
+        yield Fault((*key, "key"), "broker.key is given without broker.certificate: name the certificate too")
+    if address.username and broker.username not in {"", address.username}:
+        yield Fault(
+            (*key, "username"),
+            f"broker.username is {broker.username!r} and broker.url names {address.username!r}: "
+            "keep one of them",
+        )
+    if broker.password_file and not (broker.username or address.username):
+        yield Fault(
+            (*key, "password_file"),
+            "broker.password_file is given without broker.username: "
+            "MQTT 3.1.1 has no password without a user",
+        )
+
+
+def _thermal(thermal: Thermal) -> Iterator[Fault]:
+    if 0 < thermal.step_down_at_c <= thermal.step_up_below_c:
+        yield Fault(
+            ("thermal", "step_up_below_c"),
+            f"thermal.step_up_below_c is {thermal.step_up_below_c:g} and step_down_at_c is "
+            f"{thermal.step_down_at_c:g}: the first must be lower, or the rate would swing",
+        )
+
+
+def _camera(camera: Camera, key: Key) -> Iterator[Fault]:
+    name = ".".join(key)
+    for kind, wanted, what in (
+        (CameraKind.REPLAY, "folder", "the folder of photographs"),
+        (CameraKind.FILE, "file", "the video file"),
+        (CameraKind.RTSP, "url", "the stream's address"),
+        (CameraKind.SHARED, "of", "the pipeline whose camera it is"),
+    ):
+        if camera.kind is kind and not getattr(camera, wanted):
+            yield Fault((*key, "kind"), f"{name}.kind is {kind.value!r} without {name}.{wanted}: name {what}")
+    if camera.kind is CameraKind.RTSP and camera.url and not camera.url.startswith(("rtsp://", "rtsps://")):
+        yield Fault((*key, "url"), f"{name}.url is {shown_url(camera.url)!r}: begin with rtsp:// or rtsps://")
+    if camera.kind is CameraKind.PICAMERA2 and camera.device and not camera.device.isdecimal():
+        yield Fault(
+            (*key, "device"), f"{name}.device is {camera.device!r}: picamera2 counts its cameras from 0"
+        )
+
+
+def _emission(emission: Emission, key: Key) -> Iterator[Fault]:
+    """A heartbeat faster than the limit could never be kept."""
+    if emission.mode is not EmissionMode.CHANGE or not emission.at_most_per_s or not emission.heartbeat_s:
+        return
+    least_s = 1 / emission.at_most_per_s
+    if emission.heartbeat_s < least_s:
+        name = ".".join(key)
+        yield Fault(
+            (*key, "heartbeat_s"),
+            f"{name}.heartbeat_s is {emission.heartbeat_s:g} and {name}.at_most_per_s is "
+            f"{emission.at_most_per_s:g}, one in {least_s:g} s: make the heartbeat at least that long",
+        )
+
+
+def _shares(lines: tuple[PipelineSettings, ...]) -> Iterator[Fault]:
+    """A shared camera is another pipeline's own."""
+    own = {line.name for line in lines if line.camera.kind is not CameraKind.SHARED}
+    for line in lines:
+        if line.camera.kind is CameraKind.SHARED and line.camera.of and line.camera.of not in own:
+            yield Fault(
+                (*_section(line, "camera"), "of"),
+                f"pipeline {line.name!r} shares the camera of {line.camera.of!r}; "
+                f"name a pipeline in `of` that has its own: {', '.join(sorted(own)) or 'there is none'}",
+            )
+
+
+def _same_camera(one: PipelineSettings, other: PipelineSettings) -> Iterator[Fault]:
+    kinds = {one.camera.kind, other.camera.kind}
+    if not kinds <= _LOCAL:
+        return
+    if CameraKind.AUTO in kinds:
+        auto, rest = (one, other) if one.camera.kind is CameraKind.AUTO else (other, one)
+        said = f"the camera of pipeline {auto.name!r} is 'auto' and may be the one of {rest.name!r}"
+    elif one.camera.kind is other.camera.kind and _device(one.camera) == _device(other.camera):
+        said = f"pipelines {one.name!r} and {other.name!r} open the same {one.camera.kind.value} camera"
+    else:
+        return
+    yield Fault(
+        (*_section(other, "camera"), "kind"),
+        f"{said}: give each a kind and device of its own, or share one with kind = 'shared'",
+    )
+
+
+def _device(camera: Camera) -> str:
+    """Empty: the first there is, which picamera2 numbers 0."""
+    return camera.device or ("0" if camera.kind is CameraKind.PICAMERA2 else "/dev/video0")
+
+
+def _same_edgetpu(one: PipelineSettings, other: PipelineSettings) -> Iterator[Fault]:
+    pair = (one.runtime, other.runtime)
+    if DelegateChoice.CPU in {runtime.delegate for runtime in pair}:
+        return
+    devices = {_edgetpu(runtime) for runtime in pair}
+    named = all(runtime.edgetpu_device or runtime.delegate is DelegateChoice.EDGETPU for runtime in pair)
+    if len(devices) == 1 and named:
+        which = one.runtime.edgetpu_device or "that comes first"
+        yield Fault(
+            (*_section(other, "runtime"), "edgetpu_device"),
+            f"pipelines {one.name!r} and {other.name!r} want the same Edge TPU, the one {which}: "
+            "give each its own runtime.edgetpu_device, or one of them runtime.delegate = 'cpu'",
+        )
+
+
+def _edgetpu(runtime: Runtime) -> str:
+    """`usb` is the first of its bus, `:0` and nothing are the first of all."""
+    device = runtime.edgetpu_device or ":0"
+    return device if ":" in device else f"{device}:0"
+
+
+def shown_url(url: str) -> str:
+    """The address without the password that a camera's may hold."""
+    scheme, found, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    user = credentials.partition(":")[0]
+    return f"{scheme}{found}{user}{':…' if ':' in credentials else ''}{at}{place}" if at else url

@@ -1,0 +1,34 @@
+"""The pipelines that the settings describe."""
+
+from dataclasses import dataclass
+
+from agent.config.sections import Camera, Emission, Runtime, Settings
+from agent.wire.topics import MAIN
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """One camera and one model, with everything that applies to them."""
+
+    name: str
+    stream: str
+    camera: Camera
+    runtime: Runtime
+    emission: Emission
+
+
+def pipelines(settings: Settings) -> tuple[PipelineSettings, ...]:
+    """The pipeline of the file's own sections first, then the named ones."""
+    main = PipelineSettings(
+        MAIN, settings.update.stream, settings.camera, settings.runtime, settings.emission
+    )
+    return main, *(
+        PipelineSettings(
+            name,
+            further.stream,
+            further.camera,
+            further.runtime or settings.runtime,
+            further.emission or settings.emission,
+        )
+        for name, further in settings.pipeline.items()
+    )
