@@ -44,7 +44,8 @@ class Changes:
 
 def compare(running: Settings, wanted: Settings) -> Changes:
     """What becomes of the running settings when the file now says `wanted`."""
-    differing = list(_differing(_flat(running), _flat(wanted)))
+    others = frozenset(running.pipeline.keys() ^ wanted.pipeline.keys())
+    differing = list(_differing(_flat(running, others), _flat(wanted, others)))
     return Changes(
         settings=_merged(running, wanted),
         applied=tuple(change for key, change in differing if is_safe(key)),
@@ -77,8 +78,10 @@ def _merged(running: Settings, wanted: Settings) -> Settings:
     )
 
 
-def _flat(settings: Settings) -> dict[Key, object]:
-    """A section that a pipeline takes from the device counts as its own: a change of the one is one of both."""
+def _flat(settings: Settings, others: frozenset[str]) -> dict[Key, object]:
+    """Every setting. A section that a pipeline takes from the device counts as its own: a change of the one
+    is one of both. A pipeline that only one side has (`others`) is one setting, its being there.
+    """
     pipelines = {
         name: msgspec.structs.replace(
             further,
@@ -86,9 +89,11 @@ def _flat(settings: Settings) -> dict[Key, object]:
             emission=further.emission or settings.emission,
         )
         for name, further in settings.pipeline.items()
+        if name not in others
     }
     spelled_out = msgspec.structs.replace(settings, pipeline=pipelines)
-    return dict(_leaves(msgspec.to_builtins(spelled_out), ()))
+    flat = dict(_leaves(msgspec.to_builtins(spelled_out), ()))
+    return flat | {("pipeline", name): True for name in settings.pipeline.keys() & others}
 
 
 def _leaves(value: object, key: Key) -> Iterator[tuple[Key, object]]:

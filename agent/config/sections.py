@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from agent.core.delegate import RuntimeChoice
+from agent.core.delegate import DelegateChoice, RuntimeChoice
 
 Rate = Annotated[float, Meta(ge=0.0, le=1000.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -43,13 +43,6 @@ class CameraKind(StrEnum):
     PATTERN = "pattern"
     SHARED = "shared"
     """The frames of another pipeline's camera."""
-
-
-class DelegateChoice(StrEnum):
-    AUTO = "auto"
-    """The Edge TPU for a model compiled for it, where one is there and the CPU was not measured faster."""
-    CPU = "cpu"
-    EDGETPU = "edgetpu"
 
 
 class Performance(StrEnum):
