@@ -1,8 +1,17 @@
 """What the operator signed, verified."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from agent.wire.documents import Manifest, Plan, ReleaseRef
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    payload: bytes
+    """Undecoded."""
+    stale: str
+    """In words, why nobody is trusted at the moment; empty where the metadata holds."""
 
 
 class Trust(Protocol):
@@ -26,6 +35,20 @@ class Trust(Protocol):
         Raises:
             WireError: as `refresh`; Malformed, TooLarge or UnknownSchema for its content.
             PortError: as `refresh`.
+        """
+        ...
+
+    def command(self, envelope: bytes) -> Signed:
+        """The payload of a command's envelope that the holders of the `rollouts` keys signed.
+
+        Who they are says what `refresh` verified last. Nothing is read from the network, and another thread
+        may be in the other methods.
+
+        Raises:
+            Malformed: this is no envelope of a command.
+            TooLarge: nor could it be.
+            Untrusted: not enough of the role's keys have signed it.
+            Unavailable: nothing was verified since the agent started.
         """
         ...
 

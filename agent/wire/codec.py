@@ -4,6 +4,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from agent.wire.commands import ENVELOPE_MAX_BYTES, Answer, Command
 from agent.wire.documents import SCHEMA, Document, GoldenSet, Index, Manifest, Plan
 from agent.wire.errors import Malformed, TooLarge, UnknownSchema
 from agent.wire.reports import Event, Prediction, Report, Status, Telemetry
@@ -20,6 +21,8 @@ MAX_BYTES: Final[dict[type[Document], int]] = {
     Prediction: 65_536,
     Telemetry: 262_144,
     Event: 65_536,
+    Command: ENVELOPE_MAX_BYTES,
+    Answer: 262_144,
     GoldenSet: 16_777_216,
 }
 

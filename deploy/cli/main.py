@@ -13,6 +13,7 @@ from deploy.cli import (
     model_command,
     output,
     release_command,
+    remote_command,
     rollout_command,
     workspace_commands,
 )
@@ -30,6 +31,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     rollout_command.ROLLOUT,
     rollout_command.REVERT,
     devices_command.COMMAND,
+    remote_command.COMMAND,
     workspace_commands.DEVICE_CONFIG,
     workspace_commands.SIGN,
     workspace_commands.ROTATE,

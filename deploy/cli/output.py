@@ -27,6 +27,11 @@ def note(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def printable(text: str) -> str:
+    """The text with control characters replaced: a device must not steer the operator's terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 def complain(message: str) -> None:
     """One sentence about why nothing was done."""
     note(f"shoal: {' '.join(message.split())}")

@@ -66,4 +66,12 @@ class Repository(Protocol):
         """A fresh timestamp (and snapshot, if it is close to its expiry), so that devices go on trusting."""
         ...
 
+    def sign_command(self, payload: bytes) -> bytes:
+        """The envelope of a command, signed with the online rollouts key.
+
+        Raises:
+            ConfigError: the key is not at hand.
+        """
+        ...
+
     def publication(self) -> Publication: ...

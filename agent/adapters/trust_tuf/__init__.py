@@ -30,16 +30,18 @@ from tuf.api.exceptions import (
     RepositoryError,
     UnsignedMetadataError,
 )
-from tuf.api.metadata import Metadata, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, Snapshot, TargetFile, Targets, Timestamp
 from tuf.api.metadata import Root as RootMetadata
 from tuf.ngclient import Updater, UpdaterConfig
 
+from agent.adapters.trust_tuf.envelopes import Delegator
 from agent.adapters.trust_tuf.files import fsync, write
 from agent.adapters.trust_tuf.retained import BASE, MAX_TARGETS_BYTES, Fetcher, Reader
 from agent.adapters.trust_tuf.retained import MAX_BYTES as METADATA_MAX_BYTES
 from agent.core import freshness
 from agent.ports.clock import Clock
 from agent.ports.link import Link
+from agent.ports.trust import Signed
 from agent.wire import topics
 from agent.wire.codec import MAX_BYTES, decode
 from agent.wire.documents import Index, Manifest, Plan, ReleaseRef
@@ -92,6 +94,7 @@ class TufTrust:
         self._mark = _load_mark(self._mark_path)
         self._synced: dict[str, int] = {}
         self._updater: Updater | None = None
+        self._delegator: Delegator | None = None
 
     def watch(self, on_news: Callable[[], None]) -> None:
         """Call this, on the link's thread, whenever the index changes, which is published last.
@@ -124,6 +127,16 @@ class TufTrust:
         if plan.stream != stream:
             raise Untrusted(f"the plan signed as stream {stream!r} says that it is for {plan.stream!r}")
         return plan
+
+    def command(self, envelope: bytes) -> Signed:
+        delegator = self._delegator
+        if delegator is None:
+            raise Unavailable("no metadata has been verified since the agent started")
+        payload = delegator.opened(envelope, "rollouts")
+        keys = delegator.root.roles[Timestamp.type].keyids
+        now = freshness.reference(self._clock.now(), _issued(delegator.root), self._mark, keys)
+        stale = f"it expired at {delegator.expires:%Y-%m-%d %H:%M} UTC" if now >= delegator.expires else ""
+        return Signed(payload, stale)
 
     def manifest(self, ref: ReleaseRef) -> tuple[Manifest, bytes]:
         path = f"models/{ref.name}/{ref.version}.json"
@@ -162,6 +175,7 @@ class TufTrust:
         finally:
             self._learn(trusted)
         self._sync(trusted)
+        self._delegator = _delegator(trusted)
         return updater
 
     def _sweep(self) -> None:
@@ -265,6 +279,14 @@ def _trusted(updater: Updater) -> "TrustedMetadataSet":
     The one private name of python-tuf that is used: `tuf==7.*` is pinned for it.
     """
     return updater._trusted_set  # noqa: SLF001 - there is no public way to inject the reference time
+
+
+def _delegator(trusted: "TrustedMetadataSet") -> Delegator | None:
+    match [trusted.get(each.type) for each in (Timestamp, Snapshot, Targets)]:
+        case [Timestamp() as timestamp, Snapshot() as snapshot, Targets() as targets]:
+            return Delegator.of(trusted.root, timestamp, snapshot, targets)
+        case _:
+            return None
 
 
 def _issued(signed: RootMetadata | Timestamp) -> datetime | None:

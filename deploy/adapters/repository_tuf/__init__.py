@@ -24,12 +24,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import TargetFile
 
 from agent.core import freshness
 from agent.ports.clock import Clock
 from agent.wire.codec import MAX_BYTES, decode, encode
+from agent.wire.commands import PAYLOAD_TYPE
 from agent.wire.documents import Index, Manifest, Plan, ReleaseRef
 from agent.wire.errors import ConfigError
 from agent.wire.topics import Digest
@@ -140,6 +143,13 @@ class TufRepository:
             now = self._clock.now()
             online = (Role.ROLLOUTS, Role.SNAPSHOT)
             self._commit(state, {r for r in online if state.of(r).signed.expires - now < LIFE[r] / 2})
+
+    def sign_command(self, payload: bytes) -> bytes:
+        named = states.load(self._shelf).delegator(Role.ROLLOUTS).get_delegated_role(Role.ROLLOUTS)
+        envelope = Envelope(payload, PAYLOAD_TYPE, {})
+        for signer in self._keys.signers(Role.ROLLOUTS, named.keyids, named.threshold, {}):
+            envelope.sign(signer)
+        return msgspec.json.encode(envelope.to_dict())
 
     def renew(self) -> None:
         """Sign anew what offline keys sign, well before it runs out."""
