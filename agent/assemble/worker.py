@@ -12,12 +12,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from agent.config import Camera as CameraSection
-from agent.config import CameraKind
-from agent.wire.errors import ConfigError
 
 if TYPE_CHECKING:
-    from agent.ports.camera import Camera
-    from agent.ports.clock import Clock
     from agent.ports.runtime import Runtime
 
 SWITCH_INTERVAL_S = 0.0005
@@ -38,8 +34,9 @@ def run(settings: WorkerSettings) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     from agent.adapters.clock_system import SystemClock
     from agent.adapters.pipe_stdio import StdioPipe, become_child
-    from agent.assemble import logs
+    from agent.assemble import cameras, logs
     from agent.core.backoff import delay_s
+    from agent.loops.capture import Taking
     from agent.loops.worker import Worker
     from agent.wire import ipc
 
@@ -50,11 +47,16 @@ def run(settings: WorkerSettings) -> int:
     threading.excepthook = _die
     clock, random = SystemClock(), Random()  # noqa: S311 - jitter
     worker = Worker(
-        open_camera(settings.camera, clock),
+        cameras.open_camera(settings.camera, clock),
         pipe,
         clock,
         runtime,
-        lambda attempt: delay_s(attempt, random.random(), base_s=0.2, cap_s=10.0),
+        Taking(
+            lambda attempt: delay_s(attempt, random.random(), base_s=0.2, cap_s=10.0),
+            rate_fps=settings.camera.rate_fps,
+            every_nth=settings.camera.every_nth,
+            rotate_deg=settings.camera.rotate_deg,
+        ),
         os._exit,
     )
     threading.Thread(target=_stop_on_sigterm, args=(worker.stop,), name="signals", daemon=True).start()
@@ -64,26 +66,13 @@ def run(settings: WorkerSettings) -> int:
     os._exit(status)
 
 
-def open_camera(section: CameraSection, clock: "Clock") -> "Camera":
-    match section.kind:
-        case CameraKind.REPLAY:
-            from agent.adapters.camera_replay import ReplayCamera
-
-            size = section.width_px, section.height_px
-            return ReplayCamera(section.folder, section.rate_fps, clock, size)
-        case CameraKind.PATTERN:
-            from agent.adapters.camera_pattern import PatternCamera
-
-            return PatternCamera(section.height_px, section.width_px, section.rate_fps, clock)
-        case kind:
-            raise ConfigError(f"camera.kind {kind!r} is not to be had on this host")
-
-
 def runtime(name: str) -> "Runtime":
+    from agent.adapters.edgetpu.delegate import OpenEdgeTpu
+    from agent.adapters.edgetpu.host import explain
     from agent.adapters.runtime_tflite import open_runtime
     from agent.core.delegate import RuntimeChoice
 
-    return open_runtime(RuntimeChoice(name))
+    return open_runtime(RuntimeChoice(name), OpenEdgeTpu(explain))
 
 
 def _stop_on_sigterm(stop: Callable[[], None]) -> None:

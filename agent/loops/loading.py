@@ -55,7 +55,7 @@ def open_model(spec: ModelSpec, open_runtime: OpenRuntime, clock: Clock) -> Open
     if isinstance(content, Refusal):
         return content
     try:
-        model = open_runtime(spec.runtime).load(content, threads=spec.threads)
+        model = open_runtime(spec.runtime).load(content, threads=spec.threads, edgetpu=spec.edgetpu)
     except (ModelUnloadable, RuntimeMissing) as error:
         return Refusal(Reason.LOAD_FAILED, str(error))
     load_ms = (clock.monotonic_ns() - began_ns) / 1e6

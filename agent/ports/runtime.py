@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.wire.documents import Dtype, Quantization
+from agent.wire.ipc import EdgeTpu
 
 Tensor = NDArray[np.generic]
 
@@ -35,6 +36,7 @@ class Model(Protocol):
 
         Raises:
             ModelUnloadable: the runtime failed in the middle; the model must not be used again.
+            DelegateUnavailable: the Edge TPU failed in the middle; same.
         """
         ...
 
@@ -42,9 +44,16 @@ class Model(Protocol):
 class Runtime(Protocol):
     name: str
 
-    def load(self, content: bytes, *, threads: int) -> Model:
+    def load(self, content: bytes, *, threads: int, edgetpu: EdgeTpu | None = None) -> Model:
         """
+        Args:
+            content: the whole file.
+            threads: that compute on the CPU.
+            edgetpu: which Edge TPU to open for a model that is compiled for one; ignored for all others.
+                Opening takes up to ten seconds, in which other Python threads run.
+
         Raises:
             ModelUnloadable: with the runtime's reason; a model that is no classifier too.
+            DelegateUnavailable: the Edge TPU cannot be opened.
         """
         ...

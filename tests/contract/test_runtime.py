@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from agent.adapters import runtime_tflite
-from agent.adapters.runtime_tflite import open_runtime
+from agent.adapters.runtime_tflite import open_runtime, xnnpack
 from agent.core import contract, flatmodel, labels
 from agent.core.delegate import RuntimeChoice
 from agent.core.scores import rank, scores
@@ -115,7 +115,7 @@ def test_models_come_and_go_with_their_delegates(runtime):
 def test_xnnpack_that_cannot_be_had_is_told_and_done_without(monkeypatch):
     if importlib.util.find_spec("tflite_runtime") is None:
         pytest.skip("tflite_runtime is not installed")
-    monkeypatch.setattr(runtime_tflite, "_make_xnnpack", lambda *_: None)
+    monkeypatch.setattr(xnnpack, "make", lambda *_: None)
 
     model = open_runtime(RuntimeChoice.TFLITE).load(tiny("uint8", 1 / 16), threads=1)
 

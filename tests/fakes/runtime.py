@@ -7,6 +7,7 @@ import numpy as np
 from agent.ports.runtime import Model, Tensor, TensorInfo
 from agent.wire.documents import Dtype, Quantization
 from agent.wire.errors import ModelUnloadable
+from agent.wire.ipc import EdgeTpu
 
 INPUT = TensorInfo("image", (1, 4, 6, 3), Dtype.UINT8, Quantization(scale=1 / 128, zero_point=128))
 OUTPUT = TensorInfo("scores", (1, 3), Dtype.UINT8, Quantization(scale=1 / 256, zero_point=0))
@@ -53,9 +54,12 @@ class ScriptedRuntime:
         self._models = models
         self.loaded: list[tuple[bytes, int]] = []
         """Bytes and threads of each load."""
+        self.opened: list[EdgeTpu | None] = []
+        """The Edge TPU of each load."""
 
-    def load(self, content: bytes, *, threads: int) -> Model:
+    def load(self, content: bytes, *, threads: int, edgetpu: EdgeTpu | None = None) -> Model:
         self.loaded.append((content, threads))
+        self.opened.append(edgetpu)
         model = self._models.get(content, ModelUnloadable(f"not in the script: {content[:16]!r}"))
         if isinstance(model, ModelUnloadable):
             raise model
