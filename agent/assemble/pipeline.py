@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from agent.config import PipelineSettings, Settings
 from agent.core.admission import Device
 from agent.loops.connection import Connection
 from agent.loops.consult import Host
+from agent.loops.heartbeat import Pulse
 from agent.loops.keeper import WorkerKeeper
 from agent.loops.post import Post
 from agent.loops.reporter import Identity, Reporter
@@ -75,10 +77,14 @@ class Pipeline:
             recheck_s=settings.update.recheck_s,
         )
 
+        self.pulse = Pulse(line.name, lambda: self.reporter.told, time.monotonic)
+
     def bind(self) -> None:
         """Once the loop runs: let the parts hear of each other."""
         self.service.bind(self.update.feed)
         self.worker.observe(self.service.observe)
+        self.worker.observe(self.pulse.observe)
+        self.worker.on_crash(self.pulse.crashed)
         self.worker.on_crash(lambda detail: self.service.crashed(self.worker.restarts, detail))
 
     async def run(self) -> None:

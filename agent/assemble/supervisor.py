@@ -5,6 +5,7 @@ import contextlib
 import logging
 import platform
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import MqttLink
 from agent.adapters.lock_folder import exclusive
+from agent.adapters.notify_systemd import SystemdNotify
 from agent.adapters.trust_tuf import TufTrust
 from agent.assemble import logs
 from agent.assemble.links import link_settings
@@ -19,6 +21,7 @@ from agent.assemble.pipeline import Pipeline, Shared
 from agent.config import Settings, pipelines
 from agent.core.admission import Device
 from agent.loops.connection import Connection
+from agent.loops.heartbeat import Heartbeat
 from agent.loops.post import Post
 from agent.loops.presence import Presence, new_session, will
 from agent.loops.reporter import Identity
@@ -88,6 +91,12 @@ class Agent:
             Pipeline(line, Identity(root, device, line.name, capabilities), shared)
             for line in pipelines(settings)
         )
+        self._heartbeat = Heartbeat(
+            SystemdNotify(),
+            [pipeline.pulse for pipeline in self._pipelines],
+            lambda: link.alive,
+            time.monotonic,
+        )
 
     async def run(self) -> None:
         stopped = asyncio.Event()
@@ -119,8 +128,10 @@ class Agent:
                 group.create_task(pipeline.run(), name=f"pipeline {pipeline.name}")
                 for pipeline in self._pipelines
             ]
+            tasks.append(group.create_task(self._heartbeat.run(), name="heartbeat"))
             await stopped.wait()
             log.info("agent.stopping")
+            self._heartbeat.stopping()
             self._trust.close()
             for task in tasks:
                 task.cancel()

@@ -40,6 +40,7 @@ class Reporter:
         self._held: tuple[Reason, str] | None = None
         self._serving: Serving | None = None
         self._record = Record()
+        self._following = False
         self._told_bytes = 0
         self._report = Report(
             device=identity.device,
@@ -49,11 +50,16 @@ class Reporter:
             capabilities=identity.capabilities,
         )
 
+    @property
+    def told(self) -> Report | None:
+        """What stands in the report now; None until it is known what this device is to run."""
+        return self._report if self._following else None
+
     def connected(self) -> None:
         self._publish()
 
     def follow(self, record: Record) -> None:
-        self._record = record
+        self._record, self._following = record, True
         self._renew()
 
     def hold(self, reason: Reason, detail: str) -> None:

@@ -71,6 +71,11 @@ class MqttLink:
         self._thread = Thread(target=self._run, args=(on_state,), name="mqtt-link", daemon=True)
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs; it does from `open` to `close`, whatever becomes of the broker."""
+        return self._thread is not None and self._thread.is_alive()
+
     def publish(self, outgoing: Outgoing) -> Future[None]:
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()
