@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 
 from deploy.adapters.broker_local import BrokerKind, LocalBroker, start_broker
 from tests.brokers import require
+from tests.edgetpu_sim.simulator import Libraries, Simulator, build
 
 # A law holds on a slow machine too: time is not what these tests are about. CI repeats its examples, so that
 # a change is judged by itself; a person's run looks further each time.
@@ -42,3 +43,16 @@ def broker(request: pytest.FixtureRequest, brokers: Callable[[BrokerKind], Local
 def any_broker(brokers: Callable[[BrokerKind], LocalBroker]) -> LocalBroker:
     """One broker for tests that need just one, shared by the session: use topics of your own."""
     return brokers(BrokerKind.EMBEDDED)
+
+
+@pytest.fixture(scope="session")
+def edgetpu_libraries(tmp_path_factory: pytest.TempPathFactory) -> Libraries:
+    return build(tmp_path_factory.mktemp("libedgetpu"))
+
+
+@pytest.fixture
+def edgetpus(
+    edgetpu_libraries: Libraries, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Simulator:
+    """Simulated Edge TPUs for this process and its children, none of them plugged in yet."""
+    return Simulator(edgetpu_libraries, tmp_path_factory.mktemp("edgetpus"), monkeypatch.setenv)
