@@ -10,7 +10,6 @@ from agent.config.sections import (
     Broker,
     Camera,
     CameraKind,
-    DelegateChoice,
     Emission,
     EmissionMode,
     Runtime,
@@ -18,6 +17,7 @@ from agent.config.sections import (
     Thermal,
 )
 from agent.core.broker_url import parse_url
+from agent.core.delegate import DelegateChoice
 from agent.wire import topics
 from agent.wire.errors import ConfigError
 from agent.wire.topics import MAIN

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from agent.core.delegate import DelegateChoice, RuntimeChoice
+from agent.core.emission import EmissionMode
 
 Rate = Annotated[float, Meta(ge=0.0, le=1000.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -52,11 +53,6 @@ class Performance(StrEnum):
     MEDIUM = "medium"
     HIGH = "high"
     MAX = "max"
-
-
-class EmissionMode(StrEnum):
-    EVERY = "every"
-    CHANGE = "change"
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -139,11 +135,11 @@ class Emission(Section, frozen=True, kw_only=True):
     at_most_per_s: Rate = 0.0
     """0: no limit."""
     heartbeat_s: Seconds = 60.0
-    """`change`: publish at least this often; 0: never for that reason."""
+    """Publish at least this often; 0: never for that reason."""
     floor: Share = 0.0
-    """A best score below it is not published."""
+    """A best score below it is not published, but once as an empty ranking."""
     hysteresis: Share = 0.1
-    """`change`: how far a new label's score must lead the published label's."""
+    """`change`: by how much a new label's score must lead the published label's."""
     smoothing_frames: Annotated[int, Meta(ge=1, le=1000)] = 1
     """Scores are averaged over this many frames."""
 

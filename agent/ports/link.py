@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.core.refusal import Refusal
 from agent.wire.topics import Qos
 
 
@@ -33,6 +34,8 @@ class Up:
 @dataclass(frozen=True, slots=True)
 class Down:
     reason: str
+    refusal: Refusal = Refusal.OTHER
+    """What kind of reason it is, where no connection came about."""
 
 
 LinkState = Up | Down

@@ -128,7 +128,7 @@ class MqttLink:
                 break
             if end.reason != told:
                 told = end.reason
-                self._call("on_state", on_state, Down(end.reason))
+                self._call("on_state", on_state, Down(end.reason, end.refusal))
             self._pause(self._delay_s(HOPELESS_ATTEMPT if end.hopeless else failed))
             failed += 1
         self._bell.close()
