@@ -28,6 +28,7 @@ class PatternCamera:
     ) -> None:
         self._frames = _draw(height_px, width_px)
         self.on_demand = rate_fps == 0
+        self.sensor, self.kind, self.note = False, "pattern", ""
         self._pace = Pace(rate_fps)
         self._clock = clock
         self._sleep = sleep

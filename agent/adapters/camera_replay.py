@@ -41,6 +41,7 @@ class ReplayCamera:
     ) -> None:
         self._folder = Path(folder)
         self.on_demand = rate_fps == 0
+        self.sensor, self.kind, self.note = False, "replay", ""
         self._pace = Pace(rate_fps)
         self._clock = clock
         self._size = size

@@ -4,17 +4,20 @@ Preparation runs beside `invoke()`, which lets go of the interpreter lock: while
 frame, the next one becomes a tensor.
 """
 
+import dataclasses
 from collections.abc import Callable
 from threading import Event
 from typing import Final
 
+from agent.core.camera_health import Limits
+from agent.core.camera_pictures import Turns, turned
 from agent.core.frames import Frame
 from agent.loops.loading import Loaded
 from agent.loops.slot import Ready, Slot
+from agent.loops.source import Source
 from agent.ports.camera import Camera
 from agent.ports.clock import Clock
-from agent.wire.errors import CameraFailed
-from agent.wire.ipc import CameraBack, CameraLost
+from agent.wire.ipc import CameraTurned
 
 MS: Final = 1_000_000
 IDLE_S: Final = 0.1
@@ -32,28 +35,43 @@ def prepare(frame: Frame, loaded: Loaded, clock: Clock) -> Ready:
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Taking:
+    """How a camera is driven, and what is made of its frames."""
+
+    delay_s: Callable[[int], float]
+    """How long to wait before the nth attempt to open it again."""
+    rate_fps: float = 0.0
+    """What the camera was asked for; 0: as many as it likes."""
+    every_nth: int = 1
+    """One frame of so many is classified."""
+    rotate_deg: Turns = 0
+    limits: Limits | None = None
+
+
 class Capture:
-    """`frames` counts what the camera gave; it only grows and is read from other threads."""
+    """`frames` counts what the camera gave; it only grows and is read from other threads, as `newest` is."""
 
     def __init__(
         self,
         camera: Camera,
         clock: Clock,
         slot: Slot,
-        say: Callable[[CameraLost | CameraBack], None],
-        delay_s: Callable[[int], float],
+        say: Callable[[CameraTurned], None],
+        taking: Taking,
     ) -> None:
-        self._camera = camera
+        self._source = Source(
+            camera, clock, say, taking.delay_s, rate_fps=taking.rate_fps, limits=taking.limits
+        )
         self._clock = clock
         self._slot = slot
-        self._say = say
-        self._delay_s = delay_s
+        self._taking = taking
         self._stopping = Event()
         self._loaded: Loaded | None = None
-        self._last_sequence: int | None = None
-        self._lost_ns: int | None = None
-        self._attempt = 0
+        self._unseen = taking.every_nth - 1
+        """Frames since the last one that was offered."""
         self.frames = 0
+        self.newest: Frame | None = None
 
     def prepare_for(self, loaded: Loaded) -> None:
         """The frames that come from now on are for this model."""
@@ -61,7 +79,12 @@ class Capture:
 
     def stop(self) -> None:
         self._stopping.set()
+        self._source.stop()
         self._slot.close()
+
+    def watch(self) -> None:
+        """Notice a driver that hangs; for another thread than the one in `run`."""
+        self._source.watch()
 
     def prepare(self) -> None:
         """Make tensors of the frames that are due, until stopped."""
@@ -71,48 +94,22 @@ class Capture:
 
     def run(self) -> None:
         """Drain the camera until stopped, opening it again whenever it is lost."""
-        while not self._stopping.is_set():
-            failure = self._drain()
-            self._camera.close()
-            if failure is not None:
-                self._lost(failure)
-                self._stopping.wait(self._delay_s(self._attempt))
-                self._attempt += 1
+        self._source.run(self._take, self._wait_wanted)
 
-    def _drain(self) -> CameraFailed | None:
-        try:
-            self._camera.open()
-            self._last_sequence = None
-            while not self._stopping.is_set():
-                if self._camera.on_demand:
-                    self._wait_wanted()
-                self._take(self._camera.read())
-        except CameraFailed as failure:
-            return failure
-        return None
-
-    def _take(self, frame: Frame) -> None:
-        if self._lost_ns is not None:
-            self._back()
-        skipped = 0 if self._last_sequence is None else max(0, frame.sequence - self._last_sequence - 1)
-        self._last_sequence = frame.sequence
+    def _take(self, frame: Frame, skipped: int) -> None:
         self.frames += 1 + skipped
+        self._unseen += 1 + skipped
+        due, self._unseen = divmod(self._unseen, self._taking.every_nth)
+        if due == 0:
+            return
+        pixels = turned(frame.pixels, self._taking.rotate_deg)
+        upright = frame if pixels is frame.pixels else dataclasses.replace(frame, pixels=pixels)
+        self.newest = upright
         if self._loaded is not None:
-            self._slot.offer(frame, skipped=skipped)
+            self._slot.offer(upright, skipped=due - 1)
 
     def _wait_wanted(self) -> None:
         """A camera that gives a frame whenever it is asked is asked only when one is needed."""
         while self._loaded is None and not self._stopping.is_set():
             self._stopping.wait(IDLE_S)
         self._slot.wait_wanted()
-
-    def _lost(self, failure: CameraFailed) -> None:
-        if self._lost_ns is None:
-            self._lost_ns = self._clock.monotonic_ns()
-            self._say(CameraLost(detail=str(failure)))
-
-    def _back(self) -> None:
-        assert self._lost_ns is not None
-        lost_s = (self._clock.monotonic_ns() - self._lost_ns) / 1e9
-        self._lost_ns, self._attempt = None, 0
-        self._say(CameraBack(lost_s=lost_s))

@@ -17,20 +17,24 @@ from agent.ports.children import Observation
 from agent.ports.pipe import Child
 from agent.wire.errors import Unavailable
 from agent.wire.ipc import (
-    CameraBack,
-    CameraLost,
+    CameraTurned,
     FromWorker,
     InvokeFailed,
     ModelSpec,
+    Pace,
     Predicted,
     Sample,
     Sampled,
     Serve,
     ServeFailed,
     Serving,
+    Snap,
+    SnapFailed,
+    Snapped,
     ToWorker,
 )
 from agent.wire.reasons import Reason
+from agent.wire.reports import CAMERA_OUT
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +85,8 @@ class _Life:
     reserving: ModelSpec | None = None
     """The model that it has yet to take up again after a crash."""
     answered: bool = False
-    camera_lost: bool = False
+    camera_out: bool = False
+    """No frame is to be expected: it is not open yet, lost, busy or frozen."""
     watch: asyncio.Timeout | None = None
 
 
@@ -103,12 +108,14 @@ class WorkerKeeper:
         self._one_at_a_time = asyncio.Lock()
         self._ordered = asyncio.Event()
         self._samples: list[asyncio.Future[Sampled]] = []
+        self._snaps: list[asyncio.Future[Snapped | SnapFailed]] = []
         self._sinks: list[Callable[[Observation], None]] = []
         self._crash_sinks: list[Callable[[str], None]] = []
         self._life: _Life | None = None
         self._crashes = 0
         self._useless_lives = 0
         self._rests = False
+        self._pace = Pace()
         self.restarts = 0
         self.pid: int | None = None
 
@@ -145,6 +152,26 @@ class WorkerKeeper:
         finally:
             if wanted in self._samples:
                 self._samples.remove(wanted)
+
+    def pace(self, pace: Pace) -> None:
+        self._pace = pace
+        if self._life is not None:
+            self._life.child.send(pace)
+            self._look_again(self._life)
+
+    async def snap(self, wanted: Snap, timeout_s: float) -> Snapped | SnapFailed:
+        if self._life is None:
+            return SnapFailed(detail="the worker is just being started again")
+        answer: asyncio.Future[Snapped | SnapFailed] = asyncio.get_running_loop().create_future()
+        self._snaps.append(answer)
+        self._life.child.send(wanted)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await answer
+        except TimeoutError:
+            return SnapFailed(detail=f"the worker did not hand a frame over within {timeout_s:g} s")
+        finally:
+            self._snaps.remove(answer)
 
     def observe(self, sink: Callable[[Observation], None]) -> None:
         self._sinks.append(sink)
@@ -188,6 +215,8 @@ class WorkerKeeper:
     def _begin(self, life: _Life) -> None:
         """After a crash an order goes first, alone: what served before may be what crashes."""
         log.info("worker.started", extra={"pid": life.child.pid})
+        if self._pace != Pace():
+            life.child.send(self._pace)
         if self._order is not None:
             self._order.alone = True
             self._send_order(life, self._order)
@@ -231,7 +260,15 @@ class WorkerKeeper:
             return self._order.sent_s + patience.load_s - asyncio.get_running_loop().time()
         if life.reserving is not None:
             return patience.start_s
-        return None if self._current is None or life.camera_lost else patience.frame_s
+        if self._current is None or life.camera_out or self._pace.fps_max == 0:
+            return None
+        return patience.frame_s + (1 / self._pace.fps_max if self._pace.fps_max else 0.0)
+
+    def _look_again(self, life: _Life) -> None:
+        """A message that is waited for meanwhile has another limit now."""
+        if life.watch is not None:
+            limit_s = self._limit_s(life)
+            life.watch.reschedule(None if limit_s is None else asyncio.get_running_loop().time() + limit_s)
 
     def _hung(self, life: _Life) -> str:
         patience = self._patience
@@ -250,10 +287,20 @@ class WorkerKeeper:
                 for wanted in self._samples:
                     if not wanted.done():
                         wanted.set_result(message)
-            case Predicted() | InvokeFailed() | CameraLost() | CameraBack():
-                self._note(life, message)
-                for sink in self._sinks:
-                    sink(message)
+            case Snapped() | SnapFailed():
+                for asked in self._snaps:
+                    if not asked.done():
+                        asked.set_result(message)
+            case Predicted() | InvokeFailed() | CameraTurned():
+                return self._observed(life, message)
+        return None
+
+    def _observed(self, life: _Life, message: Observation) -> str | None:
+        self._note(life, message)
+        for sink in self._sinks:
+            sink(message)
+        if isinstance(message, CameraTurned) and message.stuck:
+            return f"the camera hangs: {message.detail}"
         return None
 
     def _note(self, life: _Life, message: Observation) -> None:
@@ -261,10 +308,8 @@ class WorkerKeeper:
             case Predicted():
                 life.answered = True
                 self._useless_lives = 0
-            case CameraLost():
-                life.camera_lost = True
-            case CameraBack():
-                life.camera_lost = False
+            case CameraTurned(state=state):
+                life.camera_out = state in CAMERA_OUT
             case InvokeFailed():
                 pass
 

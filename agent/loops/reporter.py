@@ -11,9 +11,20 @@ from agent.ports.clock import Clock
 from agent.ports.link import Outgoing
 from agent.wire import codec, topics
 from agent.wire.documents import Document
-from agent.wire.ipc import Serving
+from agent.wire.ipc import CameraTurned, Serving
 from agent.wire.reasons import Reason
-from agent.wire.reports import Capabilities, Ended, Event, Phase, Progress, Report, Running
+from agent.wire.reports import (
+    CameraReport,
+    CameraState,
+    Capabilities,
+    Ended,
+    Event,
+    Phase,
+    Prediction,
+    Progress,
+    Report,
+    Running,
+)
 from agent.wire.topics import Channel, DeviceId, Digest, Root
 
 log = logging.getLogger(__name__)
@@ -42,6 +53,7 @@ class Reporter:
         self._record = Record()
         self._following = False
         self._told_bytes = 0
+        self._camera_ill_ns = 0
         self._report = Report(
             device=identity.device,
             pipeline=identity.pipeline,
@@ -86,6 +98,38 @@ class Reporter:
             },
         )
 
+    def camera(self, turned: CameraTurned) -> None:
+        """Once when it goes, once when it is back; that a fresh worker opens it is no news."""
+        told = self._report.camera
+        if told is not None and turned.state is CameraState.OPENING:
+            return
+        fresh = CameraReport(state=turned.state, kind=turned.kind, detail=_short(turned.detail))
+        if fresh != told:
+            self._report = replace(self._report, at=self._clock.now(), camera=fresh)
+            self._publish()
+        before = CameraState.OPENING if told is None else told.state
+        if fresh.state is not before:
+            self._camera_event(before, fresh)
+
+    def _camera_event(self, before: CameraState, now: CameraReport) -> None:
+        fields: dict[str, str | int | float] = {"kind": now.kind, "detail": now.detail}
+        if now.state is not CameraState.LIVE:
+            self._camera_ill_ns = self._camera_ill_ns or self._clock.monotonic_ns()
+            log.warning("camera.%s", now.state, extra=fields)
+            self.event(f"camera.{now.state}", fields)
+            return
+        log.info("camera.live", extra=fields)
+        if before is not CameraState.OPENING:
+            away_s = (self._clock.monotonic_ns() - self._camera_ill_ns) / 1e9
+            self.event("camera.back", {"kind": now.kind, "away_s": round(away_s, 1)})
+        self._camera_ill_ns = 0
+
+    def pause(self, *, paused: bool) -> None:
+        if paused != self._report.paused:
+            self._report = replace(self._report, at=self._clock.now(), paused=paused)
+            self.event("pipeline.paused" if paused else "pipeline.resumed", {})
+            self._publish()
+
     def crashed(self, restarts: int, detail: str) -> None:
         self._report = replace(self._report, at=self._clock.now(), worker_restarts=restarts)
         self.event("worker.crashed", {"restarts": restarts, "detail": detail})
@@ -116,12 +160,30 @@ class Reporter:
 
     def event(self, name: str, fields: dict[str, str | int | float]) -> None:
         short = {key: _short(value) if isinstance(value, str) else value for key, value in fields.items()}
-        self.send(topics.EVENT, Event(at=self._clock.now(), name=name, fields=short))
+        post = self._post
+        event = Event(
+            at=self._clock.now(), name=name, fields=short, session=post.session, number=post.number()
+        )
+        post.keep(topics.EVENT, self._addressed(topics.EVENT, event))
+
+    def predict(self, prediction: Prediction) -> None:
+        """Now; and where predictions are kept, once more in their order, if others still wait before it."""
+        post = self._post
+        if not post.keeps(topics.PREDICTION):
+            self.send(topics.PREDICTION, prediction)
+            return
+        if post.behind(topics.PREDICTION):
+            self.send(topics.PREDICTION, prediction)
+        numbered = replace(prediction, session=post.session, number=post.number())
+        post.keep(topics.PREDICTION, self._addressed(topics.PREDICTION, numbered))
 
     def send(self, channel: Channel, document: Document) -> None:
+        self._post.send(self._addressed(channel, document))
+
+    def _addressed(self, channel: Channel, document: Document) -> Outgoing:
         identity = self._identity
         topic = identity.root.device(channel, identity.device, identity.pipeline)
-        self._post.send(Outgoing(topic, codec.encode(document), channel.qos, channel.retain))
+        return Outgoing(topic, codec.encode(document), channel.qos, channel.retain)
 
     def _renew(self) -> None:
         """Other words for the same reason are no news: they may hold a clock, or how many bytes are free."""

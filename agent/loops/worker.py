@@ -22,10 +22,11 @@ from typing import Final
 import numpy as np
 
 from agent.loops.answers import Answer
-from agent.loops.capture import MS, Capture, prepare
+from agent.loops.capture import MS, Capture, Taking, prepare
 from agent.loops.loading import Loaded, OpenRuntime, Refusal, load
 from agent.loops.replies import Replies
 from agent.loops.slot import Ready, Slot
+from agent.loops.snapshot import snapshot
 from agent.ports.camera import Camera
 from agent.ports.clock import Clock
 from agent.ports.pipe import Pipe
@@ -38,6 +39,7 @@ from agent.wire.ipc import (
     Serve,
     ServeFailed,
     Serving,
+    Snap,
     Stop,
     ToWorker,
 )
@@ -71,7 +73,7 @@ class Worker:
         pipe: Pipe[FromWorker, ToWorker],
         clock: Clock,
         open_runtime: OpenRuntime,
-        delay_s: Callable[[int], float],
+        taking: Taking,
         end_process: Callable[[int], None],
     ) -> None:
         """
@@ -80,14 +82,14 @@ class Worker:
             pipe: to the supervisor.
             clock: for instants and durations.
             open_runtime: the runtime by its name in a `ModelSpec`.
-            delay_s: how long to wait before the nth attempt to open the camera again.
+            taking: how the camera is driven, and what is made of its frames.
             end_process: ends this process with a status, at once, whatever its threads are doing.
         """
         self._pipe, self._clock, self._open_runtime = pipe, clock, open_runtime
         self._end_process = end_process
         self._slot = Slot(clock)
         self._replies = Replies(pipe, clock)
-        self._capture = Capture(camera, clock, self._slot, self._replies.put, delay_s)
+        self._capture = Capture(camera, clock, self._slot, self._replies.put, taking)
         self._orders: SimpleQueue[Serve] = SimpleQueue()
         self._arrived: deque[Loaded] = deque()
         self._stopping = Event()
@@ -124,8 +126,10 @@ class Worker:
                     self._orders.put(serve)
                 case Sample():
                     self._sample_wanted.set()
-                case Pace():
-                    pass
+                case Pace(fps_max=fps_max):
+                    self._slot.pace(fps_max)
+                case Snap() as snap:
+                    self._replies.put(snapshot(self._capture.newest, snap))
                 case Stop():
                     self.stop()
                 case None:
@@ -165,6 +169,7 @@ class Worker:
     def _serve(self) -> int:
         while not self._stopping.is_set():
             ready = self._slot.take(WAIT_S)
+            self._capture.watch()
             while self._arrived:
                 self._take_over(self._arrived.popleft())
             if ready is None or self._serving is None:

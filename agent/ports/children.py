@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from agent.wire.ipc import (
-    CameraBack,
-    CameraLost,
+    CameraTurned,
     Findings,
     InvokeFailed,
     ModelSpec,
+    Pace,
     Predicted,
     Prove,
     ProveFailed,
@@ -17,9 +17,12 @@ from agent.wire.ipc import (
     Serving,
     Shadow,
     Shadowed,
+    Snap,
+    SnapFailed,
+    Snapped,
 )
 
-Observation = Predicted | InvokeFailed | CameraLost | CameraBack
+Observation = Predicted | InvokeFailed | CameraTurned
 
 
 class Worker(Protocol):
@@ -45,6 +48,16 @@ class Worker(Protocol):
 
     async def sample(self, timeout_s: float) -> Sampled | None:
         """The next predicted frame with its prediction; None where none came in time."""
+        ...
+
+    def pace(self, pace: Pace) -> None:
+        """Hold the rate of classification down to this from now on, over restarts too."""
+        ...
+
+    async def snap(self, wanted: Snap, timeout_s: float) -> Snapped | SnapFailed:
+        """A picture of the newest frame, even of one that no model has seen. After a crash of the worker, and
+        where none came in time, it has failed.
+        """
         ...
 
     def observe(self, sink: Callable[[Observation], None]) -> None:

@@ -51,6 +51,14 @@ class CameraFailed(PortError):
     """No frame can be had."""
 
 
+class CameraBusy(CameraFailed):
+    """Another process has the camera."""
+
+
+class CameraFrozen(CameraFailed):
+    """It is there, and gives no new frame."""
+
+
 class StoreFailed(PortError):
     """The disk refused a read or a write."""
 

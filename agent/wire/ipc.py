@@ -12,7 +12,7 @@ from msgspec import Struct
 from agent.wire.documents import InputContract, OutputContract
 from agent.wire.errors import Malformed, TooLarge
 from agent.wire.reasons import Reason
-from agent.wire.reports import Ranked, StageLatency
+from agent.wire.reports import CameraState, Ranked, StageLatency
 from agent.wire.topics import Digest
 
 MESSAGE_MAX_BYTES = 64 * 1024 * 1024
@@ -67,6 +67,13 @@ class Pace(Struct, frozen=True, kw_only=True, tag="pace"):
     """Classify at most this many frames a second; None: as many as come, 0: none until told otherwise."""
 
     fps_max: float | None = None
+
+
+class Snap(Struct, frozen=True, kw_only=True, tag="snap"):
+    """Hand over a picture of the newest frame, whether it is classified or not."""
+
+    side_px: int
+    max_bytes: int
 
 
 class Stop(Struct, frozen=True, tag="stop"):
@@ -124,12 +131,29 @@ class Sampled(Struct, frozen=True, kw_only=True, tag="sampled"):
     invoke_ms: float
 
 
-class CameraLost(Struct, frozen=True, kw_only=True, tag="camera-lost"):
+class Snapped(Struct, frozen=True, kw_only=True, tag="snapped"):
+    jpeg: bytes
+    height_px: int
+    width_px: int
+    sequence: int
+    captured_at: datetime
+
+
+class SnapFailed(Struct, frozen=True, kw_only=True, tag="snap-failed"):
     detail: str
 
 
-class CameraBack(Struct, frozen=True, kw_only=True, tag="camera-back"):
-    lost_s: float
+class CameraTurned(Struct, frozen=True, kw_only=True, tag="camera-turned"):
+    """The camera is in another state."""
+
+    state: CameraState
+    kind: str = ""
+    """What it is; with `auto`, what was taken."""
+    detail: str = ""
+    lasted_s: float = 0.0
+    """How long the state before this one did."""
+    stuck: bool = False
+    """Its driver does not return: only a new process gets past that."""
 
 
 # supervisor -> canary
@@ -192,8 +216,17 @@ class Shadowed(Struct, frozen=True, kw_only=True, tag="shadowed"):
     finite: bool
 
 
-ToWorker = Serve | Sample | Pace | Stop
-FromWorker = Serving | ServeFailed | Predicted | InvokeFailed | Sampled | CameraLost | CameraBack
+ToWorker = Serve | Sample | Pace | Snap | Stop
+FromWorker = (
+    Serving
+    | ServeFailed
+    | Predicted
+    | InvokeFailed
+    | Sampled
+    | CameraTurned
+    | Snapped
+    | SnapFailed
+)
 ToCanary = Prove | Shadow | Stop
 FromCanary = Findings | ProveFailed | Shadowed
 

@@ -89,6 +89,10 @@ class CameraState(StrEnum):
     """Far fewer frames than it was asked for."""
 
 
+CAMERA_OUT = frozenset({CameraState.OPENING, CameraState.LOST, CameraState.BUSY, CameraState.FROZEN})
+"""No frame is to be expected."""
+
+
 class CameraReport(Struct, frozen=True, kw_only=True):
     state: CameraState
     kind: str = ""
@@ -147,7 +151,11 @@ class Prediction(Document, frozen=True, kw_only=True):
     digest: Digest
     delegate: str
     predictions: tuple[Ranked, ...]
+    """Best first; averaged where emission smooths, empty where nothing reaches its floor."""
     latency_ms: StageLatency
+    session: str = ""
+    number: Count = 0
+    """As in `Event`, where predictions are kept for a broker that is away. 0: said once, then and there."""
 
 
 class Histogram(Struct, frozen=True, kw_only=True):
@@ -233,6 +241,12 @@ class Telemetry(Document, frozen=True, kw_only=True):
 
 
 class Event(Document, frozen=True, kw_only=True):
+    """Arrives once or more, in order: a repeat has the session and number of one that was there."""
+
     at: Instant
     name: str
     fields: dict[str, str | int | float] = field(default_factory=dict)
+    session: str = ""
+    """Of the agent, as in `Status`."""
+    number: Count = 0
+    """Counts up within the session, over all that it keeps. 0: of no order."""

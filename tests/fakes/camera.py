@@ -13,7 +13,8 @@ class ScriptedCamera:
     def __init__(self) -> None:
         self._script: SimpleQueue[Frame | CameraFailed] = SimpleQueue()
         self._refusals: SimpleQueue[CameraFailed] = SimpleQueue()
-        self.on_demand = False
+        self.on_demand = self.sensor = False
+        self.kind, self.note = "scripted", ""
         self.opened = 0
         self.is_open = False
 

@@ -15,17 +15,17 @@ from agent.adapters import child_process
 from agent.adapters.child_process import LINES_MAX, NOT_INHERITED, ChildProcess, in_words
 from agent.wire import ipc
 from agent.wire.errors import Unavailable
-from agent.wire.ipc import CameraLost, FromWorker, Sample, Stop
+from agent.wire.ipc import FromWorker, InvokeFailed, Sample, Stop
 
 DEADLINE_S = 20.0
 PIPE = """
 import os, sys, time, signal
 from agent.adapters.pipe_stdio import StdioPipe, become_child
 from agent.wire import ipc
-from agent.wire.ipc import CameraLost
+from agent.wire.ipc import InvokeFailed
 become_child()
 pipe = StdioPipe(ipc.to_worker)
-say = lambda text: pipe.send(CameraLost(detail=text))
+say = lambda text: pipe.send(InvokeFailed(manifest="", sequence=0, detail=text))
 """
 
 Child = ChildProcess[ipc.Message, FromWorker]
@@ -60,9 +60,9 @@ def test_an_exit_is_said_in_words(status: int, words: str) -> None:
 def test_messages_go_both_ways_and_the_end_is_the_end() -> None:
     async def story(child: Child) -> None:
         child.send(Sample())
-        assert await child.receive() == CameraLost(detail="Sample()")
+        assert await child.receive() == InvokeFailed(manifest="", sequence=0, detail="Sample()")
         child.send(Stop())
-        assert await child.receive() == CameraLost(detail="Stop()")
+        assert await child.receive() == InvokeFailed(manifest="", sequence=0, detail="Stop()")
         assert await child.receive() is None
         assert await child.ended() == "exit status 3"
         child.send(Sample())
@@ -72,8 +72,8 @@ def test_messages_go_both_ways_and_the_end_is_the_end() -> None:
 
 def test_what_else_is_printed_does_not_get_between_the_messages(caplog: pytest.LogCaptureFixture) -> None:
     async def story(child: Child) -> None:
-        assert await child.receive() == CameraLost(detail="a")
-        assert await child.receive() == CameraLost(detail="b")
+        assert await child.receive() == InvokeFailed(manifest="", sequence=0, detail="a")
+        assert await child.receive() == InvokeFailed(manifest="", sequence=0, detail="b")
         assert await child.ended() == "exit status 0"
 
     program = "say('a')\nos.write(1, b'INFO: native\\n')\nprint('python')\nsay('b')"
@@ -85,7 +85,7 @@ def test_what_else_is_printed_does_not_get_between_the_messages(caplog: pytest.L
 def test_a_long_message_arrives_whole() -> None:
     async def story(child: Child) -> None:
         message = await child.receive()
-        assert isinstance(message, CameraLost)
+        assert isinstance(message, InvokeFailed)
         assert len(message.detail) == 5_000_000
 
     with_child(PIPE + "say('x' * 5_000_000)", story)
@@ -141,10 +141,10 @@ def test_its_crash_keeps_its_own_reason_even_if_it_is_killed_after_it() -> None:
 
 def test_ctrl_c_is_left_to_the_supervisor() -> None:
     async def story(child: Child) -> None:
-        assert await child.receive() == CameraLost(detail="up")
+        assert await child.receive() == InvokeFailed(manifest="", sequence=0, detail="up")
         os.kill(child.pid, signal.SIGINT)
         child.send(Sample())
-        assert await child.receive() == CameraLost(detail="Sample()")
+        assert await child.receive() == InvokeFailed(manifest="", sequence=0, detail="Sample()")
 
     with_child(PIPE + "say('up')\nsay(repr(pipe.receive()))", story)
 
@@ -156,7 +156,7 @@ def test_the_service_managers_variables_stay_with_the_supervisor(monkeypatch: py
 
     async def story(child: Child) -> None:
         message = await child.receive()
-        assert isinstance(message, CameraLost)
+        assert isinstance(message, InvokeFailed)
         names = set(message.detail.split())
         assert not names & NOT_INHERITED
         assert "SHOAL_TEST" in names

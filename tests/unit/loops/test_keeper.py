@@ -11,9 +11,9 @@ from agent.loops.keeper import SERVING_DELAY_MAX_S, USELESS_DELAY_MAX_S, Patienc
 from agent.wire.documents import Dtype, InputContract, OutputContract
 from agent.wire.errors import Unavailable
 from agent.wire.ipc import (
-    CameraBack,
-    CameraLost,
+    CameraTurned,
     ModelSpec,
+    Pace,
     Predicted,
     Sample,
     Sampled,
@@ -22,7 +22,7 @@ from agent.wire.ipc import (
     Serving,
 )
 from agent.wire.reasons import Reason
-from agent.wire.reports import StageLatency
+from agent.wire.reports import CameraState, StageLatency
 from agent.wire.topics import sha256
 from tests.fakes.children import DEADLINE_S, ScriptedChild
 
@@ -176,7 +176,11 @@ def test_messages_reach_every_observer_in_order() -> None:
     async def story(at: House) -> None:
         child = await at.child()
         await at.serving(child, A)
-        messages = [CameraLost(detail="x"), CameraBack(lost_s=1.0), predicted(A)]
+        messages = [
+            CameraTurned(state=CameraState.LOST, detail="x"),
+            CameraTurned(state=CameraState.LIVE),
+            predicted(A),
+        ]
         child.say(*messages, sampled(A))
         child.die("exit status 1")
         await at.child()
@@ -308,10 +312,10 @@ def test_silence_is_no_fault_while_the_camera_is_lost_or_nothing_is_served() -> 
         child = await at.child()
         await asyncio.sleep(0.1)
         await at.serving(child, A)
-        child.say(CameraLost(detail="unplugged"))
+        child.say(CameraTurned(state=CameraState.LOST, detail="unplugged"))
         await asyncio.sleep(0.1)
         assert at.crashes == []
-        child.say(CameraBack(lost_s=0.1))
+        child.say(CameraTurned(state=CameraState.LIVE))
         await at.child()
         assert at.crashes == ["hung: no prediction for 0.05 s"]
 
@@ -412,3 +416,24 @@ def test_no_sample_in_time_is_none() -> None:
         assert await at.keeper.sample(0.01) is None
 
     told(story)
+
+
+def test_a_paused_worker_is_not_taken_for_hung_and_a_fresh_one_is_paused_too() -> None:
+    async def story(at: House) -> None:
+        child = await at.child()
+        await at.serving(child, A)
+        at.keeper.pace(Pace(fps_max=0.0))
+        assert await child.told() == Pace(fps_max=0.0)
+        await asyncio.sleep(0.1)
+        assert at.crashes == []
+        child.die("killed by SIGSEGV")
+        child = await at.child()
+        assert [await child.told(), await child.told()] == [Pace(fps_max=0.0), Serve(model=A)]
+        child.say(serving(A))
+        await asyncio.sleep(0.1)
+        assert at.crashes == ["killed by SIGSEGV"]
+        at.keeper.pace(Pace())
+        assert (await at.child()).pid != child.pid
+        assert at.crashes[-1] == "hung: no prediction for 0.05 s"
+
+    told(story, patience=Patience(frame_s=0.05, start_s=60.0, load_s=60.0))

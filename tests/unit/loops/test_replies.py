@@ -13,7 +13,8 @@ from agent.loops.loading import Loaded
 from agent.loops.replies import ANSWERS_MAX, Replies
 from agent.ports.runtime import TensorInfo
 from agent.wire.documents import Dtype, OutputContract
-from agent.wire.ipc import CameraBack, InvokeFailed, Predicted, Sampled
+from agent.wire.ipc import CameraTurned, InvokeFailed, Predicted, Sampled
+from agent.wire.reports import CameraState
 from agent.wire.topics import Digest
 from tests.fakes.children import MemoryPipe
 from tests.fakes.clock import FakeClock
@@ -48,7 +49,7 @@ def answer(sequence: int) -> Answer:
     )
 
 
-def sent(*items: Answer | CameraBack) -> list[object]:
+def sent(*items: Answer | CameraTurned) -> list[object]:
     pipe = MemoryPipe()
     replies = Replies(pipe, FakeClock())
     for item in items:
@@ -60,7 +61,10 @@ def sent(*items: Answer | CameraBack) -> list[object]:
 
 @given(st.lists(st.booleans(), max_size=3 * ANSWERS_MAX))
 def test_of_what_nobody_reads_the_freshest_answers_and_every_other_message_remain(script: list[bool]) -> None:
-    said = [answer(index) if it_is else CameraBack(lost_s=index) for index, it_is in enumerate(script)]
+    said = [
+        answer(index) if it_is else CameraTurned(state=CameraState.LIVE, lasted_s=index)
+        for index, it_is in enumerate(script)
+    ]
     stale = {item.sequence for item in [item for item in said if isinstance(item, Answer)][:-ANSWERS_MAX]}
     assert [item.sequence if isinstance(item, Predicted) else item for item in sent(*said)] == [
         item.sequence if isinstance(item, Answer) else item

@@ -5,14 +5,24 @@ import pytest
 
 from agent.core import lifecycle
 from agent.core.lifecycle import Fetching, Fitted, Healthy, Idle, Probation, Record, Sick
+from agent.loops.meter import STAGES, Sources
 from agent.loops.post import Post
 from agent.loops.reporter import Identity, Reporter
-from agent.loops.service import STAGES, Service
+from agent.loops.service import Service
 from agent.wire import codec, topics
 from agent.wire.documents import Delegate, ProbationPolicy
-from agent.wire.ipc import CameraBack, CameraLost, InvokeFailed, Predicted
+from agent.wire.ipc import CameraTurned, InvokeFailed, Predicted
 from agent.wire.reasons import Reason
-from agent.wire.reports import Capabilities, Event, Prediction, Ranked, Report, StageLatency, Telemetry
+from agent.wire.reports import (
+    CameraState,
+    Capabilities,
+    Event,
+    Prediction,
+    Ranked,
+    Report,
+    StageLatency,
+    Telemetry,
+)
 from agent.wire.topics import DeviceId, Root, sha256
 from tests.fakes.clock import FakeClock
 from tests.fakes.link import MemoryBroker, MemoryLink
@@ -52,7 +62,9 @@ class Bench:
         link = MemoryLink(self.broker)
         link.open(lambda _: None)
         reporter = Reporter(Post(link), self.clock, Identity(ROOT, DEVICE, topics.MAIN, Capabilities()))
-        self.service = Service(reporter, self.clock, lambda: {"supervisor": 7, "worker": 9}, 10.0)
+        self.service = Service(
+            reporter, self.clock, Sources(rss=lambda: {"supervisor": 7, "worker": 9}), 10.0
+        )
         self.fed = []
         self.service.bind(self.fed.append)
         self.sequence = 0
@@ -204,11 +216,15 @@ def test_a_crash_on_probation_is_laid_at_the_door_of_its_release_and_told(bench)
 
 def test_a_camera_that_goes_and_comes_is_told_and_no_evidence(bench):
     bench.service.follow(PROBES_B)
-    bench.service.observe(CameraLost(detail="unplugged"))
-    bench.service.observe(CameraBack(lost_s=3.26))
+    for state in (CameraState.OPENING, CameraState.LIVE):
+        bench.service.observe(CameraTurned(state=state, kind="v4l2"))
+    bench.service.observe(CameraTurned(state=CameraState.LOST, kind="v4l2", detail="unplugged"))
+    bench.clock.advance(3.26)
+    for state in (CameraState.OPENING, CameraState.LIVE):
+        bench.service.observe(CameraTurned(state=state, kind="v4l2"))
     assert [(event.name, event.fields) for event in bench.said(topics.EVENT, Event)] == [
-        ("camera.lost", {"detail": "unplugged"}),
-        ("camera.back", {"lost_s": 3.3}),
+        ("camera.lost", {"kind": "v4l2", "detail": "unplugged"}),
+        ("camera.back", {"kind": "v4l2", "away_s": 3.3}),
     ]
     assert bench.fed == []
 

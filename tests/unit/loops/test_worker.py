@@ -6,21 +6,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from threading import Event, Thread
 
 import numpy as np
 import pytest
 
 from agent.core.frames import Frame
+from agent.loops.capture import Taking
 from agent.loops.worker import FAILURES_MAX, Worker
 from agent.ports.runtime import Tensor, TensorInfo
 from agent.wire.documents import Dtype, InputContract, OutputContract
 from agent.wire.errors import CameraFailed, ModelUnloadable
 from agent.wire.ipc import (
-    CameraBack,
-    CameraLost,
+    CameraTurned,
     InvokeFailed,
     ModelSpec,
+    Pace,
     Predicted,
     Sample,
     Sampled,
@@ -30,6 +32,7 @@ from agent.wire.ipc import (
     Stop,
 )
 from agent.wire.reasons import Reason
+from agent.wire.reports import CameraState
 from agent.wire.topics import sha256
 from tests.fakes.camera import ScriptedCamera
 from tests.fakes.children import DEADLINE_S, MemoryPipe
@@ -104,7 +107,12 @@ class Bench:
         self.ended: list[int] = []
         self.status: list[int] = []
         self.worker = Worker(
-            self.camera, self.pipe, SystemTime(), lambda _: self.shelf, lambda _: 0.0, self.ended.append
+            self.camera,
+            self.pipe,
+            SystemTime(),
+            lambda _: self.shelf,
+            Taking(lambda _: 0.0),
+            self.ended.append,
         )
         self._folder = folder
         self._sequence = itertools.count()
@@ -388,11 +396,17 @@ def test_a_lost_camera_is_opened_again_and_told_once_when_it_goes_and_once_when_
         bench.camera.refuse_to_open(CameraFailed("still gone"))
         bench.camera.refuse_to_open(CameraFailed("still gone"))
         bench.camera.feed(CameraFailed("unplugged"))
-        assert bench.pipe.heard(CameraLost).detail == "unplugged"
+        bench.until(lambda: bench.camera.opened == 2)
         bench.show()
-        assert bench.pipe.heard(CameraBack).lost_s >= 0
         bench.pipe.heard(Predicted)
-        assert sum(isinstance(message, CameraLost) for message in bench.pipe.sent) == 1
+        turns = [message for message in bench.pipe.sent if isinstance(message, CameraTurned)]
+        assert [(turn.state, turn.detail) for turn in turns] == [
+            (CameraState.OPENING, ""),
+            (CameraState.LIVE, ""),
+            (CameraState.LOST, "unplugged"),
+            (CameraState.LIVE, ""),
+        ]
+        assert all(turn.lasted_s >= 0 and turn.kind == "scripted" for turn in turns)
         assert bench.camera.opened == 2
 
 
@@ -417,3 +431,35 @@ def test_a_worker_whose_supervisor_is_gone_ends_at_once(tmp_path: Path) -> None:
         bench.until(lambda: bench.ended == [0])
         bench.worker.stop()
         assert bench.join() == 0
+
+
+def test_a_paused_worker_answers_nothing_takes_models_over_and_goes_on_with_fresh_frames(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path) as bench:
+        bench.serve(bench.model("a")[1])
+        bench.pipe.tell(Pace(fps_max=0.0))
+        bench.until(lambda: bench.worker._slot._gate.shut)
+        bench.show()
+        heir = bench.model("heir")[1]
+        assert bench.serve(heir).manifest == heir.manifest
+        stale = bench.show()
+        bench.until(lambda: bench.worker._capture.frames == 2)
+        bench.pipe.tell(Pace())
+        bench.until(lambda: not bench.worker._slot._gate.shut)
+        fresh = bench.show()
+        assert bench.pipe.heard(Predicted).sequence == fresh != stale
+
+
+def test_a_limited_rate_is_kept_and_what_is_classified_is_the_freshest(tmp_path: Path) -> None:
+    with running(tmp_path) as bench:
+        bench.serve(bench.model("a")[1])
+        bench.pipe.tell(Pace(fps_max=20.0))
+        bench.until(lambda: bench.worker._slot._gate._step_ns > 0)
+        begun = time.monotonic()
+        while time.monotonic() < begun + 0.6:
+            bench.show()
+            time.sleep(0.002)
+        seen = [said for said in bench.pipe.sent if isinstance(said, Predicted)]
+        assert 4 <= len(seen) <= 14
+        assert median(said.latency_ms.capture for said in seen) < 25.0
