@@ -9,7 +9,6 @@ from agent.config.sections import (
     Camera,
     CameraKind,
     Commands,
-    DelegateChoice,
     Device,
     Emission,
     EmissionMode,
@@ -25,6 +24,7 @@ from agent.config.sections import (
     Trust,
     Update,
 )
+from agent.core.delegate import DelegateChoice
 
 __all__ = [
     "Broker",

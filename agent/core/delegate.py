@@ -1,7 +1,7 @@
 """Which variant of a release a device runs, and what would compute a model here."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -9,6 +9,7 @@ from typing import Final
 from agent.core.flatmodel import Arithmetic, ModelFacts
 from agent.wire.documents import Delegate, Variant
 from agent.wire.reasons import Reason
+from agent.wire.topics import Digest
 
 _VERSION: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9_-]*)\s+)?(\d+(?:\.\d+)*)\S*")
 _LITERT: Final = "ai-edge-litert"
@@ -21,10 +22,22 @@ class RuntimeChoice(StrEnum):
     TFLITE = "tflite"
 
 
+class DelegateChoice(StrEnum):
+    AUTO = "auto"
+    """The Edge TPU for a model compiled for it, where one is there and the CPU was not measured faster."""
+    CPU = "cpu"
+    """No Edge TPU is looked for."""
+    EDGETPU = "edgetpu"
+    """As `auto`, whatever was measured; a host without one says that it is degraded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
+    """`twin` is the variant for the CPU that stands in for a compiled one."""
+
     variant: Variant
     reason: str
+    twin: Variant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,45 +54,80 @@ class Outlook:
     reason: str
 
 
-def choose(variants: Sequence[Variant], *, edgetpu_present: bool, runtime_version: str) -> Choice | Refused:
+def choose(
+    variants: Sequence[Variant],
+    *,
+    edgetpu_present: bool,
+    runtime_version: str,
+    wanted: DelegateChoice = DelegateChoice.AUTO,
+    bad: Collection[Digest] = (),
+) -> Choice | Refused:
     """The variant for this device: the compiled one where there is an Edge TPU, else the first for the CPU.
 
     Variants are in the operator's order of preference. One that needs a newer runtime is passed over, so that
-    an Edge TPU with an old runtime still serves from the CPU.
+    an Edge TPU with an old runtime still serves from the CPU; so is one that has failed here, as long as
+    there is another.
 
     Args:
         variants: of one release.
-        edgetpu_present: whether a device is plugged in and may be opened.
+        edgetpu_present: whether a device is plugged in.
         runtime_version: as `ai-edge-litert 2.3.0`.
+        wanted: `cpu` leaves an Edge TPU alone.
+        bad: digests of files that have failed here or were revoked.
     """
-    wanted = [Delegate.EDGETPU, Delegate.CPU] if edgetpu_present else [Delegate.CPU]
-    possible = [variant for kind in wanted for variant in variants if variant.delegate is kind]
+    usable = edgetpu_present and wanted is not DelegateChoice.CPU
+    kinds = [Delegate.EDGETPU, Delegate.CPU] if usable else [Delegate.CPU]
+    possible = [variant for kind in kinds for variant in variants if variant.delegate is kind]
     if not possible:
+        lacks = "runtime.delegate is cpu" if edgetpu_present else "there is none here"
         return Refused(
-            Reason.NEEDS_EDGETPU, f"{_files(variants)}: compiled for an Edge TPU, and there is no CPU variant"
+            Reason.NEEDS_EDGETPU,
+            f"{_files(variants)}: compiled for an Edge TPU, {lacks}, and there is no CPU variant",
         )
-    for variant in possible:
-        if runs(variant.minimum_runtime, runtime_version):
-            return Choice(variant, _why(variant, variants, edgetpu_present=edgetpu_present))
-    needs = ", ".join(f"{variant.file} needs {variant.minimum_runtime}" for variant in possible)
-    return Refused(Reason.RUNTIME_TOO_OLD, f"{needs}; here is {runtime_version or 'none'}")
+    fit = [variant for variant in possible if runs(variant.minimum_runtime, runtime_version)]
+    if not fit:
+        needs = ", ".join(f"{variant.file} needs {variant.minimum_runtime}" for variant in possible)
+        return Refused(Reason.RUNTIME_TOO_OLD, f"{needs}; here is {runtime_version or 'none'}")
+    sound = [variant for variant in fit if variant.artifact.digest not in bad]
+    variant, *others = sound or fit
+    if variant.delegate is Delegate.EDGETPU:
+        twin = next((other for other in others if other.delegate is Delegate.CPU), None)
+        return Choice(variant, "compiled for the Edge TPU, and there is one here", twin)
+    return Choice(variant, _why_cpu(variants, fit, usable=usable, wanted=wanted))
 
 
 def _files(variants: Sequence[Variant]) -> str:
     return ", ".join(variant.file for variant in variants)
 
 
-def _why(variant: Variant, variants: Sequence[Variant], *, edgetpu_present: bool) -> str:
-    compiled = any(other.delegate is Delegate.EDGETPU for other in variants)
-    if variant.delegate is Delegate.EDGETPU:
-        return "compiled for the Edge TPU, and there is one here"
-    if not edgetpu_present:
+def _why_cpu(
+    variants: Sequence[Variant], fit: Sequence[Variant], *, usable: bool, wanted: DelegateChoice
+) -> str:
+    compiled = any(variant.delegate is Delegate.EDGETPU for variant in variants)
+    if wanted is DelegateChoice.CPU:
+        return "runtime.delegate is cpu: the CPU variant"
+    if not usable:
         return (
             "there is no Edge TPU here: the CPU variant" if compiled else "the CPU variant; no Edge TPU here"
         )
+    if any(variant.delegate is Delegate.EDGETPU for variant in fit):
+        return "the compiled variant has failed on this device: the CPU variant"
     if compiled:
         return "the compiled variant needs a newer runtime than this: the CPU variant"
     return "there is an Edge TPU here, but no variant compiled for it: compile the model to use it"
+
+
+def allot(wanted: Sequence[str], there: Sequence[str]) -> tuple[str, ...]:
+    """Which Edge TPU each pipeline opens: with several of them, pipelines that name none get different ones.
+
+    Args:
+        wanted: the device string of each pipeline as configured; empty: any.
+        there: all Edge TPUs, as `usb:0`.
+    """
+    if len(there) < 2:
+        return tuple(wanted)
+    free = [name for name in there if name not in wanted]
+    return tuple(name or (free.pop(0) if free else "") for name in wanted)
 
 
 def runs(minimum: str | None, runtime_version: str) -> bool:

@@ -15,6 +15,9 @@ BLAMES_MANIFEST: Final = frozenset(
 )
 """Failures that a new manifest for the same file can mend: they condemn the manifest, not the file."""
 
+FORGIVEN: Final = frozenset({Reason.NEEDS_EDGETPU})
+"""What a later start or another plug can mend: remembered so that loops are bounded, until then."""
+
 EXONERATES: Final = frozenset({Reason.SUPERSEDED, Reason.REVOKED, Reason.LOW_DISK})
 """Ends that say nothing against the candidate, or nothing that is not remembered already."""
 
@@ -28,18 +31,32 @@ Known = tuple[Bad, ...]
 
 
 def against(known: Known, digests: tuple[Digest, ...]) -> Reason | None:
-    """REVOKED if one of the digests is, KNOWN_BAD if one has failed here, None if there is nothing."""
+    """REVOKED if one of the digests is, KNOWN_BAD if one has failed here, NEEDS_EDGETPU if it only lacked
+    its Edge TPU, None if there is nothing.
+    """
     reasons = {bad.reason for bad in known if bad.digest in digests}
     if not reasons:
         return None
-    return Reason.REVOKED if Reason.REVOKED in reasons else Reason.KNOWN_BAD
+    if Reason.REVOKED in reasons:
+        return Reason.REVOKED
+    return Reason.NEEDS_EDGETPU if reasons <= FORGIVEN else Reason.KNOWN_BAD
 
 
-def condemn(known: Known, reason: Reason, *, manifest: Digest, variant: Digest) -> Known:
-    """The memory after a release has failed for this reason."""
+def condemn(
+    known: Known, reason: Reason, *, manifest: Digest, variant: Digest, twin: Digest | None = None
+) -> Known:
+    """The memory after a release has failed for this reason. Where it has a twin, that is left to try, so
+    that only the variant is condemned.
+    """
     if reason in EXONERATES:
         return known
-    return _remember(known, Bad(manifest if reason in BLAMES_MANIFEST else variant, reason))
+    blames_manifest = reason in BLAMES_MANIFEST and twin is None
+    return _remember(known, Bad(manifest if blames_manifest else variant, reason))
+
+
+def forgive(known: Known) -> Known:
+    """The memory after the agent has started, or the hardware has changed."""
+    return tuple(bad for bad in known if bad.reason not in FORGIVEN)
 
 
 def revoke(known: Known, digests: tuple[Digest, ...]) -> Known:

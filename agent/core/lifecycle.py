@@ -20,7 +20,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from agent.core.known_bad import Known, against, condemn, revoke
+from agent.core.known_bad import Known, against, condemn, forgive, revoke
 from agent.core.lifecycle_words import (
     Activate,
     Announce,
@@ -39,6 +39,7 @@ from agent.core.lifecycle_words import (
     ImpossibleEvent,
     Probation,
     Record,
+    Refitted,
     Rest,
     Revoked,
     Rotten,
@@ -77,6 +78,7 @@ __all__ = [
     "ImpossibleEvent",
     "Probation",
     "Record",
+    "Refitted",
     "Rest",
     "Revoked",
     "Rotten",
@@ -90,6 +92,7 @@ __all__ = [
     "Try",
     "Wanted",
     "Withdrawn",
+    "pursued",
     "references",
     "step",
     "under_way",
@@ -122,15 +125,17 @@ def step(record: Record, event: Event) -> Step:
     """
     match event:
         case Started(clean):
-            return _started(record, clean=clean)
+            return _started(replace(record, known_bad=forgive(record.known_bad)), clean=clean)
         case Wanted(release):
             return _wanted(record, release)
         case Revoked(digests):
             return _revoked(replace(record, known_bad=revoke(record.known_bad, digests)))
         case Withdrawn():
             return _make_way(record, "the plan offers this device nothing in its place")
-        case Rotten(manifest):
-            return _rotten(record, manifest)
+        case Rotten(release):
+            return _rotten(record, release)
+        case Refitted():
+            return replace(record, known_bad=forgive(record.known_bad)), ()
         case _:
             return _progress(record, event)
 
@@ -157,10 +162,10 @@ def _started(record: Record, *, clean: bool) -> Step:
 
 
 def _wanted(record: Record, release: Fitted) -> Step:
-    if _pursued(record.state) == release.manifest:
+    if release.is_as(pursued(record.state)):
         return record, ()
     free, effects = _make_way(record, f"{release.name} {release.version} is wanted")
-    if _pursued(free.state) == release.manifest or why_bad(free, release) is not None:
+    if release.is_as(pursued(free.state)) or why_bad(free, release) is not None:
         return free, effects
     begun, more = _begin(free, release)
     return begun, (*effects, *more)
@@ -199,13 +204,9 @@ def under_way(state: State) -> Fitted | None:
             return None
 
 
-def _pursued(state: State) -> Digest | None:
-    """The manifest that the device already runs or is on its way to."""
-    match state:
-        case Fetching(candidate=candidate) | Trial(candidate=candidate):
-            return candidate.manifest
-        case Idle(active=active) | Probation(active=active):
-            return None if active is None else active.manifest
+def pursued(state: State) -> Fitted | None:
+    """What the device already runs or is on its way to."""
+    return state.active if isinstance(state, Idle) else under_way(state)
 
 
 def _begin(record: Record, release: Fitted) -> Step:
@@ -219,7 +220,7 @@ def _progress(
     record: Record, event: Fetched | FetchFailed | TrialPassed | TrialFailed | Healthy | Sick
 ) -> Step:
     state = record.state
-    if _pursued(state) != event.manifest:
+    if not _is_of(pursued(state), event.manifest):
         return record, (Dropped(event),)
     match state, event:
         case Fetching(active=active, fallback=fallback, candidate=candidate), Fetched():
@@ -274,34 +275,38 @@ def _revert(record: Record, state: Probation, reason: Reason, detail: str) -> St
     return back, (*_serve(state.fallback, resting=True), Announce(ended), Collect())
 
 
-def _rotten(record: Record, manifest: Digest) -> Step:
+def _rotten(record: Record, release: Fitted) -> Step:
     """The best slot left becomes active; the file is fetched again when the plan is next read."""
     match record.state:
         case Idle(active=active, fallback=fallback) | Probation(active=active, fallback=fallback) if _is(
-            active, manifest
+            active, release
         ):
             return replace(record, state=Idle(active=fallback)), _serve(fallback)
-        case Fetching() | Trial() as state if _is(state.active, manifest):
+        case Fetching() | Trial() as state if _is(state.active, release):
             return _lose_active(record, state)
-        case Trial(candidate=candidate, fallback=fallback) as state if _is(candidate, manifest):
-            kept = None if _is(fallback, manifest) else fallback
+        case Trial(candidate=candidate, fallback=fallback) as state if _is(candidate, release):
+            kept = None if _is(fallback, release) else fallback
             again = Fetching(active=state.active, fallback=kept, candidate=candidate)
             return replace(record, state=again), (Fetch(candidate),)
-        case state if _is(state.fallback, manifest):
+        case state if _is(state.fallback, release):
             return replace(record, state=replace(state, fallback=None)), ()
         case _:
-            return record, (Dropped(Rotten(manifest)),)
+            return record, (Dropped(Rotten(release)),)
 
 
 def _lose_active(record: Record, state: Fetching | Trial) -> Step:
     """The fallback serves; where it is the candidate too, it has committed before and needs no trial."""
     fallback, candidate = state.fallback, state.candidate
-    if fallback is not None and fallback.manifest == candidate.manifest:
+    if fallback is not None and fallback.is_as(candidate):
         return replace(record, state=Idle(active=fallback)), (Cancel(candidate), *_serve(fallback))
     return replace(record, state=replace(state, active=fallback, fallback=None)), _serve(fallback)
 
 
-def _is(slot: Fitted | None, manifest: Digest) -> bool:
+def _is(slot: Fitted | None, release: Fitted) -> bool:
+    return slot is not None and slot.is_as(release)
+
+
+def _is_of(slot: Fitted | None, manifest: Digest) -> bool:
     return slot is not None and slot.manifest == manifest
 
 
@@ -323,4 +328,6 @@ def _ended(release: Fitted, outcome: Outcome, reason: Reason | None, detail: str
 
 
 def _condemn(record: Record, release: Fitted, reason: Reason) -> Known:
-    return condemn(record.known_bad, reason, manifest=release.manifest, variant=release.variant)
+    return condemn(
+        record.known_bad, reason, manifest=release.manifest, variant=release.variant, twin=release.twin
+    )

@@ -15,7 +15,10 @@ from agent.wire.topics import Digest
 
 
 class Fitted(Struct, frozen=True, kw_only=True):
-    """A release as it fits this device: the variant chosen, and every file that must stay on disk."""
+    """A release as it fits this device: the variant chosen, and every file that must stay on disk.
+
+    `twin` is the variant for the CPU, kept beside one that is compiled for an Edge TPU.
+    """
 
     name: str
     version: str
@@ -23,6 +26,11 @@ class Fitted(Struct, frozen=True, kw_only=True):
     variant: Digest
     delegate: Delegate
     files: tuple[Digest, ...]
+    twin: Digest | None = None
+
+    def is_as(self, other: "Fitted | None") -> bool:
+        """The same release in the same variant: one that gains its Edge TPU is proven anew."""
+        return other is not None and (self.manifest, self.variant) == (other.manifest, other.variant)
 
 
 class Idle(Struct, frozen=True, kw_only=True, tag="idle"):
@@ -135,7 +143,12 @@ class Withdrawn:
 class Rotten:
     """A slot's file on disk no longer has its digest; found at a start."""
 
-    manifest: Digest
+    release: Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """The hardware has changed: what only lacked it may be tried again."""
 
 
 Event = (
@@ -150,6 +163,7 @@ Event = (
     | Sick
     | Revoked
     | Rotten
+    | Refitted
 )
 
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 from agent.core import admission, delegate, lifecycle
 from agent.core.admission import Device
+from agent.core.delegate import DelegateChoice
 from agent.core.lifecycle import Fitted, Record
 from agent.ports.trust import Trust
-from agent.wire.documents import Manifest, Plan, ReleaseRef, Variant
+from agent.wire.documents import Delegate, Manifest, Plan, ReleaseRef, Variant
 from agent.wire.errors import Stale, Untrusted, WireError
 from agent.wire.reasons import Reason
 
@@ -39,6 +40,7 @@ class Host:
     device: Device
     edgetpu: bool
     runtime_version: str
+    wanted: DelegateChoice = DelegateChoice.AUTO
 
 
 def consult(trust: Trust, stream: str, host: Host, record: Record, *, clock_trusted: bool) -> Desired | Hold:
@@ -79,22 +81,34 @@ def _decide(trust: Trust, plan: Plan, host: Host, record: Record, *, clock_trust
 def _offer(trust: Trust, plan: Plan, ref: ReleaseRef, host: Host, record: Record) -> Desired | Hold:
     manifest, content = trust.manifest(ref)
     match delegate.choose(
-        manifest.variants, edgetpu_present=host.edgetpu, runtime_version=host.runtime_version
+        manifest.variants,
+        edgetpu_present=host.edgetpu or _fitted_before(record, ref),
+        runtime_version=host.runtime_version,
+        wanted=host.wanted,
+        bad={bad.digest for bad in record.known_bad},
     ):
         case delegate.Refused(reason, detail):
             return Hold(reason, detail, plan)
-        case delegate.Choice(variant=variant):
-            release = _fitted(ref, manifest, variant)
+        case delegate.Choice(variant=variant, twin=twin):
+            release = _fitted(ref, manifest, variant, twin)
             bad = lifecycle.why_bad(record, release)
             if bad is not None:
                 return Hold(bad, f"{ref.name} {ref.version}", plan)
             return Desired(plan, release, content)
 
 
-def _fitted(ref: ReleaseRef, manifest: Manifest, variant: Variant) -> Fitted:
+def _fitted_before(record: Record, ref: ReleaseRef) -> bool:
+    """A release that has found its Edge TPU here keeps its fit while that is away."""
+    held = lifecycle.pursued(record.state)
+    return held is not None and held.manifest == ref.manifest and held.delegate is Delegate.EDGETPU
+
+
+def _fitted(ref: ReleaseRef, manifest: Manifest, variant: Variant, twin: Variant | None) -> Fitted:
     files = [ref.manifest, variant.artifact.digest, manifest.golden.artifact.digest]
     if manifest.labels is not None:
         files.append(manifest.labels.digest)
+    if twin is not None:
+        files.append(twin.artifact.digest)
     return Fitted(
         name=manifest.name,
         version=manifest.version,
@@ -102,4 +116,5 @@ def _fitted(ref: ReleaseRef, manifest: Manifest, variant: Variant) -> Fitted:
         variant=variant.artifact.digest,
         delegate=variant.delegate,
         files=tuple(files),
+        twin=None if twin is None else twin.artifact.digest,
     )

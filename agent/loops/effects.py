@@ -103,7 +103,7 @@ class Effects:
         if isinstance(record.state, lifecycle.Probation):
             self._feed(lifecycle.Sick(release.manifest, Reason.ACTIVATION_FAILED, detail))
         else:
-            self._feed(lifecycle.Rotten(release.manifest))
+            self._feed(lifecycle.Rotten(release))
             asyncio.get_running_loop().call_later(RETRY_S, self._consult)
 
 

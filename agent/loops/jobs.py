@@ -126,8 +126,9 @@ class Jobs:
             pause_s = min(2 * pause_s, RETRY_MAX_S)
 
     async def _pull(self, release: Fitted, manifest: Manifest) -> None:
-        chosen = next(v.artifact for v in manifest.variants if v.artifact.digest == release.variant)
-        artifacts = [a for a in (chosen, manifest.golden.artifact, manifest.labels) if a is not None]
+        models = [v.artifact for v in manifest.variants if v.artifact.digest in release.files]
+        others = [a for a in (manifest.golden.artifact, manifest.labels) if a is not None]
+        artifacts = [*models, *others]
         missing = await asyncio.to_thread(
             lambda: sum(a.chunks[i].length for a in artifacts for i in self._store.missing(a))
         )
@@ -145,7 +146,7 @@ class Jobs:
                 manifest = await asyncio.to_thread(self._shelf.manifest, candidate)
             except (StoreFailed, WireError) as error:
                 log.warning("manifest.lost", extra={"error": str(error)})
-                return Rotten(candidate.manifest)
+                return Rotten(candidate)
             try:
                 return await trial.prove(
                     spawn=self._spawn_canary,

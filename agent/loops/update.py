@@ -120,7 +120,7 @@ class Update:
         for slot in await asyncio.to_thread(self._rotten, record):
             log.error("slot.rotten", extra={"release": named(slot), "digest": slot.variant})
             # Its effects are among those that `Started` asks for anew.
-            record, _ = lifecycle.step(record, lifecycle.Rotten(slot.manifest))
+            record, _ = lifecycle.step(record, lifecycle.Rotten(slot))
         self._record = record
         await self._step(lifecycle.Started(clean))
 

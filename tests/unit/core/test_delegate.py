@@ -1,9 +1,10 @@
 import pytest
 
 from agent.core import delegate, flatmodel
-from agent.core.delegate import Choice, Refused
+from agent.core.delegate import Choice, DelegateChoice, Refused
 from agent.wire.documents import Artifact, Delegate, Variant
 from agent.wire.reasons import Reason
+from agent.wire.topics import sha256
 from tests.fakes.tflite import Form, classifier, edgetpu
 
 LITERT, TFLITE = "ai-edge-litert 2.3.0", "tflite-runtime 2.14.0"
@@ -11,7 +12,7 @@ LITERT, TFLITE = "ai-edge-litert 2.3.0", "tflite-runtime 2.14.0"
 
 def variant(kind, file="x.tflite", minimum=None):
     return Variant(
-        artifact=Artifact(digest="0" * 64, length=1, chunks=()),
+        artifact=Artifact(digest=sha256(file.encode()), length=1, chunks=()),
         file=file,
         delegate=kind,
         minimum_runtime=minimum,
@@ -58,13 +59,66 @@ def test_a_runtime_that_is_too_old_is_told_with_both_versions():
 
 
 def test_a_compiled_variant_that_needs_a_newer_runtime_leaves_the_cpu():
-    new = variant(Delegate.EDGETPU, minimum="2.16.0")
+    new = variant(Delegate.EDGETPU, "x_edgetpu.tflite", minimum="2.16.0")
 
     choice = delegate.choose([new, CPU], edgetpu_present=True, runtime_version=TFLITE)
 
     assert isinstance(choice, Choice)
     assert choice.variant is CPU
     assert "newer runtime" in choice.reason
+
+
+NEWER_CPU = variant(Delegate.CPU, "y.tflite", minimum="ai-edge-litert 9.0")
+OTHER_CPU = variant(Delegate.CPU, "z.tflite")
+
+
+@pytest.mark.parametrize(
+    ("variants", "bad", "chosen", "twin", "words"),
+    [
+        ([CPU, TPU], [], TPU, CPU, "there is one here"),
+        ([TPU, NEWER_CPU, OTHER_CPU], [], TPU, OTHER_CPU, "there is one here"),
+        ([TPU, CPU, OTHER_CPU], [CPU], TPU, OTHER_CPU, "there is one here"),
+        ([TPU], [], TPU, None, "there is one here"),
+        ([TPU, CPU], [TPU], CPU, None, "has failed on this device"),
+        ([TPU, CPU], [TPU, CPU], TPU, CPU, "there is one here"),
+        ([TPU], [TPU], TPU, None, "there is one here"),
+    ],
+)
+def test_a_compiled_variant_brings_its_twin_and_what_failed_here_is_passed_over(
+    variants, bad, chosen, twin, words
+):
+    choice = delegate.choose(
+        variants,
+        edgetpu_present=True,
+        runtime_version=LITERT,
+        bad={variant.artifact.digest for variant in bad},
+    )
+
+    assert isinstance(choice, Choice)
+    assert (choice.variant, choice.twin) == (chosen, twin)
+    assert words in choice.reason
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_a_device_that_is_told_to_use_the_cpu_does(present):
+    ask = {"edgetpu_present": present, "runtime_version": LITERT, "wanted": DelegateChoice.CPU}
+
+    assert delegate.choose([TPU, CPU], **ask) == Choice(CPU, "runtime.delegate is cpu: the CPU variant")
+    assert delegate.choose([TPU], **ask).reason is Reason.NEEDS_EDGETPU
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "allotted"),
+    [
+        ([""], [], [""]),
+        (["", ""], ["usb:0"], ["", ""]),
+        (["", ""], ["usb:0", "usb:1"], ["usb:0", "usb:1"]),
+        (["", "usb:0"], ["usb:0", "usb:1"], ["usb:1", "usb:0"]),
+        (["", "", ""], ["usb:0", "pci:0"], ["usb:0", "pci:0", ""]),
+    ],
+)
+def test_pipelines_open_different_edge_tpus_where_there_are_several(wanted, there, allotted):
+    assert delegate.allot(wanted, there) == tuple(allotted)
 
 
 @pytest.mark.parametrize(

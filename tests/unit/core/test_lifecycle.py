@@ -21,6 +21,7 @@ from agent.core.lifecycle import (
     ImpossibleEvent,
     Probation,
     Record,
+    Refitted,
     Rest,
     Revoked,
     Rotten,
@@ -208,37 +209,37 @@ def after(state, *, last=None, known_bad=()):
         ),
         (RUNS_A, Revoked((A.manifest,)), after(RUNS_A, known_bad=(Bad(A.manifest, Reason.REVOKED),)), ()),
         # rotten files
-        (RUNS_A, Rotten(A.manifest), after(Idle(active=B)), (Activate(B),)),
-        (RUNS_A, Rotten(B.manifest), after(Idle(active=A)), ()),
-        (Idle(active=A), Rotten(A.manifest), after(EMPTY), ()),
+        (RUNS_A, Rotten(A), after(Idle(active=B)), (Activate(B),)),
+        (RUNS_A, Rotten(B), after(Idle(active=A)), ()),
+        (Idle(active=A), Rotten(A), after(EMPTY), ()),
         (
             FETCHES_C,
-            Rotten(A.manifest),
+            Rotten(A),
             after(Fetching(active=B, fallback=None, candidate=C)),
             (Activate(B),),
         ),
         (
             TRIES_C,
-            Rotten(A.manifest),
+            Rotten(A),
             after(Trial(active=B, fallback=None, candidate=C, tries=1)),
             (Activate(B),),
         ),
-        (TRIES_C, Rotten(C.manifest), after(FETCHES_C), (Fetch(C),)),
+        (TRIES_C, Rotten(C), after(FETCHES_C), (Fetch(C),)),
         (
             Trial(active=A, fallback=B, candidate=B, tries=1),
-            Rotten(A.manifest),
+            Rotten(A),
             after(Idle(active=B)),
             (Cancel(B), Activate(B)),
         ),
         (
             Trial(active=A, fallback=B, candidate=B, tries=1),
-            Rotten(B.manifest),
+            Rotten(B),
             after(Fetching(active=A, fallback=None, candidate=B)),
             (Fetch(B),),
         ),
-        (PROBES_C, Rotten(C.manifest), after(Idle(active=A)), (Activate(A),)),
-        (PROBES_C, Rotten(A.manifest), after(replace(PROBES_C, fallback=None)), ()),
-        (FETCHES_C, Rotten(C.manifest), after(FETCHES_C), (Dropped(Rotten(C.manifest)),)),
+        (PROBES_C, Rotten(C), after(Idle(active=A)), (Activate(A),)),
+        (PROBES_C, Rotten(A), after(replace(PROBES_C, fallback=None)), ()),
+        (FETCHES_C, Rotten(C), after(FETCHES_C), (Dropped(Rotten(C)),)),
         # late words
         (RUNS_A, Fetched(C.manifest), after(RUNS_A), (Dropped(Fetched(C.manifest)),)),
         (RUNS_A, Healthy(A.manifest), after(RUNS_A), (Dropped(Healthy(A.manifest)),)),
@@ -318,6 +319,47 @@ def test_a_digest_keeps_the_reason_of_its_first_failure_until_it_is_revoked():
     assert condemn(known, Reason.LOAD_FAILED, manifest=C.manifest, variant=C.variant) == known
     record, _ = step(Record(known_bad=known), Revoked((C.variant,)))
     assert record.known_bad == (Bad(C.variant, Reason.REVOKED),)
+
+
+PAIR = replace(A, variant=sha256(b"a_edgetpu.tflite"), delegate=Delegate.EDGETPU, twin=A.variant)
+"""A as it fits a device with an Edge TPU."""
+TRIES_PAIR = Trial(active=A, fallback=B, candidate=PAIR, tries=1)
+
+
+def test_a_release_whose_edge_tpu_appears_later_goes_through_trial_and_probation_again():
+    fetching, effects = step(Record(state=RUNS_A), Wanted(PAIR))
+    assert effects == (Fetch(PAIR),)
+    trying, effects = step(fetching, Fetched(PAIR.manifest))
+    assert (trying.state, effects) == (TRIES_PAIR, (Try(PAIR, A),))
+    probing, effects = step(trying, TrialPassed(PAIR.manifest, 1))
+    assert effects == (Activate(PAIR),)
+    committed, _ = step(probing, Healthy(PAIR.manifest))
+    assert committed.state == Idle(active=PAIR, fallback=A)
+    assert step(committed, Wanted(PAIR)) == (committed, ())
+
+
+@pytest.mark.parametrize("reason", [Reason.GOLDEN_MISMATCH, Reason.CANARY_CRASHED, Reason.TOO_SLOW])
+def test_a_compiled_variant_that_fails_never_condemns_a_release_that_has_a_twin(reason):
+    refused, _ = step(Record(state=TRIES_PAIR), TrialFailed(PAIR.manifest, reason))
+    assert refused.known_bad == (Bad(PAIR.variant, reason),)
+    assert why_bad(refused, PAIR) is Reason.KNOWN_BAD
+    assert why_bad(refused, A) is None
+    assert refused.state == RUNS_A
+
+
+@pytest.mark.parametrize("event", [Started(clean=True), Started(clean=False), Refitted()])
+def test_what_only_lacked_its_edge_tpu_is_forgiven_at_a_start_and_when_the_hardware_changes(event):
+    lacked, _ = step(Record(state=TRIES_PAIR), TrialFailed(PAIR.manifest, Reason.NEEDS_EDGETPU))
+    assert why_bad(lacked, PAIR) is Reason.NEEDS_EDGETPU
+    assert step(lacked, Wanted(PAIR)) == (lacked, ())
+    kept = Bad(C.variant, Reason.TOO_SLOW)
+    forgiven, _ = step(replace(lacked, known_bad=(*lacked.known_bad, kept)), event)
+    assert forgiven.known_bad == (kept,)
+
+
+def test_a_rotten_compiled_variant_leaves_the_slot_of_the_same_release_on_the_cpu():
+    record, effects = step(Record(state=Idle(active=PAIR, fallback=A)), Rotten(PAIR))
+    assert (record.state, effects) == (Idle(active=A), (Activate(A),))
 
 
 def test_a_repeated_revocation_changes_nothing():

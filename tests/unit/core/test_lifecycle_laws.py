@@ -61,7 +61,13 @@ A, B, C = release("a", "a.tflite"), release("b", "b.tflite"), release("c", "c.tf
 D = release("d", "a.tflite")
 """New labels for the file of A."""
 
-RELEASES = st.sampled_from([A, B, C, D])
+COMPILED = sha256(b"b_edgetpu.tflite")
+E = msgspec.structs.replace(
+    B, variant=COMPILED, delegate=Delegate.EDGETPU, twin=B.variant, files=(*B.files, COMPILED)
+)
+"""B as it fits a device with an Edge TPU."""
+
+RELEASES = st.sampled_from([A, B, C, D, E])
 REASONS = st.sampled_from(
     [Reason.GOLDEN_MISMATCH, Reason.TOO_SLOW, Reason.WORKER_CRASHED, Reason.LOW_DISK, Reason.SUPERSEDED]
 )
@@ -80,7 +86,7 @@ def about(of: Fitted, reason: Reason) -> st.SearchStrategy[Event]:
             Healthy(of.manifest),
             Sick(of.manifest, reason),
             Revoked((of.manifest,)),
-            Rotten(of.manifest),
+            Rotten(of),
         ]
     )
 
@@ -150,7 +156,7 @@ def test_no_release_is_candidate_and_active_at_once(events):
     for _, _, (after, _) in history(events):
         state = after.state
         if isinstance(state, Fetching | Trial) and state.active is not None:
-            assert state.candidate.manifest != state.active.manifest
+            assert not state.candidate.is_as(state.active)
         if isinstance(state, Idle | Probation) and None not in {state.active, state.fallback}:
             assert state.active != state.fallback
 

@@ -3,8 +3,9 @@ from msgspec.structs import replace
 
 from agent.core.admission import Device
 from agent.core.cohort import EVERYBODY, NOBODY
+from agent.core.delegate import DelegateChoice
 from agent.core.known_bad import Bad
-from agent.core.lifecycle import Fitted, Record
+from agent.core.lifecycle import Fitted, Idle, Record
 from agent.loops.consult import Desired, Hold, Host, consult
 from agent.wire import codec
 from agent.wire.documents import (
@@ -83,16 +84,19 @@ def ask(trust, *, host=HOST, record=None, clock_trusted=True):
     return consult(trust, "home", host, record or Record(), clock_trusted=clock_trusted)
 
 
-def fitted(of, chosen=0):
+def fitted(of, chosen=0, twin=None):
     content = codec.encode(of)
     files = [sha256(content), of.variants[chosen].artifact.digest, of.golden.artifact.digest]
+    labels = [] if of.labels is None else [of.labels.digest]
+    twins = [] if twin is None else [of.variants[twin].artifact.digest]
     return Fitted(
         name="cats",
         version=of.version,
         manifest=sha256(content),
         variant=of.variants[chosen].artifact.digest,
         delegate=of.variants[chosen].delegate,
-        files=tuple(files if of.labels is None else [*files, of.labels.digest]),
+        files=(*files, *labels, *twins),
+        twin=None if twin is None else of.variants[twin].artifact.digest,
     )
 
 
@@ -102,7 +106,7 @@ def fitted(of, chosen=0):
         (EVERYBODY, False, TWO, fitted(TWO)),
         (NOBODY, False, TWO, fitted(ONE)),
         (EVERYBODY, False, PAIR, fitted(PAIR, 1)),
-        (EVERYBODY, True, PAIR, fitted(PAIR, 0)),
+        (EVERYBODY, True, PAIR, fitted(PAIR, 0, twin=1)),
         (EVERYBODY, True, TPU_ONLY, fitted(TPU_ONLY)),
     ],
 )
@@ -205,3 +209,40 @@ def test_a_revoked_candidate_leaves_the_device_with_the_stable_release(trust):
     plan = order(trust, stable=ONE, candidate=TWO)
     plan = trust.signed = replace(plan, revoked=(fitted(TWO).manifest,))
     assert ask(trust) == Desired(plan, fitted(ONE), codec.encode(ONE))
+
+
+def _asked_again(trust, record, **host):
+    described = {"device": HOST.device, "edgetpu": False, "runtime_version": "x 1.0"}
+    order(trust, candidate=PAIR)
+    found = ask(trust, host=Host(**described | host), record=record)
+    assert isinstance(found, Desired)
+    return found.release
+
+
+def test_a_release_keeps_its_fit_while_the_edge_tpu_is_away(trust):
+    record = Record(state=Idle(active=fitted(PAIR, 0, twin=1)))
+    assert _asked_again(trust, record) == fitted(PAIR, 0, twin=1)
+
+
+def test_an_edge_tpu_that_appears_later_fits_the_same_release_anew(trust):
+    record = Record(state=Idle(active=fitted(PAIR, 1)))
+    assert _asked_again(trust, record, edgetpu=True) == fitted(PAIR, 0, twin=1)
+
+
+def test_a_compiled_variant_that_failed_here_leaves_the_cpu_variant_of_its_release(trust):
+    compiled = PAIR.variants[0].artifact.digest
+    record = Record(known_bad=(Bad(compiled, Reason.CANARY_CRASHED),))
+    assert _asked_again(trust, record, edgetpu=True) == fitted(PAIR, 1)
+
+
+def test_an_edge_tpu_that_is_not_wanted_is_left_alone(trust):
+    record = Record(state=Idle(active=fitted(PAIR, 0, twin=1)))
+    assert _asked_again(trust, record, edgetpu=True, wanted=DelegateChoice.CPU) == fitted(PAIR, 1)
+
+
+def test_a_compiled_release_that_only_lacked_its_edge_tpu_is_held_for_that_reason(trust):
+    order(trust, candidate=TPU_ONLY)
+    record = Record(known_bad=(Bad(TPU_ONLY.variants[0].artifact.digest, Reason.NEEDS_EDGETPU),))
+    held = ask(trust, host=Host(HOST.device, edgetpu=True, runtime_version="x 1.0"), record=record)
+    assert isinstance(held, Hold)
+    assert held.reason is Reason.NEEDS_EDGETPU
