@@ -11,7 +11,6 @@ from agent.config.sections import (
     Commands,
     Device,
     Emission,
-    EmissionMode,
     Log,
     Outbox,
     Performance,
@@ -25,6 +24,7 @@ from agent.config.sections import (
     Update,
 )
 from agent.core.delegate import DelegateChoice
+from agent.core.emission import EmissionMode
 
 __all__ = [
     "Broker",

@@ -11,13 +11,13 @@ from agent.config.sections import (
     Camera,
     CameraKind,
     Emission,
-    EmissionMode,
     Runtime,
     Settings,
     Thermal,
 )
 from agent.core.broker_url import parse_url
 from agent.core.delegate import DelegateChoice
+from agent.core.emission import EmissionMode
 from agent.wire import topics
 from agent.wire.errors import ConfigError
 from agent.wire.topics import MAIN

@@ -7,6 +7,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.adapters.link_mqtt import LinkSettings, Version
 from agent.adapters.link_mqtt.refusals import End, Refused, lost, not_accepted, reachable, slammed
+from agent.core.refusal import Refusal
 
 SETTINGS = LinkSettings("hub", 1883, "device-1", username="maker")
 
@@ -22,30 +23,43 @@ def untrusted() -> ssl.SSLCertVerificationError:
     [
         (
             socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
-            End("no host is named hub: check the broker's name", hopeless=True),
+            End("no host is named hub: check the broker's name", hopeless=True, refusal=Refusal.NAME),
         ),
         (
             UnicodeError("label too long"),
-            End("no host is named hub: check the broker's name", hopeless=True),
+            End("no host is named hub: check the broker's name", hopeless=True, refusal=Refusal.NAME),
         ),
         (
             socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
-            End("the name hub cannot be resolved now: Temporary failure in name resolution"),
+            End(
+                "the name hub cannot be resolved now: Temporary failure in name resolution",
+                refusal=Refusal.UNRESOLVED,
+            ),
         ),
         (
             untrusted(),
-            End("the certificate of hub:1883 is not trusted: self-signed certificate", hopeless=True),
+            End(
+                "the certificate of hub:1883 is not trusted: self-signed certificate",
+                hopeless=True,
+                refusal=Refusal.CERTIFICATE,
+            ),
         ),
         (
             ssl.SSLError(1, "handshake failure"),
-            End("TLS with hub:1883 failed: handshake failure", hopeless=True),
+            End("TLS with hub:1883 failed: handshake failure", hopeless=True, refusal=Refusal.TLS),
         ),
-        (ConnectionRefusedError(111, "Connection refused"), End("no broker listens on hub:1883")),
-        (ConnectionResetError(104, "Connection reset by peer"), End("hub:1883 hung up at once")),
-        (TimeoutError("timed out"), End("hub:1883 does not answer")),
+        (
+            ConnectionRefusedError(111, "Connection refused"),
+            End("no broker listens on hub:1883", refusal=Refusal.NOBODY),
+        ),
+        (
+            ConnectionResetError(104, "Connection reset by peer"),
+            End("hub:1883 hung up at once", refusal=Refusal.HUNG_UP),
+        ),
+        (TimeoutError("timed out"), End("hub:1883 does not answer", refusal=Refusal.SILENT)),
         (
             OSError(101, "Network is unreachable"),
-            End("hub:1883 cannot be reached: Network is unreachable"),
+            End("hub:1883 cannot be reached: Network is unreachable", refusal=Refusal.UNREACHABLE),
         ),
     ],
     ids=lambda value: type(value).__name__,
@@ -61,10 +75,20 @@ def test_each_failure_to_reach_the_broker_has_a_sentence_and_says_whether_to_hop
     [
         (
             "Bad user name or password",
-            End("hub:1883 refuses the user maker: check user name and password", hopeless=True),
+            End(
+                "hub:1883 refuses the user maker: check user name and password",
+                hopeless=True,
+                refusal=Refusal.CREDENTIALS,
+            ),
         ),
-        ("Unsupported protocol version", End("hub:1883 does not speak MQTT 3.1.1", hopeless=True)),
-        ("Client identifier not valid", End("hub:1883 refuses the client id 'device-1'", hopeless=True)),
+        (
+            "Unsupported protocol version",
+            End("hub:1883 does not speak MQTT 3.1.1", hopeless=True, refusal=Refusal.PROTOCOL),
+        ),
+        (
+            "Client identifier not valid",
+            End("hub:1883 refuses the client id 'device-1'", hopeless=True, refusal=Refusal.CLIENT_ID),
+        ),
         ("Server busy", End("hub:1883 refuses the connection: server busy")),
     ],
 )
