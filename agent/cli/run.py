@@ -22,4 +22,5 @@ def _run(arguments: argparse.Namespace) -> int:
     from agent import config  # noqa: PLC0415 - `classify` must not pay for the daemon
     from agent.assemble import supervisor  # noqa: PLC0415 - same
 
-    return supervisor.run(config.read(config.find(arguments.config)), verbose=arguments.verbose)
+    path = config.find(arguments.config)
+    return supervisor.run(config.read(path), path, verbose=arguments.verbose)

@@ -4,13 +4,15 @@ from argparse import ArgumentParser, Namespace
 
 from msgspec import Struct
 
+from agent.wire.reports import CameraState
+from agent.wire.topics import MAIN
 from deploy.assemble import steering, workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.core import fleet
 from deploy.core.fleet import Row
 
-HEADINGS = ("DEVICE", "ONLINE", "RUNNING", "ON", "PHASE", "PLAN", "SEEN", "WHY")
+HEADINGS = ("DEVICE", "ONLINE", "RUNNING", "ON", "PHASE", "CONDITION", "PLAN", "SEEN", "WHY")
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -33,7 +35,7 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
     found, now = steering.read_fleet(workspace, max(options.wait, 0.1))
-    rows = tuple(fleet.row(device, now) for device in found.devices)
+    rows = tuple(row for device in found.devices for row in fleet.rows(device, now))
     if options.json:
         output.say_json(Answer(devices=rows, complete=not found.incomplete))
     else:
@@ -53,15 +55,30 @@ def _nobody() -> list[str]:
 def _cells(row: Row) -> tuple[str, ...]:
     phase = row.phase.value if row.phase else "-"
     return (
-        row.device,
+        row.device if row.pipeline == MAIN else f"{row.device}/{row.pipeline}",
         "yes" if row.online else "no",
         row.running or "-",
         row.delegate or "-",
         f"{phase} {row.candidate}".strip(),
+        condition(row),
         "-" if row.plan_serial is None else str(row.plan_serial),
         "-" if row.report_age_s is None else age(row.report_age_s),
-        f"{row.reason}: {row.why}" if row.reason else row.why,
+        output.printable(_why(row)),
     )
+
+
+def condition(row: Row) -> str:
+    """What keeps the pipeline from doing all that it should, in a few words."""
+    camera = f"camera {row.camera}" if row.camera not in {None, CameraState.LIVE} else ""
+    words = ("paused" if row.paused else "", "degraded" if row.degraded else "", camera)
+    return ", ".join(filter(None, words)) or ("-" if row.phase is None else "ok")
+
+
+def _why(row: Row) -> str:
+    """The reason of the update first, then what is wrong with what serves."""
+    update = f"{row.reason}: {row.why}" if row.reason else row.why
+    camera = row.camera_detail if row.camera is not CameraState.LIVE else ""
+    return "; ".join(filter(None, (update, row.degraded, camera)))
 
 
 def age(seconds: float) -> str:

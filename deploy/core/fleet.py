@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from agent.wire import codec
 from agent.wire.errors import WireError
 from agent.wire.reasons import IN_WORDS
-from agent.wire.reports import Ended, Outcome, Phase, Presence, Report, Status
+from agent.wire.reports import CameraState, Ended, Outcome, Phase, Presence, Report, Status
 from agent.wire.topics import MAIN, REPORT, STATUS, Address, DeviceId, Digest
 
 
@@ -21,13 +22,20 @@ class Device:
     status: Status | None = None
     report: Report | None = None
     fault: str = ""
+    further: tuple[Report, ...] = ()
+    """Of its pipelines besides `main`, by their names."""
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        return self.further if self.report is None else (self.report, *self.further)
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One device in the operator's table."""
+    """One pipeline of a device in the operator's table."""
 
     device: str
     online: bool
+    pipeline: str = MAIN
     running: str = ""
     delegate: str = ""
     phase: Phase | None = None
@@ -36,6 +44,10 @@ class Row(Struct, frozen=True, kw_only=True):
     why: str = ""
     plan_serial: int | None = None
     report_age_s: float | None = None
+    degraded: str = ""
+    camera: CameraState | None = None
+    camera_detail: str = ""
+    paused: bool = False
 
 
 @dataclass(slots=True)
@@ -45,7 +57,7 @@ class Fold:
     _devices: dict[DeviceId, Device] = field(default_factory=dict)
 
     def add(self, address: Address, content: bytes) -> None:
-        if address.device is None or address.channel not in (STATUS, REPORT) or address.pipeline != MAIN:
+        if address.device is None or address.channel not in (STATUS, REPORT):
             return
         known = self._devices.get(address.device) or Device(address.device)
         self._devices[address.device] = _with(known, address, content)
@@ -59,7 +71,12 @@ def _with(known: Device, address: Address, content: bytes) -> Device:
     try:
         if address.channel is STATUS:
             return replace(known, status=codec.decode(content, Status))
-        return replace(known, report=codec.decode(content, Report))
+        # The topic says which pipeline it is; what the report says of itself must not hide another one.
+        told = msgspec.structs.replace(codec.decode(content, Report), pipeline=address.pipeline)
+        if address.pipeline == MAIN:
+            return replace(known, report=told)
+        others = [each for each in known.further if each.pipeline != address.pipeline]
+        return replace(known, further=tuple(sorted([*others, told], key=lambda each: each.pipeline)))
     except WireError as error:
         return replace(known, fault=str(error))
 
@@ -76,25 +93,32 @@ def by_hardware(devices: Iterable[Device]) -> dict[str, tuple[DeviceId, ...]]:
 
 def committed(devices: Iterable[Device]) -> frozenset[Digest]:
     """The manifests of releases that some device runs and has no doubt about any more."""
-    reports = [device.report for device in devices if device.report is not None]
     return frozenset(
         report.active.manifest
-        for report in reports
+        for device in devices
+        for report in device.reports
         if report.active is not None and report.phase is not Phase.PROBATION
     )
 
 
-def row(device: Device, now: datetime) -> Row:
-    """The device as the operator reads it; ages are by the operator's clock and never negative."""
+def rows(device: Device, now: datetime) -> tuple[Row, ...]:
+    """The device as the operator reads it, a row for each pipeline, `main` first; ages are by the operator's
+    clock and never negative.
+    """
     online = device.status is not None and device.status.state is Presence.ONLINE
-    if device.report is None:
-        return Row(device=device.id, online=online, why=device.fault or "it has not reported yet")
-    report = device.report
-    active, candidate = report.active, report.candidate
+    told = tuple(_row(report, device, now, online=online) for report in device.reports)
+    if device.report is not None:
+        return told
+    return Row(device=device.id, online=online, why=device.fault or "it has not reported yet"), *told
+
+
+def _row(report: Report, device: Device, now: datetime, *, online: bool) -> Row:
+    active, candidate, camera = report.active, report.candidate, report.camera
     reason, why = _reason(report)
     return Row(
         device=device.id,
         online=online,
+        pipeline=report.pipeline,
         running=f"{active.name}@{active.version}" if active else "",
         delegate=active.delegate if active else "",
         phase=report.phase,
@@ -103,6 +127,10 @@ def row(device: Device, now: datetime) -> Row:
         why=device.fault or why,
         plan_serial=report.plan_serial if report.plan_serial >= 0 else None,
         report_age_s=max((now - report.at).total_seconds(), 0.0),
+        degraded=report.degraded,
+        camera=camera.state if camera else None,
+        camera_detail=camera.detail if camera else "",
+        paused=report.paused,
     )
 
 

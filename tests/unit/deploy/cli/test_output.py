@@ -1,5 +1,6 @@
 import pytest
 
+from agent.wire.reports import CameraState, Phase
 from deploy.cli import devices_command, output
 from deploy.core.fleet import Row
 
@@ -45,4 +46,28 @@ def test_an_age_is_told_in_its_largest_unit(seconds, said):
 
 def test_a_device_that_never_reported_has_dashes():
     cells = devices_command._cells(Row(device="cam", online=True, why="it has not reported yet"))
-    assert cells == ("cam", "yes", "-", "-", "-", "-", "-", "it has not reported yet")
+    assert cells == ("cam", "yes", "-", "-", "-", "-", "-", "-", "it has not reported yet")
+
+
+@pytest.mark.parametrize(
+    ("fields", "named", "condition", "why"),
+    [
+        ({"camera": CameraState.LIVE}, "cam", "ok", ""),
+        ({"pipeline": "door", "paused": True}, "cam/door", "paused", ""),
+        (
+            {"degraded": "the Edge TPU is lost", "camera": CameraState.BLACK, "camera_detail": "a lens cap?"},
+            "cam",
+            "degraded, camera black",
+            "the Edge TPU is lost; a lens cap?",
+        ),
+        (
+            {"reason": "clock", "why": "no\x1b[2J time", "degraded": "x"},
+            "cam",
+            "degraded",
+            "clock: no�[2J time; x",
+        ),
+    ],
+)
+def test_what_ails_a_pipeline_stands_in_its_row(fields, named, condition, why):
+    cells = devices_command._cells(Row(device="cam", online=True, phase=Phase.IDLE, **fields))
+    assert (cells[0], cells[5], cells[8]) == (named, condition, why)

@@ -5,6 +5,8 @@ import pytest
 from agent.wire import codec
 from agent.wire.reasons import IN_WORDS, Reason
 from agent.wire.reports import (
+    CameraReport,
+    CameraState,
     Capabilities,
     Ended,
     Outcome,
@@ -47,8 +49,8 @@ def test_a_device_whose_report_cannot_be_read_is_shown_with_the_reason():
     fold = Fold()
     fold.add(Address(REPORT, device=CAM), b'{"schema": 99}')
     (device,) = fold.devices()
-    assert fleet.row(device, NOW) == Row(
-        device="cam", online=False, why="report has schema 99, this program knows 1: upgrade it"
+    assert fleet.rows(device, NOW) == (
+        Row(device="cam", online=False, why="report has schema 99, this program knows 1: upgrade it"),
     )
 
 
@@ -107,15 +109,49 @@ def test_only_devices_that_reported_have_a_hardware_class():
             {"last": Ended(name="birds", version="1", manifest="a" * 64, outcome=Outcome.COMMITTED)},
             {},
         ),
+        (
+            ONLINE,
+            {
+                "degraded": "the Edge TPU is lost",
+                "camera": CameraReport(state=CameraState.FROZEN, detail="the same for 6 s"),
+                "paused": True,
+            },
+            {
+                "online": True,
+                "degraded": "the Edge TPU is lost",
+                "camera": CameraState.FROZEN,
+                "camera_detail": "the same for 6 s",
+                "paused": True,
+            },
+        ),
     ],
 )
 def test_a_device_is_one_row_in_words(status, fields, expected):
     seen = report(**fields)
-    row = fleet.row(Device(CAM, status=status, report=seen), NOW)
+    (row,) = fleet.rows(Device(CAM, status=status, report=seen), NOW)
     blank = {"device": "cam", "online": False, "phase": seen.phase, "report_age_s": 90.0}
     assert row == Row(**(blank | expected))
 
 
+def test_each_pipeline_of_a_device_is_a_row_of_its_own():
+    fold = Fold()
+    fold.add(Address(STATUS, device=CAM), codec.encode(ONLINE))
+    for pipeline in ("yard", "door"):
+        fold.add(Address(REPORT, device=CAM, pipeline=pipeline), codec.encode(report(active=ACTIVE)))
+    fold.add(Address(REPORT, device=CAM, pipeline="door"), codec.encode(report(paused=True)))
+    fold.add(Address(REPORT, device=CAM), codec.encode(report()))
+    (device,) = fold.devices()
+    found = [(row.pipeline, row.online, row.running, row.paused) for row in fleet.rows(device, NOW)]
+    assert found == [("main", True, "", False), ("door", True, "", True), ("yard", True, "birds@1", False)]
+    assert fleet.committed([device]) == {ACTIVE.manifest}
+
+
+def test_a_device_whose_main_pipeline_has_not_reported_says_so_beside_those_that_have():
+    device = Device(CAM, status=ONLINE, further=(report(pipeline="door"),))
+    assert [row.pipeline for row in fleet.rows(device, NOW)] == ["main", "door"]
+    assert fleet.rows(device, NOW)[0].why == "it has not reported yet"
+
+
 def test_a_clock_that_runs_ahead_on_a_device_gives_no_negative_age():
-    row = fleet.row(Device(CAM, report=report(at=NOW + timedelta(hours=1))), NOW)
+    (row,) = fleet.rows(Device(CAM, report=report(at=NOW + timedelta(hours=1))), NOW)
     assert row.report_age_s == 0.0
