@@ -16,8 +16,11 @@ from agent.adapters.lock_folder import exclusive
 from agent.adapters.notify_systemd import SystemdNotify
 from agent.adapters.trust_tuf import TufTrust
 from agent.assemble import logs
+from agent.assemble.hands import remote
 from agent.assemble.links import link_settings
+from agent.assemble.mail import open_mail
 from agent.assemble.pipeline import Pipeline, Shared
+from agent.assemble.vitals import monitor
 from agent.config import Settings, pipelines
 from agent.core.admission import Device
 from agent.loops.connection import Connection
@@ -25,6 +28,7 @@ from agent.loops.heartbeat import Heartbeat
 from agent.loops.post import Post
 from agent.loops.presence import Presence, new_session, will
 from agent.loops.reporter import Identity
+from agent.loops.roundtrip import TimedLink
 from agent.ports.link import Down, LinkState, Up
 from agent.wire import topics
 from agent.wire.errors import AgentError, ConfigError, RuntimeMissing
@@ -38,35 +42,49 @@ EXIT_SOFTWARE = 70
 RUNTIME_PACKAGES = {"litert": ("ai-edge-litert",), "tflite": ("tflite-runtime",)}
 
 
-def run(settings: Settings, *, verbose: bool) -> int:
+def run(settings: Settings, config: Path, *, verbose: bool) -> int:
     """Serve until SIGTERM or SIGINT; the exit status.
+
+    Args:
+        settings: what the file `config` says.
+        config: the file.
+        verbose: whether to log what is of use only for finding faults.
 
     Raises:
         ConfigError: a file that the configuration names is missing or unusable, or another agent runs here.
         StoreFailed: the state folder cannot be used.
     """
-    logs.start(verbose=verbose)
+    ring = logs.start(verbose=verbose)
     with exclusive(Path(settings.device.state_dir)):
         try:
-            asyncio.run(Agent(settings).run())
+            asyncio.run(Agent(settings, config, ring).run())
         except ExceptionGroup as group:
             expected, bugs = group.split(AgentError)
             if bugs is None and expected is not None:
-                raise expected.exceptions[0] from None
+                raise _first(expected) from None
             log.critical("agent.failed", exc_info=bugs)
             return EXIT_SOFTWARE
     return 0
 
 
+def _first(group: ExceptionGroup[AgentError]) -> AgentError:
+    """Groups of tasks stand in groups of tasks."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, ExceptionGroup) else inner
+
+
 class Agent:
     """What the pipelines share, and the order in which everything comes up and goes down."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, config: Path, ring: logs.Ring) -> None:
         device, state = DeviceId(settings.device.id), Path(settings.device.state_dir)
         root, clock, capabilities = topics.root(settings.broker.root), SystemClock(), _capabilities(settings)
         session = new_session()
         link = MqttLink(link_settings(settings.broker, device, will(root, device, session)))
         self._connection = Connection(link)
+        self._mail = open_mail(settings, link, self._connection, clock)
+        timed = TimedLink(link, clock)
+        self._monitor = monitor(settings, clock, timed, self._mail)
         self._trust = TufTrust(
             link, root, state / "trust", _pinned(settings.trust.root), clock, settings.trust.timeout_s
         )
@@ -75,7 +93,7 @@ class Agent:
             root=root,
             link=link,
             connection=self._connection,
-            post=Post(link),
+            post=Post(timed, self._mail, session),
             trust=self._trust,
             consulting=asyncio.Lock(),
             clock=clock,
@@ -85,12 +103,15 @@ class Agent:
                 agent=capabilities.agent,
                 tags=frozenset(settings.device.tags),
             ),
+            monitor=self._monitor,
         )
         self._presence = Presence(shared.post, root, device, session)
         self._pipelines = tuple(
             Pipeline(line, Identity(root, device, line.name, capabilities), shared)
             for line in pipelines(settings)
         )
+        self._commands = remote(shared, self._pipelines, ring, config)
+        self._takes_commands = settings.commands.enabled
         self._heartbeat = Heartbeat(
             SystemdNotify(),
             [pipeline.pulse for pipeline in self._pipelines],
@@ -105,14 +126,19 @@ class Agent:
             loop.add_signal_handler(number, stopped.set)
         for pipeline in self._pipelines:
             pipeline.bind()
+        self._monitor.bind(self._pipelines[0].reporter.event)
         self._connection.watch(_Told(self._presence, self._pipelines).turn)
+        if self._takes_commands:
+            self._commands.listen()
         self._connection.open()
         self._trust.watch(lambda: _on_loop(loop, self._poke))
         try:
-            await self._serve(stopped)
+            async with self._mail.drain.delivering():
+                await self._serve(stopped)
         finally:
             self._presence.leaving()
             await self._connection.close()
+            self._mail.drain.close()
         for pipeline in self._pipelines:
             await asyncio.to_thread(pipeline.store.mark_stopped)
         log.info("agent.stopped")
@@ -129,6 +155,8 @@ class Agent:
                 for pipeline in self._pipelines
             ]
             tasks.append(group.create_task(self._heartbeat.run(), name="heartbeat"))
+            tasks.append(group.create_task(self._monitor.run(), name="vitals"))
+            tasks.append(group.create_task(self._commands.run(), name="commands"))
             await stopped.wait()
             log.info("agent.stopping")
             self._heartbeat.stopping()

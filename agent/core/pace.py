@@ -1,4 +1,4 @@
-"""When a camera that has no hardware shows which frame."""
+"""When a camera that has no hardware shows which frame, and when something limited may happen again."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -45,3 +45,25 @@ class Pace:
 
     def _offset_ns(self, index: int) -> int:
         return round(index * SECOND_NS / self._rate_fps) if self._rate_fps else 0
+
+
+class Gate:
+    """Lets at most this many a second through; None: all, 0: none.
+
+    The instants lie on a grid, so that coming a little late does not lower the rate: over any span of
+    T seconds fewer than T * fps_max + 2 pass. After a silence the grid begins anew: nothing is caught up.
+    """
+
+    def __init__(self, fps_max: float | None, now_ns: int) -> None:
+        self.shut = fps_max == 0
+        self.opens_ns = now_ns
+        """When the next may pass."""
+        self._step_ns = round(SECOND_NS / fps_max) if fps_max else 0
+
+    def open(self, now_ns: int) -> bool:
+        return not self.shut and now_ns >= self.opens_ns
+
+    def passed(self, now_ns: int) -> None:
+        """One went through."""
+        following_ns = self.opens_ns + self._step_ns
+        self.opens_ns = following_ns if following_ns > now_ns else now_ns + self._step_ns

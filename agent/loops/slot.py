@@ -4,6 +4,9 @@ Three threads meet here. Capture offers frames; prepare asks which frame is due 
 model's thread takes tensors. Preparing every frame of a fast camera would take a core away from a slow
 model, so a frame is prepared when the model is about to be free, judged by how long it usually computes,
 and once more if the model keeps a prepared one waiting while fresher ones arrive.
+
+A rate limit holds frames back before they are prepared, and a camera on demand before it is read: what is
+classified is as fresh as without one.
 """
 
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from threading import Condition
 from typing import Final
 
 from agent.core.frames import Frame
+from agent.core.pace import Gate
 from agent.loops.loading import Loaded
 from agent.ports.clock import Clock
 from agent.ports.runtime import Tensor
@@ -36,7 +40,7 @@ class Ready:
 
 
 class Slot:
-    """`dropped` counts the frames that a fresher one replaced before the model took them."""
+    """`dropped` counts the frames that the model did not get: a fresher one replaced them, or a pause."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -48,6 +52,7 @@ class Slot:
         """When the model's thread took its last tensor; None while it waits for the next."""
         self._usually_busy_ns = 0.0
         self._prepare_ns = 0.0
+        self._gate = Gate(None, clock.monotonic_ns())
         self._nudged = False
         self._closed = False
         self.dropped = 0
@@ -59,10 +64,27 @@ class Slot:
             self._raw = frame
             self._changed.notify_all()
 
-    def wait_wanted(self) -> None:
-        """Wait until no raw frame is left, so that an offer would not replace one."""
+    def pace(self, fps_max: float | None) -> None:
+        """Let the model have at most this many frames a second; None: all it can take, 0: none.
+
+        What waits when a pause begins or ends is dropped: it would be stale.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._raw is None or self._closed)
+            paused = self._gate.shut
+            self._gate = Gate(fps_max, self._clock.monotonic_ns())
+            if paused or self._gate.shut:
+                self.dropped += (self._raw is not None) + (self._ready is not None)
+                self._raw = self._ready = None
+            self._changed.notify_all()
+
+    def wait_wanted(self) -> None:
+        """Wait until the rate allows a frame, and no raw one is left that an offer would replace."""
+        with self._changed:
+            while not self._closed:
+                in_ns = None if self._raw is not None else self._opens_in_ns()
+                if in_ns is not None and in_ns <= 0:
+                    return
+                self._changed.wait(None if in_ns is None else in_ns / 1e9)
 
     def due(self) -> Frame | None:
         """Wait until a frame should be prepared, and take it; None once closed."""
@@ -79,6 +101,9 @@ class Slot:
     def bring(self, ready: Ready) -> None:
         """Leave what was made of the frame that was due."""
         with self._changed:
+            if self._gate.shut:
+                self.dropped += 1
+                return
             self.dropped += self._ready is not None
             self._ready = ready
             self._ready_ns = self._clock.monotonic_ns()
@@ -95,6 +120,7 @@ class Slot:
             self._nudged = False
             if ready is not None:
                 self._busy_from_ns = self._clock.monotonic_ns()
+                self._gate.passed(self._busy_from_ns)
                 self._changed.notify_all()
             return ready
 
@@ -122,13 +148,18 @@ class Slot:
     def _due_in_ns(self) -> float | None:
         if self._raw is None:
             return None
+        now_ns = self._clock.monotonic_ns()
         if self._ready is not None:
-            at_ns = self._ready_ns + REFRESH * self._prepare_ns
-        elif self._busy_from_ns is None:
-            return 0
-        else:
-            at_ns = self._busy_from_ns + self._usually_busy_ns - LEAD * self._prepare_ns - SLACK_NS
-        return at_ns - self._clock.monotonic_ns()
+            return self._ready_ns + REFRESH * self._prepare_ns - now_ns
+        opens_in_ns = self._opens_in_ns()
+        if self._busy_from_ns is None or opens_in_ns is None:
+            return opens_in_ns
+        free_ns = self._busy_from_ns + self._usually_busy_ns
+        return max(free_ns - LEAD * self._prepare_ns - SLACK_NS - now_ns, opens_in_ns)
+
+    def _opens_in_ns(self) -> float | None:
+        """How long the rate still holds frames back; None: until it is changed."""
+        return None if self._gate.shut else max(0, self._gate.opens_ns - self._clock.monotonic_ns())
 
 
 def _towards(estimate_ns: float, seen_ns: float) -> float:

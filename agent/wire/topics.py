@@ -43,7 +43,8 @@ STATUS = Channel("device/{device}/status", Qos.AT_LEAST_ONCE, retain=True)
 REPORT = Channel("device/{device}/report", Qos.AT_LEAST_ONCE, retain=True)
 EVENT = Channel("device/{device}/event", Qos.AT_LEAST_ONCE, retain=False)
 PREDICTION = Channel("device/{device}/prediction", Qos.AT_MOST_ONCE, retain=False)
-TELEMETRY = Channel("device/{device}/telemetry", Qos.AT_MOST_ONCE, retain=False)
+TELEMETRY = Channel("device/{device}/telemetry", Qos.AT_LEAST_ONCE, retain=False)
+"""Acknowledged, so that each window brings a round trip to the broker."""
 FRAME = Channel("device/{device}/frame", Qos.AT_MOST_ONCE, retain=False)
 """A JPEG picture, when one was asked for."""
 COMMAND = Channel("device/{device}/command", Qos.AT_LEAST_ONCE, retain=False)

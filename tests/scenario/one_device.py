@@ -16,6 +16,7 @@ from agent.core.cohort import EVERYBODY
 from agent.core.lifecycle import Fitted, Idle, Record
 from agent.loops.connection import Connection
 from agent.loops.consult import Host
+from agent.loops.meter import Sources
 from agent.loops.post import Post
 from agent.loops.presence import Presence, will
 from agent.loops.reporter import Identity, Reporter
@@ -328,7 +329,7 @@ class Life:
             Post(self.link), home.clock, Identity(ROOT, DEVICE, topics.MAIN, CAPABILITIES)
         )
         self.presence = Presence(Post(self.link), ROOT, DEVICE, "session")
-        self.service = Service(self.reporter, home.clock, lambda: {"supervisor": 1}, 10.0)
+        self.service = Service(self.reporter, home.clock, Sources(rss=lambda: {"supervisor": 1}), 10.0)
         self.update = Update(
             link=self.link,
             connection=self.connection,

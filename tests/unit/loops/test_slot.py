@@ -146,3 +146,59 @@ def test_a_frame_is_wanted_once_the_last_one_has_been_taken_for_preparation(scen
     scene.prepare()
     waiter.join(5.0)
     assert not waiter.is_alive()
+
+
+def test_a_limited_rate_holds_a_frame_back_and_prepares_the_freshest_when_it_may(scene: Scene) -> None:
+    scene.slot.pace(10.0)
+    scene.slot.offer(frame(1))
+    assert scene.due_in_ms() == 0
+    scene.prepare()
+    assert scene.take() == 1
+    scene.clock.advance(0.03)
+    assert scene.take() is None
+    scene.slot.offer(frame(2))
+    assert scene.due_in_ms() == pytest.approx(70.0)
+    scene.clock.advance(0.06)
+    scene.slot.offer(frame(3))
+    scene.clock.advance(0.01)
+    assert scene.due_in_ms() == 0
+    assert scene.prepare() == 3
+    assert scene.take() == 3
+
+
+def test_a_rate_that_does_not_bind_changes_nothing(scene: Scene) -> None:
+    scene.slot.pace(100.0)
+    for sequence in range(100):
+        scene.answer(sequence, busy_ms=200.0)
+    scene.occupy(100)
+    scene.slot.offer(frame(101))
+    assert scene.due_in_ms() == pytest.approx(200.0 - LEAD * PRE_MS - SLACK_NS / 1e6, abs=0.1)
+
+
+def test_while_paused_nothing_is_due_and_what_waits_is_dropped(scene: Scene) -> None:
+    scene.slot.offer(frame(1))
+    due = scene.slot.due()
+    assert due is not None
+    scene.slot.offer(frame(2))
+    scene.slot.pace(0.0)
+    scene.slot.bring(ready(due))
+    assert scene.take() is None
+    scene.slot.offer(frame(3))
+    assert scene.due_in_ms() is None
+    scene.slot.pace(None)
+    assert scene.due_in_ms() is None
+    assert scene.slot.dropped == 3
+    scene.slot.offer(frame(4))
+    assert scene.prepare() == 4
+    assert scene.take() == 4
+
+
+def test_a_camera_on_demand_is_read_only_when_the_rate_allows_a_frame(scene: Scene) -> None:
+    scene.slot.pace(0.0)
+    waiter = Thread(target=scene.slot.wait_wanted)
+    waiter.start()
+    waiter.join(0.02)
+    assert waiter.is_alive()
+    scene.slot.pace(5.0)
+    waiter.join(5.0)
+    assert not waiter.is_alive()

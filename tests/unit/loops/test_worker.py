@@ -20,6 +20,7 @@ from agent.wire.documents import Dtype, InputContract, OutputContract
 from agent.wire.errors import CameraFailed, ModelUnloadable
 from agent.wire.ipc import (
     CameraTurned,
+    EdgeTpu,
     InvokeFailed,
     ModelSpec,
     Pace,
@@ -93,7 +94,8 @@ class Shelf:
         self.gate = Event()
         self.gate.set()
 
-    def load(self, content: bytes, *, threads: int) -> SquareModel:
+    def load(self, content: bytes, *, threads: int, edgetpu: EdgeTpu | None = None) -> SquareModel:
+        assert edgetpu is None
         assert threads == 1
         assert self.gate.wait(DEADLINE_S)
         if content not in self.models:
