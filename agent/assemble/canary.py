@@ -1,6 +1,10 @@
 """The canary process put together."""
 
+import logging
+
 from msgspec import Struct
+
+log = logging.getLogger(__name__)
 
 
 class CanarySettings(Struct, frozen=True, kw_only=True):
@@ -11,6 +15,10 @@ class CanarySettings(Struct, frozen=True, kw_only=True):
 
 def run(settings: CanarySettings) -> int:
     """Answer the supervisor's questions until it has no more."""
+    from agent.adapters import cage_linux
+
+    # Before any import starts threads (numpy's does): it holds for this thread and those that it starts.
+    cage = cage_linux.close(network=False)
     from agent.adapters.clock_system import SystemClock
     from agent.adapters.pipe_stdio import StdioPipe, become_child
     from agent.assemble import logs
@@ -21,5 +29,6 @@ def run(settings: CanarySettings) -> int:
     become_child()
     pipe = StdioPipe(ipc.to_canary)
     logs.start(verbose=settings.verbose)
+    log.info("cage.closed", extra=cage.in_words())
     Canary(pipe, SystemClock(), runtime).run()
     return 0

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from agent.config import Camera as CameraSection
+from agent.config import CameraKind
 
 if TYPE_CHECKING:
     from agent.ports.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_S = 0.0005
 """After `invoke()` a thread waits for the interpreter lock up to one such interval; the default of 5 ms
@@ -32,6 +35,10 @@ def run(settings: WorkerSettings) -> int:
     """Serve until the supervisor ends this process or itself."""
     # Before any import starts threads (numpy's does): the signal must find none that would take it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    from agent.adapters import cage_linux
+
+    # Before them for the same reason: it holds for this thread and those that it starts.
+    cage = cage_linux.close(network=settings.camera.kind is CameraKind.RTSP)
     from agent.adapters.clock_system import SystemClock
     from agent.adapters.pipe_stdio import StdioPipe, become_child
     from agent.assemble import cameras, logs
@@ -43,6 +50,7 @@ def run(settings: WorkerSettings) -> int:
     become_child()
     pipe = StdioPipe(ipc.to_worker)
     logs.start(verbose=settings.verbose)
+    log.info("cage.closed", extra=cage.in_words())
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.excepthook = _die
     clock, random = SystemClock(), Random()  # noqa: S311 - jitter
@@ -82,7 +90,7 @@ def _stop_on_sigterm(stop: Callable[[], None]) -> None:
 
 def _die(failed: threading.ExceptHookArgs) -> None:
     """A thread of the worker that dies of a bug takes the process with it, which the keeper sees."""
-    logging.getLogger(__name__).critical(
+    log.critical(
         "thread.failed",
         extra={"name_of_thread": failed.thread.name if failed.thread else ""},
         exc_info=failed.exc_value,
