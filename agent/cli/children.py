@@ -8,7 +8,7 @@ import msgspec
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    for name, run in (("worker", _worker), ("canary", _canary)):
+    for name, run in (("worker", _worker), ("canary", _canary), ("edgetpu", _edgetpu)):
         parser = commands.add_parser(name)
         parser.add_argument("settings", metavar="JSON")
         parser.set_defaults(run=run)
@@ -24,3 +24,9 @@ def _canary(arguments: argparse.Namespace) -> int:
     from agent.assemble import canary  # noqa: PLC0415 - same
 
     return canary.run(msgspec.json.decode(arguments.settings, type=canary.CanarySettings))
+
+
+def _edgetpu(arguments: argparse.Namespace) -> int:
+    from agent.assemble import edgetpu  # noqa: PLC0415 - same
+
+    return edgetpu.run(msgspec.json.decode(arguments.settings, type=edgetpu.LookSettings))

@@ -5,7 +5,7 @@ causes are told apart from what the host shows.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -78,6 +78,28 @@ class Trouble:
 
 
 Finding = Ready | Trouble
+
+
+class Pycoral(StrEnum):
+    """Which program answers to the name `pycoral`."""
+
+    ABSENT = "absent"
+    WHOLE = "whole"
+    """Coral's own."""
+    FOREIGN = "foreign"
+    """The one for the Allen Coral Atlas, on PyPI."""
+    BROKEN = "broken"
+    """Without its native part."""
+
+
+def numbered(listed: Iterable[tuple[Bus, str]]) -> tuple[Tpu, ...]:
+    """Devices as a library lists them, bus and path, each with its number on its bus."""
+    counts = dict.fromkeys(Bus, 0)
+    tpus: list[Tpu] = []
+    for bus, path in listed:
+        tpus.append(Tpu(bus, counts[bus], path))
+        counts[bus] += 1
+    return tuple(tpus)
 
 
 def matching(device: str, tpus: Sequence[Tpu]) -> tuple[Tpu, ...]:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.core.edgetpu import Bus, Finding, Obstacle, Ready, Tpu, Trouble, buses, matching
-from agent.core.edgetpu_texts import SEVERAL
+from agent.core.edgetpu_texts import REPLUG, SEVERAL
 
 PAGE_BYTES: Final = 4096
 """All that the driver of the PCIe Coral can do; the kernel of a Raspberry Pi 5 has pages of 16 KiB.
 Source: geerlingguy/raspberry-pi-pcie-devices, issue 44."""
 GROUP: Final = "plugdev"
 """Whom Coral's udev rules give the device to. Source: libedgetpu, debian/edgetpu-accelerator.rules."""
-_REPLUG: Final = "unplug it, wait, and plug it into a USB 3 port that gives 900 mA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +163,7 @@ def _busy(cause: str) -> Trouble:
 
 
 def _silent(path: str) -> Trouble:
-    return Trouble(Obstacle.NOT_ANSWERING, f"{path} is there and permitted, but does not open", _REPLUG)
+    return Trouble(Obstacle.NOT_ANSWERING, f"{path} is there and permitted, but does not open", REPLUG)
 
 
 def _nodes(device: str, tpus: Sequence[Tpu], host: Host) -> list[Node]:

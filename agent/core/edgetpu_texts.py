@@ -15,6 +15,7 @@ ABI_REMEDY: Final = (
     "libedgetpu of Coral's own repository (16.0) works with no runtime after TensorFlow 2.11: install one "
     "built for TensorFlow 2.19 (16.0TF2.19.1)"
 )
+REPLUG: Final = "unplug it, wait, and plug it into a USB 3 port that gives 900 mA"
 SEVERAL: Final = ", "
 _OLD: Final = re.compile(
     r"requires runtime version \((\d+)\), which is newer than this runtime version \((\d+)\)"
@@ -57,6 +58,17 @@ def refusal(text: str, version: str, runtime: str) -> Trouble | None:
 
 def mismatch(cause: str) -> Trouble:
     return Trouble(Obstacle.ABI_MISMATCH, cause, ABI_REMEDY)
+
+
+def died(how: str) -> Trouble:
+    """Why a process ended that only listed the devices or opened one.
+
+    Args:
+        how: `killed by SIGSEGV`, say, or the last words of the library.
+    """
+    if "SIGSEGV" in how or "SIGBUS" in how or "SIGILL" in how:
+        return mismatch(f"libedgetpu crashed the process that opened it ({how})")
+    return Trouble(Obstacle.NOT_ANSWERING, f"the Edge TPU failed while it was opened ({how})", REPLUG)
 
 
 def linking(library: str, text: str) -> Trouble:

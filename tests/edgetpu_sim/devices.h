@@ -7,8 +7,6 @@
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define MAX_PER_BUS 8
-#define MAX_TENSORS 64
 
 enum bus { PCI = 0, USB = 1 }; /* enum edgetpu_device_type */
 static const char *const bus_names[] = {"pci", "usb"};

@@ -19,6 +19,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +41,9 @@ EXPORT uint64_t edgetpu_sim_key(const void *options, size_t size) {
 
 #ifndef BARE
 
+#define MAX_OPEN 32
+#define MAX_TENSORS 64
+
 #include "tflite_abi.h"
 #include "twin.h"
 
@@ -48,45 +52,48 @@ static void rest(long microseconds) {
   while (microseconds > 0 && nanosleep(&left, &left)) { /* interrupted: the rest of it */ }
 }
 
-static void crash(void) { *(volatile int *)0 = 0; }
+static void crash(void) { raise(SIGSEGV); }
 
 /* Devices that this process has open: shared by all delegates in it, as in the real library */
 
 struct open_device {
-  int lock, users;
+  enum bus bus;
+  int number, lock, users;
+  char path[512];
 };
-static struct open_device opened[2][MAX_PER_BUS];
+static struct open_device opened[MAX_OPEN];
 
-static bool device_open(enum bus bus, int number) {
-  struct open_device *device = &opened[bus][number];
-  if (device->users) {
-    device->users++;
-    return true;
-  }
+static struct open_device *device_open(enum bus bus, int number) {
   char path[512];
   device_path(path, sizeof path, bus, number);
-  device->lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
-  if (device->lock < 0) return false;
-  if (flock(device->lock, LOCK_EX | LOCK_NB)) {
-    close(device->lock);
-    return false;
+  struct open_device *unused = NULL;
+  for (struct open_device *device = opened; device < opened + MAX_OPEN; device++) {
+    if (!device->users) {
+      unused = device;
+    } else if (!strcmp(device->path, path)) {
+      device->users++;
+      return device;
+    }
   }
-  device->users = 1;
-  return true;
+  int lock = unused ? open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666) : -1;
+  if (lock < 0) return NULL;
+  if (flock(lock, LOCK_EX | LOCK_NB)) {
+    close(lock);
+    return NULL;
+  }
+  *unused = (struct open_device){.bus = bus, .number = number, .lock = lock, .users = 1};
+  memcpy(unused->path, path, sizeof path);
+  return unused;
 }
 
-static void device_close(enum bus bus, int number) {
-  if (!--opened[bus][number].users) close(opened[bus][number].lock);
+static void device_close(struct open_device *device) {
+  if (!--device->users) close(device->lock);
 }
 
 /* The kernel: one compiled operator */
 
-struct plugged {
-  enum bus bus;
-  int number;
-};
 typedef struct {
-  struct plugged *device;
+  struct open_device *device;
   IntArray *inputs, *outputs;
   long twin;
 } Kernel;
@@ -223,7 +230,7 @@ static bool means(const char *device, enum bus bus, int number, int index) {
   return !strcmp(device, exact);
 }
 
-static struct plugged *device_found(const char *device) {
+static struct open_device *device_found(const char *device) {
   struct state state;
   state_read(&state);
   rest(state.open_ms * 1000);
@@ -231,11 +238,10 @@ static struct plugged *device_found(const char *device) {
   if (state.mute) return NULL;
   int index = 0;
   for (int bus = PCI; bus <= USB; bus++)
-    for (int number = 0; number < state.plugged[bus] && number < MAX_PER_BUS; number++, index++)
-      if (means(device, (enum bus)bus, number, index) && device_open((enum bus)bus, number)) {
-        struct plugged *found = malloc(sizeof *found);
-        *found = (struct plugged){(enum bus)bus, number};
-        return found;
+    for (int number = 0; number < state.plugged[bus]; number++, index++)
+      if (means(device, (enum bus)bus, number, index)) {
+        struct open_device *found = device_open((enum bus)bus, number);
+        if (found) return found;
       }
   return NULL;
 }
@@ -256,7 +262,7 @@ EXPORT Delegate *tflite_plugin_create_delegate(char **keys, char **values, size_
   note(keys, values, count);
   for (size_t i = 0; i < count; i++)
     if (!strcmp(keys[i], "device")) device = values[i];
-  struct plugged *found = device_found(device);
+  struct open_device *found = device_found(device);
   if (!found) return NULL;
   Delegate *delegate = calloc(1, sizeof *delegate);
   delegate->data = found;
@@ -268,9 +274,7 @@ EXPORT Delegate *tflite_plugin_create_delegate(char **keys, char **values, size_
 
 EXPORT void tflite_plugin_destroy_delegate(Delegate *delegate) {
   if (!delegate) return;
-  struct plugged *device = delegate->data;
-  device_close(device->bus, device->number);
-  free(device);
+  device_close(delegate->data);
   free(delegate);
 }
 

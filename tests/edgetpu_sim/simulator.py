@@ -59,6 +59,7 @@ class Simulator:
         self._twins = folder / "twins"
         self._options = folder / "options"
         self._twins.mkdir()
+        self._options.touch()
         self.environment = {
             "SHOAL_EDGETPU_SIM_STATE": str(self._state),
             "SHOAL_EDGETPU_SIM_TWINS": str(self._twins),

@@ -9,13 +9,11 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from agent.adapters.edgetpu import library as libedgetpu
-from agent.core import edgetpu_texts
 from agent.core.edgetpu import Tpu, ways
 from agent.wire.errors import DelegateUnavailable
 from agent.wire.ipc import EdgeTpu
 
 _Report = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
-_CREATE = "tflite_plugin_create_delegate"
 
 Explain = Callable[[EdgeTpu, Sequence[Tpu]], str]
 """In words, why a device does not open: the library itself gives no reason."""
@@ -55,10 +53,8 @@ class _Plugin:
             DelegateUnavailable: the library is missing, or is none.
         """
         self._library = libedgetpu.load(name)
-        try:
-            create, destroy = self._library[_CREATE], self._library["tflite_plugin_destroy_delegate"]
-        except AttributeError as error:
-            raise DelegateUnavailable(str(edgetpu_texts.not_a_delegate(name, _CREATE))) from error
+        libedgetpu.require_delegate(self._library, name)
+        create, destroy = self._library[libedgetpu.CREATE], self._library[libedgetpu.DESTROY]
         strings = ctypes.POINTER(ctypes.c_char_p)
         create.restype, create.argtypes = ctypes.c_void_p, [strings, strings, ctypes.c_size_t, _Report]
         destroy.restype, destroy.argtypes = None, [ctypes.c_void_p]
