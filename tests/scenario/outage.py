@@ -1,0 +1,97 @@
+"""A broker that goes away and comes back, and a reader that hears everything said after it is back."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from agent.adapters.link_mqtt import LinkSettings, MqttLink
+from agent.ports.link import LinkState, Message, Outgoing, Up
+from agent.wire import codec
+from agent.wire.reports import Event
+from agent.wire.topics import Qos
+from deploy.adapters.broker_local import LocalBroker, installed_kinds, start_broker
+from tests.brokers import Inbox
+from tests.fakes.chaosproxy import ChaosProxy
+
+
+class Outage:
+    """A real broker behind a line.
+
+    After the broker is back, devices reach it over the line only when `mend` is called: a reader can
+    subscribe before the first of them talks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._kind = folder, installed_kinds()[0]
+        self._stack, self._broker = contextlib.ExitStack(), contextlib.ExitStack()
+        self.broker: LocalBroker
+        self.line: ChaosProxy
+
+    @property
+    def url(self) -> str:
+        """For devices."""
+        return f"mqtt://{self.line.host}:{self.line.port}"
+
+    def begin(self) -> None:
+        """The broker is gone."""
+        self.line.refuse = True
+        self._broker.close()
+
+    def end(self) -> None:
+        """The broker is back, on its port."""
+        self._broker.enter_context(start_broker(self._folder, kind=self._kind, port=self.broker.port))
+
+    def mend(self) -> None:
+        """Devices reach it again."""
+        self.line.refuse = False
+
+    def __enter__(self) -> Self:
+        self.broker = self._broker.enter_context(start_broker(self._folder, kind=self._kind))
+        self.line = self._stack.enter_context(ChaosProxy(self.broker.host, self.broker.port))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        self._broker.close()
+
+
+@contextlib.contextmanager
+def reading(broker: LocalBroker, topic: str) -> Iterator[Inbox[Message]]:
+    """Every message on the topic from now on, in order; it hears nothing while the broker is away."""
+    heard: Inbox[Message] = Inbox()
+    states: Inbox[LinkState] = Inbox()
+    link = MqttLink(LinkSettings(broker.host, broker.port, f"reader-{time.monotonic_ns()}"))
+    link.subscribe([topic], Qos.AT_LEAST_ONCE, heard)
+    link.open(states)
+    try:
+        states.wait_until(lambda seen: isinstance(seen[-1], Up))
+        _settle(link)
+        yield heard
+    finally:
+        link.close()
+
+
+def _settle(link: MqttLink) -> None:
+    """Until what was subscribed before stands: a message of the reader's own has come back."""
+    probe = f"probe/{time.monotonic_ns()}"
+    echo: Inbox[Message] = Inbox()
+    link.subscribe([probe], Qos.AT_LEAST_ONCE, echo)
+    link.publish(Outgoing(probe, b"", Qos.AT_LEAST_ONCE, retain=False))
+    echo.wait_for(1)
+
+
+def events(messages: list[Message]) -> list[Event]:
+    return [codec.decode(message.payload, Event) for message in messages]
+
+
+def without_repeats(heard: list[Event]) -> list[Event]:
+    """As a reader would: within a session numbers only grow, and 0 is of no order."""
+    highest: dict[str, int] = {}
+    fresh = []
+    for event in heard:
+        if event.number == 0 or event.number > highest.get(event.session, 0):
+            highest[event.session] = max(event.number, highest.get(event.session, 0))
+            fresh.append(event)
+    return fresh
