@@ -12,7 +12,7 @@ from agent.wire.topics import DeviceId
 VERSIONS = {Protocol.MQTT_5: Version.MQTT_5, Protocol.MQTT_311: Version.MQTT_3_1_1}
 
 
-def link_settings(broker: Broker, device: DeviceId, will: Outgoing) -> LinkSettings:
+def link_settings(broker: Broker, device: DeviceId, will: Outgoing | None) -> LinkSettings:
     """
     Raises:
         ConfigError: the address is none, or the options contradict each other.

@@ -3,7 +3,7 @@
 from agent.config.changes import Change, Changes, compare
 from agent.config.effective import Effective, Origin, effective
 from agent.config.pipelines import PipelineSettings, pipelines
-from agent.config.reading import Configuration, defaults, examine, find, read
+from agent.config.reading import DEFAULT_PATH, Configuration, defaults, examine, find, read
 from agent.config.sections import (
     Broker,
     Camera,
@@ -27,6 +27,7 @@ from agent.core.delegate import DelegateChoice
 from agent.core.emission import EmissionMode
 
 __all__ = [
+    "DEFAULT_PATH",
     "Broker",
     "Camera",
     "CameraKind",

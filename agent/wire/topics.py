@@ -49,8 +49,13 @@ FRAME = Channel("device/{device}/frame", Qos.AT_MOST_ONCE, retain=False)
 """A JPEG picture, when one was asked for."""
 COMMAND = Channel("device/{device}/command", Qos.AT_LEAST_ONCE, retain=False)
 ANSWER = Channel("device/{device}/answer", Qos.AT_LEAST_ONCE, retain=False)
+CHECK = Channel("device/{device}/check", Qos.AT_LEAST_ONCE, retain=True)
+"""What `shoal-agent check` lays down, reads again and takes away, to see whether the broker keeps it."""
 
-CHANNELS = (INDEX, META, TARGET, CHUNK, STATUS, REPORT, EVENT, PREDICTION, TELEMETRY, FRAME, COMMAND, ANSWER)
+CHANNELS = (
+    INDEX, META, TARGET, CHUNK,
+    STATUS, REPORT, EVENT, PREDICTION, TELEMETRY, FRAME, COMMAND, ANSWER, CHECK,
+)  # fmt: skip
 OF_PIPELINES = frozenset({REPORT, EVENT, PREDICTION, TELEMETRY, FRAME})
 MAIN = "main"
 TIMESTAMP_NAME = "timestamp"

@@ -53,6 +53,15 @@ Place = Entry | Missing | Hidden
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """The state folder, what lies in it, and the nearest folder above it that exists."""
+
+    folder: Place
+    entries: tuple[Place, ...]
+    nearest: Place
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     name: str
     groups: frozenset[str]
@@ -98,14 +107,15 @@ def disk(facts: Disk, floor_bytes: int) -> Finding:
 
 
 def permissions(
-    user: User, state: Sequence[Place], secrets: Sequence[Place], devices: Sequence[Entry]
+    user: User, state: State, secrets: Sequence[Place], devices: Sequence[Entry]
 ) -> tuple[Finding, ...]:
     """
     Args:
         user: who examines; the answers are about this user.
-        state: the state folder first, then what lies in it.
+        state: the state folder.
         secrets: password file and key, those that the configuration names.
-        devices: the nodes of the cameras and Edge TPUs that the configuration may want.
+        devices: the nodes of the cameras that the configuration may want; Edge TPUs have a diagnosis of
+            their own.
     """
     found = [*_state(user, state), *_secrets(secrets), *_devices(user, devices)]
     if user.root:
@@ -119,21 +129,30 @@ def permissions(
     return tuple(found) or (ok("permissions", f"{user.name} may use all that the agent needs"),)
 
 
-def _state(user: User, state: Sequence[Place]) -> list[Finding]:
-    for place in state:
-        if isinstance(place, Hidden) or (
-            isinstance(place, Entry) and not (place.readable and place.writable)
-        ):
-            owner = f" (it belongs to {place.owner})" if isinstance(place, Entry) else ""
-            return [
-                fatal(
-                    "permissions.state",
-                    f"{user.name} may not read and write {place.path}{owner}",
-                    f"run as the user it belongs to, or: sudo chown -R {user.name} {state[0].path}",
-                    {"path": place.path},
-                )
-            ]
-    return []
+def _state(user: User, state: State) -> list[Finding]:
+    folder = state.folder
+    if isinstance(folder, Missing):
+        if _open(state.nearest):
+            return []
+        cause = f"{folder.path} does not exist, and {user.name} may not make it in {state.nearest.path}"
+        remedy = f"sudo install -d -m 750 -o {user.name} {folder.path}"
+        return [fatal("permissions.state-missing", cause, remedy, {"path": folder.path})]
+    barred = next((place for place in (folder, *state.entries) if not _open(place)), None)
+    if barred is None:
+        return []
+    owner = f" (it belongs to {barred.owner})" if isinstance(barred, Entry) else ""
+    return [
+        fatal(
+            "permissions.state",
+            f"{user.name} may not read and write {barred.path}{owner}",
+            f"run as the user it belongs to, or: sudo chown -R {user.name} {folder.path}",
+            {"path": barred.path},
+        )
+    ]
+
+
+def _open(place: Place) -> bool:
+    return isinstance(place, Entry) and place.readable and place.writable
 
 
 def _secrets(secrets: Sequence[Place]) -> list[Finding]:
@@ -166,7 +185,7 @@ def _barred(user: User, group: str, paths: list[str]) -> Finding:
         return degraded(
             "permissions.udev",
             f"{shown} belongs to root alone: no udev rule gives it to a group",
-            "install systemd/60-shoal.rules, then: udevadm control --reload; udevadm trigger",
+            "on Raspberry Pi OS the group is video: apt install --reinstall raspberrypi-sys-mods, and reboot",
             facts,
         )
     if group in user.groups:

@@ -19,6 +19,26 @@ class Severity(StrEnum):
     """It cannot serve before a person has acted."""
 
 
+class Area(StrEnum):
+    """What is examined, in this order: the first part of a finding's name."""
+
+    CONFIG = "config"
+    AGENT = "agent"
+    HOST = "host"
+    CLOCK = "clock"
+    DISK = "disk"
+    PERMISSIONS = "permissions"
+    RUNTIME = "runtime"
+    DELEGATE = "delegate"
+    SPEED = "speed"
+    EDGETPU = "edgetpu"
+    CAMERA = "camera"
+    NUMPY = "numpy"
+    PYCORAL = "pycoral"
+    TRUST = "trust"
+    BROKER = "broker"
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """`name` is the area, and behind a dot what was found there: `broker`, `broker.credentials`.
 
@@ -33,8 +53,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     facts: Facts = field(default_factory=dict)
 
     @property
-    def area(self) -> str:
-        return self.name.partition(".")[0]
+    def area(self) -> Area:
+        return Area(self.name.partition(".")[0])
 
 
 def ok(name: str, cause: str, facts: Facts | None = None) -> Finding:

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from agent.core.edgetpu import Pycoral
 from agent.core.findings.child import Failed, Unanswered, in_words
-from agent.core.findings.finding import Finding, degraded, note, ok
+from agent.core.findings.finding import Facts, Finding, degraded, note, ok
 from agent.core.findings.runtime import Versions
 
 _SIZE: Final = re.compile(r"numpy\.dtype size changed.*Expected (\d+) from C header, got (\d+) from PyObject")
@@ -14,9 +15,7 @@ _SIZE: Final = re.compile(r"numpy\.dtype size changed.*Expected (\d+) from C hea
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A module was imported in a child; `capable` where it also offers what it is wanted for."""
-
-    capable: bool = True
+    """A module was imported in a child."""
 
 
 Import = Imported | Unanswered
@@ -48,7 +47,7 @@ def numpy_binding(versions: Versions, imports: dict[str, Import]) -> Finding:
 
 
 def _mismatch(module: str, numpy: str, *, built: int, here: int) -> Finding:
-    facts: dict[str, str | int | float | bool] = {"module": module, "numpy": numpy}
+    facts: Facts = {"module": module, "numpy": numpy}
     if built > here:
         return degraded(
             "numpy.too-new",
@@ -64,31 +63,26 @@ def _mismatch(module: str, numpy: str, *, built: int, here: int) -> Finding:
     )
 
 
-def pycoral(versions: Versions, outcome: Import | None) -> Finding:
-    """What is called pycoral here; `outcome` None: nothing is. It is never needed."""
-    if "pycoral-pi5" in versions:
-        return note(
-            "pycoral.pi5",
-            f"pycoral-pi5 {versions['pycoral-pi5']} is a broken package: its library is one byte long",
-            "pip uninstall pycoral-pi5; Edge TPUs are used without it",
-        )
-    if outcome is None:
-        return ok("pycoral", "not installed, and not needed: Edge TPUs are used without it")
-    version = versions.get("pycoral", "")
-    match outcome:
-        case Imported(capable=True):
-            return ok("pycoral", f"pycoral {version} is Coral's", {"version": version})
-        case Imported():
+def pycoral(found: Pycoral, versions: Versions) -> Finding:
+    """What is called pycoral here. It is never needed."""
+    version = versions.get("pycoral") or versions.get("pycoral-pi5", "")
+    facts: Facts = {"version": version}
+    match found:
+        case Pycoral.ABSENT:
+            return ok("pycoral", "not installed, and not needed: Edge TPUs are used without it")
+        case Pycoral.WHOLE:
+            return ok("pycoral", f"Coral's own, {version or 'of unknown version'}", facts)
+        case Pycoral.FOREIGN:
             return note(
                 "pycoral.wrong",
-                f"pycoral {version} from PyPI is an unrelated program that has the same name",
+                f"pycoral {version} is an unrelated program of the same name, the one on PyPI",
                 "pip uninstall pycoral; Edge TPUs are used without it",
-                {"version": version},
+                facts,
             )
-        case _:
+        case Pycoral.BROKEN:
             return note(
                 "pycoral.broken",
-                f"pycoral {version} cannot be imported: {in_words(outcome)}",
-                "pip uninstall pycoral; Edge TPUs are used without it",
-                {"version": version},
+                f"pycoral {version} is incomplete: its native library is no library (pycoral-pi5 is so)",
+                "pip uninstall pycoral-pi5 pycoral; Edge TPUs are used without it",
+                facts,
             )

@@ -182,6 +182,7 @@ def test_each_channel_is_kept_and_acknowledged_as_the_contract_says():
         "device/{device}/frame": (lost, False),
         "device/{device}/command": (once, False),
         "device/{device}/answer": (once, False),
+        "device/{device}/check": (once, True),
     }
 
 

@@ -1,0 +1,36 @@
+"""A child process for native code: a library that crashes is a fact about the machine, not the end of us."""
+
+import signal
+import subprocess
+import sys
+from typing import Final
+
+from agent.core.findings.child import Died, Late
+
+SUBCOMMAND: Final = "_examine"
+
+
+def ask(job: bytes, limit_s: float) -> bytes | Died | Late:
+    """What a child of this program answers to the job on its standard input.
+
+    Args:
+        job: as the subcommand understands it.
+        limit_s: after which it is killed.
+    """
+    argv = [sys.executable, "-P", "-m", "agent", SUBCOMMAND]
+    try:
+        ended = subprocess.run(argv, input=job, capture_output=True, check=False, timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        return Late(limit_s)
+    if ended.returncode == 0:
+        return ended.stdout
+    return Died(_how(ended.returncode), _last_line(ended.stderr))
+
+
+def _how(status: int) -> str:
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+def _last_line(errors: bytes) -> str:
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else ""

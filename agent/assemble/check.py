@@ -1,0 +1,243 @@
+"""`shoal-agent check`: facts from the machine, findings from `agent.core.findings`.
+
+Nothing here changes the machine, apart from one retained message that comes and goes on the broker, and
+nothing needs a configuration or a broker to be there. What could crash runs in a child.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from agent.adapters import machine_agent, machine_files, machine_host, machine_packages, machine_trust
+from agent.adapters.clock_system import SystemClock
+from agent.adapters.edgetpu import pycoral
+from agent.adapters.store_files import FileStore
+from agent.assemble import check_broker, check_child
+from agent.assemble.edgetpu import accelerator
+from agent.config import CameraKind, Configuration, Settings, pipelines
+from agent.core import freshness
+from agent.core.broker_url import parse_url
+from agent.core.delegate import DelegateChoice
+from agent.core.findings import broker, devices, files, host, packages, runtime, trust
+from agent.core.findings.finding import Area, Finding
+from agent.core.findings.host import Machine
+from agent.core.findings.runtime import Probe, Versions
+from agent.wire.errors import StoreFailed
+from agent.wire.ipc import EdgeTpu
+from agent.wire.topics import DeviceId
+
+DISTRIBUTIONS: Final = (
+    "ai-edge-litert", "tflite-runtime", "numpy", "ml_dtypes", "simplejpeg", "picamera2", "av", "pillow",
+    "pycoral", "pycoral-pi5",
+)  # fmt: skip
+BOUND_TO_NUMPY: Final = ("simplejpeg", "picamera2")
+"""Modules of the camera that are built against one numpy; the first is what the second fails at."""
+MEBIBYTE: Final = 1_048_576
+
+
+class Examination:
+    """One look at the machine; what several areas need is read once.
+
+    Args:
+        configuration: what applies.
+        fault: why the file that was named cannot be used, so that the defaults apply; else None.
+        model: a file to measure; None: the release that runs, where there is one.
+    """
+
+    def __init__(self, configuration: Configuration, fault: str | None, model: Path | None) -> None:
+        self.configuration, self.fault, self.model = configuration, fault, model
+
+    @property
+    def settings(self) -> Settings:
+        return self.configuration.settings
+
+    @property
+    def state(self) -> Path:
+        return Path(self.settings.device.state_dir)
+
+    @cached_property
+    def running(self) -> int | None:
+        """The process of the agent that runs on this state folder."""
+        return machine_agent.holder(self.state / "lock")
+
+    @cached_property
+    def machine(self) -> Machine:
+        return machine_host.read()
+
+    @cached_property
+    def versions(self) -> Versions:
+        return machine_packages.versions(DISTRIBUTIONS)
+
+    @cached_property
+    def probe(self) -> Probe:
+        return check_child.probe("", self.settings.runtime.kind)
+
+
+def examine(examination: Examination, areas: Iterable[Area]) -> Iterator[Finding]:
+    """Area by area, as they are done."""
+    for area in areas:
+        yield from AREAS[area](examination)
+
+
+def _config(about: Examination) -> Iterable[Finding]:
+    path = about.configuration.path
+    yield host.config(None if path is None else str(path), about.fault)
+
+
+def _agent(about: Examination) -> Iterable[Finding]:
+    yield host.agent(about.running)
+
+
+def _host(about: Examination) -> Iterable[Finding]:
+    yield host.host(about.machine)
+
+
+def _clock(_: Examination) -> Iterable[Finding]:
+    clock = SystemClock()
+    now = clock.now()
+    yield host.clock(
+        f"{now:%Y-%m-%d %H:%M:%S} UTC",
+        synchronized=clock.synchronized(),
+        plausible=freshness.plausible(now),
+    )
+
+
+def _disk(about: Examination) -> Iterable[Finding]:
+    floor_bytes = about.settings.device.free_floor_mib * MEBIBYTE
+    yield files.disk(machine_files.disk(about.state), floor_bytes)
+
+
+def _permissions(about: Examination) -> Iterable[Finding]:
+    section = about.settings.broker
+    secrets = [Path(path) for path in (section.password_file, section.key) if path]
+    patterns = {pattern for line in pipelines(about.settings) for pattern in _NODES.get(line.camera.kind, ())}
+    return files.permissions(
+        machine_files.user(),
+        machine_files.state(about.state),
+        [machine_files.place(path) for path in secrets],
+        machine_files.nodes(sorted(patterns)),
+    )
+
+
+_NODES: Final = {
+    CameraKind.V4L2: ("video*",),
+    CameraKind.PICAMERA2: ("media*", "video*", "v4l-subdev*", "dma_heap/*"),
+    CameraKind.AUTO: ("media*", "video*", "v4l-subdev*", "dma_heap/*"),
+}
+"""The device files of each kind of camera, below /dev."""
+
+
+def _runtime(about: Examination) -> Iterable[Finding]:
+    kind = about.settings.runtime.kind
+    yield runtime.runtime(about.machine, about.versions, kind, about.probe)
+
+
+def _delegate(about: Examination) -> Iterable[Finding]:
+    found = runtime.delegate(about.probe)
+    return () if found is None else (found,)
+
+
+def _speed(about: Examination) -> Iterable[Finding]:
+    model = _Named(str(about.model), about.model) if about.model is not None else _released(about.state)
+    if model is None:
+        yield runtime.speed("", None)
+    else:
+        yield runtime.speed(model.name, check_child.probe(str(model.path), about.settings.runtime.kind))
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    name: str
+    path: Path
+
+
+def _released(state: Path) -> _Named | None:
+    """The release that runs here, in the variant for the CPU."""
+    if not (state / "objects").is_dir():
+        return None
+    try:
+        store = FileStore(state, 0)
+        active = store.load().state.active
+    except StoreFailed:
+        return None
+    if active is None:
+        return None
+    path = store.path(active.twin or active.variant)
+    return _Named(f"{active.name} {active.version}", path) if path.exists() else None
+
+
+def _edgetpu(about: Examination) -> Iterable[Finding]:
+    """While an agent runs, the device is not opened: it would fail, or take it from the worker."""
+    running = about.running is not None
+    for line in pipelines(about.settings):
+        section = line.runtime
+        if section.delegate is DelegateChoice.CPU:
+            continue
+        wanted = EdgeTpu(library=section.edgetpu_library, device=section.edgetpu_device)
+        sight = asyncio.run(accelerator().look(wanted, opening=not running))
+        required = section.delegate is DelegateChoice.EDGETPU
+        yield devices.edgetpu(line.name, sight.finding, sight.version, required=required, running=running)
+
+
+def _camera(about: Examination) -> Iterable[Finding]:
+    for line in pipelines(about.settings):
+        if line.camera.kind is CameraKind.SHARED:
+            continue
+        held = about.running is not None and line.camera.kind in _EXCLUSIVE
+        yield devices.camera(line.name, None if held else check_child.look_through(line.camera))
+
+
+_EXCLUSIVE: Final = frozenset({CameraKind.AUTO, CameraKind.PICAMERA2, CameraKind.V4L2})
+"""Cameras that one process can open at a time."""
+
+
+def _numpy(about: Examination) -> Iterable[Finding]:
+    modules = [module for module in BOUND_TO_NUMPY if machine_packages.present(module)]
+    imports = {module: check_child.import_module(module) for module in modules}
+    yield packages.numpy_binding(about.versions, imports)
+
+
+def _pycoral(about: Examination) -> Iterable[Finding]:
+    yield packages.pycoral(pycoral.examine(), about.versions)
+
+
+def _trust(about: Examination) -> Iterable[Finding]:
+    path = about.settings.trust.root
+    newest = about.state / "trust/metadata/timestamp.json"
+    yield trust.trust(
+        path,
+        machine_trust.read(Path(path), "root"),
+        machine_trust.read(newest, "timestamp") if newest.exists() else None,
+        SystemClock().now(),
+    )
+
+
+def _broker(about: Examination) -> Iterable[Finding]:
+    section = about.settings.broker
+    address = parse_url(section.url)
+    visited = check_broker.visit(section, DeviceId(about.settings.device.id))
+    place = f"{address.host}:{address.port}"
+    return broker.broker(place, section.protocol.value, visited, tls=address.tls)
+
+
+Examine = Callable[[Examination], Iterable[Finding]]
+AREAS: Final[dict[Area, Examine]] = {
+    Area.CONFIG: _config,
+    Area.AGENT: _agent,
+    Area.HOST: _host,
+    Area.CLOCK: _clock,
+    Area.DISK: _disk,
+    Area.PERMISSIONS: _permissions,
+    Area.RUNTIME: _runtime,
+    Area.DELEGATE: _delegate,
+    Area.SPEED: _speed,
+    Area.EDGETPU: _edgetpu,
+    Area.CAMERA: _camera,
+    Area.NUMPY: _numpy,
+    Area.PYCORAL: _pycoral,
+    Area.TRUST: _trust,
+    Area.BROKER: _broker,
+}

@@ -1,0 +1,85 @@
+"""A short visit to the broker, under a client id of its own, so that a running agent is not thrown out."""
+
+import contextlib
+import secrets
+from concurrent.futures import TimeoutError as NoAcknowledgement
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Final
+
+from agent.adapters.link_mqtt import MqttLink
+from agent.assemble.links import link_settings
+from agent.config import Broker
+from agent.core.findings.broker import Refused, Silent, Visit, Visited
+from agent.ports.link import Down, LinkState, Message, Outgoing
+from agent.wire import topics
+from agent.wire.errors import LinkDown
+from agent.wire.topics import CHECK, DeviceId, Root
+
+CONNECT_MAX_S: Final = 16.0
+"""TCP, TLS and the broker's word have 5 s each."""
+ANSWER_MAX_S: Final = 5.0
+
+
+def visit(broker: Broker, device: DeviceId) -> Visit:
+    """Connect, lay a retained message down, read it again, and take it away.
+
+    Raises:
+        ConfigError: the section is not one that a link can be made of.
+    """
+    settings = link_settings(broker, device, None)
+    link = MqttLink(replace(settings, client_id=f"{settings.client_id}-check"))
+    states: SimpleQueue[LinkState] = SimpleQueue()
+    began = monotonic()
+    link.open(states.put)
+    try:
+        state = states.get(timeout=CONNECT_MAX_S)
+        if isinstance(state, Down):
+            return Refused(state.refusal, state.reason)
+        return _look_around(link, topics.root(broker.root), device, (monotonic() - began) * 1000)
+    except Empty:
+        return Silent(CONNECT_MAX_S)
+    finally:
+        link.close()
+
+
+def _look_around(link: MqttLink, root: Root, device: DeviceId, connect_ms: float) -> Visited:
+    topic, mark = root.device(CHECK, device), secrets.token_hex(8).encode()
+    connect_ms = round(connect_ms, 1)
+    round_trip_ms = _acknowledged_ms(link, topic, mark)
+    if round_trip_ms is None:
+        return Visited(None, returned=False, published=False, connect_ms=connect_ms)
+    found = _retained(link, {topic, root.index()})
+    _acknowledged_ms(link, topic, b"")
+    return Visited(
+        round_trip_ms,
+        returned=found.get(topic) == mark,
+        published=root.index() in found,
+        connect_ms=connect_ms,
+    )
+
+
+def _acknowledged_ms(link: MqttLink, topic: str, payload: bytes) -> float | None:
+    """From a publish to its acknowledgement; None where none came."""
+    began = monotonic()
+    with contextlib.suppress(LinkDown, NoAcknowledgement):
+        link.publish(Outgoing(topic, payload, CHECK.qos, CHECK.retain)).result(ANSWER_MAX_S)
+        return round((monotonic() - began) * 1000, 1)
+    return None
+
+
+def _retained(link: MqttLink, wanted: set[str]) -> dict[str, bytes]:
+    """Those of the topics that hold something. What is retained comes at once; the rest never does."""
+    messages: SimpleQueue[Message] = SimpleQueue()
+    link.subscribe(sorted(wanted), CHECK.qos, messages.put)
+    found: dict[str, bytes] = {}
+    deadline = monotonic() + ANSWER_MAX_S
+    with contextlib.suppress(Empty):
+        while found.keys() != wanted:
+            # The first to come tells that the others are on their way, or are not there.
+            left_s = min(deadline - monotonic(), 1.0 if found else ANSWER_MAX_S)
+            message = messages.get(timeout=max(0.0, left_s))
+            if message.retained:
+                found[message.topic] = message.payload
+    return found
