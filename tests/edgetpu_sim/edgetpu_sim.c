@@ -11,7 +11,8 @@
  *                             a crash in one of the two, as of an ABI mismatch; the real library's refusals
  *     mute N                  1: no device opens, and no word is said
  *   SHOAL_EDGETPU_SIM_TWINS   the folder of the twins, `<key of the custom op>.tflite`
- *   SHOAL_EDGETPU_SIM_OPTIONS a file to which each attempt to open a device appends its options
+ *   SHOAL_EDGETPU_SIM_OPTIONS a file to which each attempt to open a device appends its options, where the
+ *                             process may write
  *
  * A device is a file beside the state, `<state>.usb0`; a process that has it open holds its lock.
  * Compiled with BARE, it is a libedgetpu that no interpreter can use: it lacks the plugin's two functions.
@@ -75,7 +76,7 @@ static struct open_device *device_open(enum bus bus, int number) {
       return device;
     }
   }
-  int lock = unused ? open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666) : -1;
+  int lock = unused ? open(path, O_RDONLY | O_CLOEXEC) : -1; /* a caged process may write nothing */
   if (lock < 0) return NULL;
   if (flock(lock, LOCK_EX | LOCK_NB)) {
     close(lock);

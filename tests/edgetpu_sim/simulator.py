@@ -71,6 +71,9 @@ class Simulator:
 
     def set(self, **values: int | str) -> None:
         """The whole state, as edgetpu_sim.c lists its keys; what is left out is 0 or none."""
+        for bus in ("usb", "pci"):
+            for number in range(int(values.get(bus, 0))):
+                self.path(f"{bus}:{number}").touch()
         new = self._state.with_suffix(".new")
         new.write_text("".join(f"{key} {value}\n" for key, value in values.items()))
         new.replace(self._state)
