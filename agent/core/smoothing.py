@@ -7,8 +7,8 @@ from typing import Final
 
 from agent.wire.reports import Ranked
 
-_ONE: Final = 1 << 40
-"""Scores are summed in integers of 2^-40: what is added and later taken away leaves no trace."""
+_ONE: Final = 1 << 60
+"""Scores are summed in integers of 2^-60: what is added and later taken away leaves no trace."""
 
 _Scores = tuple[tuple[int, int], ...]
 
