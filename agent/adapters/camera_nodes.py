@@ -1,0 +1,41 @@
+"""The webcams of this host, by their /dev/video* nodes."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from agent.core.camera_nodes import CAPABILITY, QUERYCAP, capability, is_webcam
+from agent.wire.errors import CameraFailed
+
+
+def capture_nodes(folder: Path = Path("/dev")) -> list[str]:
+    """Paths in the order of their numbers; one that cannot be asked counts, so that its refusal is told."""
+    nodes = [path for path in folder.glob("video*") if path.name.removeprefix("video").isdigit()]
+    nodes.sort(key=lambda path: int(path.name.removeprefix("video")))
+    return [str(path) for path in nodes if _may_be_webcam(path)]
+
+
+def first_node() -> str:
+    """
+    Raises:
+        CameraFailed: there is none.
+    """
+    nodes = capture_nodes()
+    if not nodes:
+        raise CameraFailed("there is no webcam among /dev/video*; plug one in")
+    return nodes[0]
+
+
+def _may_be_webcam(path: Path) -> bool:
+    try:
+        node = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    except OSError:
+        return True
+    reply = bytearray(CAPABILITY.size)
+    try:
+        fcntl.ioctl(node, QUERYCAP, reply)
+    except OSError:
+        return False
+    finally:
+        os.close(node)
+    return is_webcam(capability(bytes(reply)))

@@ -1,0 +1,87 @@
+"""A video file as a camera: its pictures in turn, in a loop."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.adapters.camera_video.opening import Opener, open_container, shown
+from agent.adapters.camera_video.packets import pictures
+from agent.adapters.camera_video.picture import rgb
+from agent.core.frames import Frame
+from agent.core.pace import SECOND_NS, Pace
+from agent.ports.clock import Clock
+from agent.wire.errors import CameraFailed
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+
+
+class FileCamera:
+    """Each picture of the file, one a period of the rate (0: as often as it is asked).
+
+    A late reader gets the next picture under a number that tells how many it missed: decoding those too
+    would make it later still.
+    """
+
+    sensor = False
+    kind, note = "file", ""
+
+    def __init__(
+        self,
+        path: str,
+        rate_fps: float,
+        size: tuple[int, int],
+        clock: Clock,
+        *,
+        opener: Opener = open_container,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._path, self._size, self._clock = path, size, clock
+        self._opener, self._sleep = opener, sleep
+        self.on_demand = rate_fps == 0
+        self._pace = Pace(rate_fps)
+        self._container: InputContainer | None = None
+        self._pictures: Iterator[VideoFrame] = iter(())
+
+    def open(self) -> None:
+        self._rewind()
+        self._pace.begin(self._clock.monotonic_ns())
+
+    def read(self) -> Frame:
+        due = self._pace.due(self._clock.monotonic_ns())
+        pixels = rgb(self._picture(), self._size)
+        early_ns = due.at_ns - self._clock.monotonic_ns()
+        if early_ns > 0:
+            self._sleep(early_ns / SECOND_NS)
+        age_ns = self._clock.monotonic_ns() - due.at_ns
+        return Frame(
+            pixels=pixels,
+            sequence=due.index,
+            captured_ns=due.at_ns,
+            captured_at=self._clock.now() - timedelta(microseconds=age_ns / 1000),
+            name=Path(self._path).name,
+        )
+
+    def close(self) -> None:
+        self._pictures = iter(())
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _picture(self) -> "VideoFrame":
+        picture = next(self._pictures, None)
+        if picture is None:
+            self._rewind()
+            picture = next(self._pictures, None)
+        if picture is None:
+            raise CameraFailed(f"{shown(self._path)} holds no picture; choose another video")
+        return picture
+
+    def _rewind(self) -> None:
+        """Opened anew: not every format can be sought in."""
+        self.close()
+        self._container = self._opener(self._path, format_name=None, options={})
+        self._pictures = pictures(self._container, self._path)

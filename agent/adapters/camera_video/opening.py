@@ -1,0 +1,83 @@
+"""Opening what FFmpeg reads, and its errors in words."""
+
+import errno
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import urlsplit
+
+from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen
+
+if TYPE_CHECKING:
+    from av import FFmpegError
+    from av.container import InputContainer
+
+OPEN_S: Final = 10.0
+READ_S: Final = 4.0
+"""Below the time after which a driver counts as hung: what can time out by itself needs no new process."""
+
+_SAID: Final[Mapping[int, str]] = {
+    errno.ENOENT: "is not there; plug the camera in, or correct its name in the configuration",
+    errno.EACCES: "may not be opened by this user; add the user to the group video",
+    errno.EPERM: "may not be opened by this user; add the user to the group video",
+    errno.ECONNREFUSED: "nobody answers at this address; start the camera's server, or correct camera.url",
+    errno.EHOSTUNREACH: "cannot be reached; check the network and camera.url",
+    errno.ENETUNREACH: "cannot be reached; check the network and camera.url",
+    errno.EINVAL: "does not give pictures of this kind; choose another size, rate or device",
+}
+_GONE: Final = frozenset({errno.ENODEV, errno.ENXIO, errno.EIO})
+
+
+class Opener(Protocol):
+    """As `open_container`."""
+
+    def __call__(
+        self, place: str, *, format_name: str | None, options: dict[str, str]
+    ) -> "InputContainer": ...
+
+
+def open_container(place: str, *, format_name: str | None, options: dict[str, str]) -> "InputContainer":
+    """
+    Raises:
+        CameraFailed: PyAV is not installed, or what `said` makes of FFmpeg's refusal.
+    """
+    try:
+        import av  # noqa: PLC0415 - an extra, which the other cameras do without
+    except ImportError as error:
+        raise CameraFailed(f"PyAV cannot be used: {error}; pip install 'shoal[camera]'") from error
+    try:
+        return av.open(place, format=format_name, options=options, timeout=(OPEN_S, READ_S))
+    except av.FFmpegError as error:
+        raise said(place, error) from error
+
+
+def said(place: str, error: "FFmpegError") -> CameraFailed:
+    """FFmpeg's error as one sentence with its remedy."""
+    name, number = shown(place), error.errno
+    if number == errno.EBUSY:
+        return CameraBusy(f"{name}: another process has it; stop that process, or share its camera")
+    if number in _GONE:
+        return CameraFailed(f"{name} is gone; plug the camera in again")
+    if number is not None and number in _SAID:
+        return CameraFailed(f"{name} {_SAID[number]}")
+    match type(error).__name__:
+        case "ExitError" | "TimeoutError":
+            return CameraFrozen(f"{name} sent nothing for {READ_S:g} s; check its power and the network")
+        case "HTTPUnauthorizedError" | "HTTPForbiddenError":
+            return CameraFailed(f"{name} refuses the user name or password; put the right ones into the url")
+        case "EOFError":
+            return CameraFailed(f"{name}: the stream has ended; start its sender again")
+        case "InvalidDataError":
+            return CameraFailed(f"{name} holds no video that can be decoded; choose another")
+        case _:
+            words = (error.strerror or type(error).__name__).rstrip(".")
+            return CameraFailed(f"{name}: {words}; check the camera's section in the configuration")
+
+
+def shown(place: str) -> str:
+    """The place without the password that an address may carry."""
+    if "://" not in place:
+        return place
+    parts = urlsplit(place)
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"

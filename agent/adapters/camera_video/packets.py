@@ -1,0 +1,43 @@
+"""The pictures of an open container, one after the other, past packets that are damaged."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from agent.adapters.camera_video.opening import said, shown
+from agent.wire.errors import CameraFailed
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+
+DAMAGED_MAX: Final = 100
+"""In a row: webcams damage some at their start, and a network loses some."""
+
+
+def pictures(container: "InputContainer", place: str) -> Iterator["VideoFrame"]:
+    """
+    Raises:
+        CameraFailed: there is no video in it, it is gone, or nothing in it can be decoded.
+    """
+    from av.error import (  # noqa: PLC0415 - an extra, which the other cameras do without
+        FFmpegError,
+        InvalidDataError,
+    )
+
+    if not container.streams.video:
+        raise CameraFailed(f"{shown(place)} holds no video; choose another")
+    stream = container.streams.video[0]
+    # Threads that work on several frames at once would hold back as many.
+    stream.thread_type = "SLICE"
+    damaged = 0
+    try:
+        for packet in container.demux(stream):
+            try:
+                yield from packet.decode()
+                damaged = 0
+            except InvalidDataError:
+                damaged += 1
+                if damaged > DAMAGED_MAX:
+                    raise
+    except FFmpegError as error:
+        raise said(place, error) from error

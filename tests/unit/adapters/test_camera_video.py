@@ -1,0 +1,241 @@
+"""Videos that are made here and played by real demuxers, decoders and sockets."""
+
+import errno
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.adapters.camera_video import FileCamera, LiveCamera, Place, opening
+from agent.adapters.camera_video.opening import said, shown
+from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen
+from tests.fakes.clock import FakeClock
+from tests.fakes.rtspserver import RtspServer
+
+av = pytest.importorskip("av", reason="PyAV is an extra: pip install 'shoal[camera]'")
+
+WIDTH, HEIGHT = 64, 48
+TOLERANCE = 12
+"""Levels that lossy coding may move."""
+
+
+class SystemTime:
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(time.time(), UTC)
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def synchronized(self) -> bool:
+        return True
+
+
+def write(path: Path, levels: list[int], size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
+    """Pictures with red to the left, blue to the right and a grey level below."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height = size
+        stream.pix_fmt, stream.bit_rate, stream.gop_size = "yuv420p", 8_000_000, 1
+        for index, level in enumerate(levels):
+            pixels = np.zeros((size[1], size[0], 3), np.uint8)
+            pixels[:, : size[0] // 2, 0] = 230
+            pixels[:, size[0] // 2 :, 2] = 230
+            pixels[size[1] // 2 :] = level
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def levels_of(camera: FileCamera, count: int) -> list[int]:
+    return [int(camera.read().pixels[-2, 2, 0]) for _ in range(count)]
+
+
+def close_to(found: list[int], expected: list[int]) -> bool:
+    return all(abs(a - b) <= TOLERANCE for a, b in zip(found, expected, strict=True))
+
+
+class TestFile:
+    def camera(self, path: Path, size: tuple[int, int] = (WIDTH, HEIGHT)) -> FileCamera:
+        return FileCamera(str(path), 0.0, size, FakeClock())
+
+    def test_its_pictures_come_in_turn_in_a_loop_in_red_green_blue(self, tmp_path: Path) -> None:
+        with closing(self.camera(write(tmp_path / "a.mp4", [40, 120, 200]))) as camera:
+            camera.open()
+            assert close_to(levels_of(camera, 7), [40, 120, 200, 40, 120, 200, 40])
+            frame = camera.read()
+        left, right = frame.pixels[4, 4], frame.pixels[4, -4]
+        assert int(left[0]) - int(left[2]) > 120
+        assert int(right[2]) - int(right[0]) > 120
+        assert (frame.name, frame.sequence, frame.pixels.shape) == ("a.mp4", 7, (HEIGHT, WIDTH, 3))
+        assert frame.pixels.flags.c_contiguous
+
+    @pytest.mark.parametrize(
+        ("asked", "given"),
+        [((32, 32), (32, 32)), ((64, 24), (24, 64)), ((128, 96), (48, 64)), ((224, 224), (48, 48))],
+    )
+    def test_a_larger_video_covers_the_frame_and_a_smaller_one_is_not_enlarged(
+        self, tmp_path: Path, asked: tuple[int, int], given: tuple[int, int]
+    ) -> None:
+        with closing(self.camera(write(tmp_path / "a.mp4", [40]), asked)) as camera:
+            camera.open()
+            pixels = camera.read().pixels
+        assert pixels.shape == (*given, 3)
+        assert pixels[2, 2, 0] > 180
+        assert pixels[2, -3, 2] > 180
+
+    def test_what_is_no_video_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "text.mp4").write_text("no video at all")
+        for name, sentence in [
+            ("text.mp4", "holds no video that can be decoded; choose another"),
+            ("none.mp4", "is not there; plug the camera in, or correct its name"),
+        ]:
+            with pytest.raises(CameraFailed, match=sentence) as failure:
+                self.camera(tmp_path / name).open()
+            assert name in str(failure.value)
+
+    def test_sound_alone_is_no_video(self, tmp_path: Path) -> None:
+        with av.open(tmp_path / "a.wav", "w") as container:
+            stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+            frame.rate = 8000
+            container.mux(stream.encode(frame))
+        with closing(self.camera(tmp_path / "a.wav")) as camera:
+            camera.open()
+            with pytest.raises(CameraFailed, match="holds no video"):
+                camera.read()
+
+
+@contextmanager
+def streaming(
+    server: RtspServer, rate_fps: float = 0.0, size: tuple[int, int] = (WIDTH, HEIGHT)
+) -> Iterator[LiveCamera]:
+    place = Place(server.url, None, {"rtsp_transport": "tcp"})
+    camera = LiveCamera("rtsp", lambda: place, rate_fps, size, SystemTime())
+    camera.open()
+    try:
+        yield camera
+    finally:
+        camera.close()
+        server.close()
+
+
+def read_on(camera: LiveCamera) -> None:
+    for _ in range(200):
+        camera.read()
+
+
+class TestRtsp:
+    def test_its_pictures_arrive_fresh_and_in_red_green_blue(self) -> None:
+        with streaming(RtspServer()) as camera:
+            frames = [camera.read() for _ in range(8)]
+            ages_s = [(time.monotonic_ns() - frame.captured_ns) / 1e9 for frame in frames[-1:]]
+        assert [frame.sequence for frame in frames] == list(range(8))
+        red = frames[0].pixels[10, 10]
+        assert int(red[0]) - int(red[2]) > 100
+        numbers = [int(frame.pixels[10, -10, 0]) for frame in frames]
+        assert all(abs(b - a) > 3 for a, b in itertools.pairwise(numbers))
+        assert max(ages_s) < 0.5
+
+    def test_a_faster_stream_is_thinned_to_the_rate(self) -> None:
+        with streaming(RtspServer(rate_fps=40.0), rate_fps=8.0) as camera:
+            frames = [camera.read() for _ in range(9)]
+        took_s = (frames[-1].captured_ns - frames[0].captured_ns) / 1e9
+        assert [frame.sequence for frame in frames] == list(range(9))
+        assert took_s == pytest.approx(1.0, abs=0.35)
+
+    def test_after_a_pause_what_piled_up_is_passed_over(self) -> None:
+        server = RtspServer(rate_fps=25.0)
+        with streaming(server) as camera:
+            camera.read()
+            until = time.monotonic() + 2.0
+            while time.monotonic() < until:
+                time.sleep(0.05)
+            frame = camera.read()
+            age_s = (time.monotonic_ns() - frame.captured_ns) / 1e9
+        assert frame.sequence > 20
+        assert age_s < 0.8
+
+    def test_a_stream_that_stalls_is_frozen_and_one_that_ends_is_gone_and_both_come_back(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opening, "READ_S", 0.6)
+        server = RtspServer()
+        with streaming(server) as camera:
+            camera.read()
+            server.stalled.set()
+            with pytest.raises(CameraFrozen, match=r"sent nothing for 0.6 s"):
+                read_on(camera)
+            last = camera._sequence
+            camera.close()
+            server.stalled.clear()
+            server.cut()
+            camera.open()
+            assert camera.read().sequence == last + 1
+            server.cut()
+            with pytest.raises(CameraFailed) as failure:
+                read_on(camera)
+            assert "secret" not in str(failure.value)
+            camera.close()
+            camera.open()
+            camera.read()
+
+    def test_nobody_there_is_told_with_its_remedy_and_without_the_password(self) -> None:
+        server = RtspServer()
+        server.close()
+        with (
+            pytest.raises(CameraFailed, match=r"nobody answers at this address; start the camera") as failure,
+            streaming(server),
+        ):
+            pass
+        assert "secret" not in str(failure.value)
+
+
+class TestWebcam:
+    """PyAV's own errors from an opener in the device's place: there is no webcam to unplug here."""
+
+    @pytest.mark.parametrize(
+        ("number", "kind", "sentence"),
+        [
+            (errno.EBUSY, CameraBusy, "another process has it; stop that process"),
+            (errno.ENOENT, CameraFailed, "is not there; plug the camera in"),
+            (errno.ENODEV, CameraFailed, "is gone; plug the camera in again"),
+            (errno.EIO, CameraFailed, "is gone; plug the camera in again"),
+            (errno.EACCES, CameraFailed, "add the user to the group video"),
+            (errno.EINVAL, CameraFailed, "choose another size, rate or device"),
+            (errno.ETIMEDOUT, CameraFrozen, "sent nothing for"),
+            (errno.ENOMEM, CameraFailed, "check the camera's section"),
+        ],
+    )
+    def test_each_refusal_has_its_sentence(
+        self, number: int, kind: type[CameraFailed], sentence: str
+    ) -> None:
+        def refuse(*_: object, **__: object) -> object:
+            with pytest.raises(av.FFmpegError) as refused:
+                av.error.err_check(-number)
+            raise said("/dev/video7", refused.value)
+
+        camera = LiveCamera("v4l2", lambda: Place("/dev/video7"), 10.0, (64, 48), SystemTime(), opener=refuse)
+        with pytest.raises(kind, match=sentence) as failure:
+            camera.open()
+        assert "/dev/video7" in str(failure.value)
+        assert type(failure.value) is kind
+
+    def test_a_real_node_that_is_no_camera_is_refused_in_words(self) -> None:
+        place = Place(os.devnull, "v4l2", {"video_size": "64x48"})
+        camera = LiveCamera("v4l2", lambda: place, 10.0, (64, 48), SystemTime())
+        with pytest.raises(CameraFailed, match=r"/dev/null.*; "):
+            camera.open()
+
+
+def test_an_address_is_shown_without_its_password() -> None:
+    assert shown("rtsp://user:secret@10.0.0.7:554/stream?x=1") == "rtsp://10.0.0.7:554/stream"
+    assert shown("/dev/video0") == "/dev/video0"
