@@ -89,7 +89,6 @@ def test_the_user_is_in_the_group_of_every_device_that_the_rules_hand_out():
     users = (FOLDER / "shoal.sysusers").read_text(encoding="utf-8")
     groups = set(re.findall(r'GROUP="(\w+)"', rules))
     assert groups <= set(re.findall(r"^m shoal (\w+)$", users, re.MULTILINE))
-    assert groups <= set(re.findall(r"^g (\w+) -$", users, re.MULTILINE))
 
 
 def test_sysusers_makes_the_user_that_the_unit_runs_as(tmp_path):
