@@ -16,6 +16,8 @@ _HEAD: Final = struct.Struct(">II")
 _BODY: Final = struct.Struct(">QH")
 _LEDGER: Final = struct.Struct(">QQQQ")
 _CRC: Final = struct.Struct(">I")
+BURST_S: Final = 0.1
+"""What a late timer missed may be caught up with."""
 LEDGER_BYTES: Final = _LEDGER.size + _CRC.size
 
 
@@ -114,7 +116,8 @@ class Allowance:
 
     def ask(self, now_s: float) -> float:
         """0 and one may leave; else the seconds until one may."""
-        self.waited = min(1.0, self.waited + (now_s - self.at_s) * self.per_s)
+        most = 1.0 + BURST_S * self.per_s
+        self.waited = min(most, self.waited + (now_s - self.at_s) * self.per_s)
         self.at_s = now_s
         if self.came > 0:
             self.came -= 1

@@ -12,7 +12,7 @@ from typing import Final
 
 from agent.core.outbox import Allowance
 from agent.loops.connection import Connection
-from agent.ports.link import Link, Outgoing
+from agent.ports.link import Down, Link, LinkState, Outgoing
 from agent.ports.outbox import Outbox
 from agent.wire.errors import LinkDown, StoreFailed
 from agent.wire.topics import Qos
@@ -67,6 +67,10 @@ class Drain:
         self._failures = 0
         self._dropped_before = sum(lane.outbox.dropped() for lane in lanes)
 
+    def configure(self, per_s: float) -> None:
+        """How fast what waits leaves from now on."""
+        self._allowance.per_s = per_s
+
     def put(self, lane: Lane, outgoing: Outgoing) -> None:
         """Keep it, and send it when its turn comes: at once where nothing waits.
 
@@ -75,8 +79,9 @@ class Drain:
         """
         self._empty.clear()
         if lane.outbox.put(outgoing.topic, outgoing.payload):
-            self._allowance.admit()
             lane.stirred.set()
+            if self._connection.is_up:
+                self._allowance.admit()
         elif lane.outbox.ready() or not self._connection.is_up:
             lane.outbox.lose()
         else:
@@ -99,10 +104,12 @@ class Drain:
             tasks += [
                 group.create_task(self._flush(lane), name=f"outbox {lane.name}") for lane in self._lanes
             ]
+            unwatch = self._connection.watch(self._turned)
             try:
                 yield
             finally:
                 await self._linger()
+                unwatch()
                 for task in tasks:
                     task.cancel()
 
@@ -126,7 +133,8 @@ class Drain:
             try:
                 await self._while_up()
             except LinkDown as error:
-                self._come_back(str(error))
+                self._failed(str(error))
+            self._come_back()
             await asyncio.sleep(min(PAUSE_MAX_S, PAUSE_MIN_S * 2 ** min(self._failures - 1, 16)))
 
     async def _while_up(self) -> None:
@@ -137,6 +145,8 @@ class Drain:
         while True:
             self._stir.clear()
             self._land()
+            if not self._connection.is_up:
+                return
             wait_s = self._send()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -156,17 +166,24 @@ class Drain:
         if not self._flying and not self.depth():
             self._empty.set()
 
-    def _come_back(self, reason: str) -> None:
+    def _turned(self, state: LinkState) -> None:
+        if isinstance(state, Down):
+            for lane in self._lanes:
+                lane.notice_due_s = 0.0
+        self._stir.set()
+
+    def _failed(self, reason: str) -> None:
+        self._failures += 1
+        if self._failures == REFUSALS:
+            log.warning("outbox.not-accepted", extra={"reason": reason})
+
+    def _come_back(self) -> None:
         """Whatever was on its way goes again, from the first that did not arrive; nothing overtakes."""
         flying, self._flying = self._flying, deque()
         for flight in flying:
             flight.failed()
         for lane in self._lanes:
             lane.outbox.rewind()
-            lane.notice_due_s = 0.0
-        self._failures += 1
-        if self._failures == REFUSALS:
-            log.warning("outbox.not-accepted", extra={"reason": reason})
 
     def _send(self) -> float | None:
         """Send what may go; the seconds until more may, None where only news can change that."""

@@ -116,7 +116,7 @@ def test_events_outlive_kills_before_in_and_after_an_outage_and_arrive_in_order(
 
 
 def test_above_the_room_the_oldest_are_dropped_and_told_exactly(outage, tmp_path) -> None:
-    count, max_mib = 6_000, 1
+    count, max_mib = 8_000, 1
     outage.line.refuse = True
     with Chatter(tmp_path, outage, 0, count, 1e6, max_mib) as chatter:
         assert chatter.read(count)[-1] == str(count - 1)
