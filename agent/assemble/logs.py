@@ -51,6 +51,10 @@ def _shortened(line: str) -> str:
     return line if len(line) <= LINE_MAX_CHARS else f"{line[: LINE_MAX_CHARS - 1]}…"
 
 
+def configure(*, verbose: bool) -> None:
+    logging.getLogger().setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
 def start(*, verbose: bool) -> Ring:
     """Everything goes to standard error, where a service manager's journal picks it up; the newest lines
     stand in the ring too.
@@ -58,9 +62,8 @@ def start(*, verbose: bool) -> Ring:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Fields())
     ring = Ring()
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, handlers=[handler, ring], force=True
-    )
+    logging.basicConfig(handlers=[handler, ring], force=True)
+    configure(verbose=verbose)
     # The library tells each fetched URL at INFO; ours are topics, and trust.refreshed says it once.
     logging.getLogger("tuf").setLevel(logging.WARNING)
     return ring

@@ -9,9 +9,9 @@ from agent.config.crosschecks import shown_url
 from agent.config.lines import Key
 from agent.config.sections import Settings
 
-SAFE = frozenset({"emission", "telemetry", "thermal", "commands", "log"})
-"""Sections that run only through plain values that are read anew each time."""
-SAFE_KEYS = frozenset({("outbox", "drain_per_s"), ("outbox", "predictions")})
+SAFE = frozenset({"emission", "thermal", "commands", "log"})
+"""Sections that whoever obeys them can be given anew."""
+SAFE_KEYS = frozenset({("outbox", "drain_per_s"), ("telemetry", "window_s")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,8 @@ def _merged(running: Settings, wanted: Settings) -> Settings:
     return replace(
         running,
         **{name: getattr(wanted, name) for name in SAFE},
-        outbox=replace(
-            running.outbox, drain_per_s=wanted.outbox.drain_per_s, predictions=wanted.outbox.predictions
-        ),
+        outbox=replace(running.outbox, drain_per_s=wanted.outbox.drain_per_s),
+        telemetry=replace(running.telemetry, window_s=wanted.telemetry.window_s),
         pipeline={
             name: replace(further, emission=wanted.pipeline[name].emission)
             if name in wanted.pipeline

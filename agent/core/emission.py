@@ -78,6 +78,14 @@ class Emission:
         self._published_ns = 0
         self._gate = Gate(rules.at_most_per_s or None, 0)
 
+    def configure(self, rules: Rules) -> None:
+        """Other rules from now on; what was seen and published stays."""
+        if rules.smoothing_frames != self._rules.smoothing_frames:
+            self._smoother = Smoother(rules.smoothing_frames)
+        if rules.at_most_per_s != self._rules.at_most_per_s:
+            self._gate = Gate(rules.at_most_per_s or None, 0)
+        self._rules = rules
+
     def judge(self, predicted: Predicted, now_ns: int) -> tuple[Ranked, ...] | None:
         """The ranking to publish with this prediction, empty for nothing sure; None: publish nothing."""
         if predicted.manifest != self._manifest:

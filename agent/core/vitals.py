@@ -75,6 +75,9 @@ class Watch:
         self.throttled = False
         """Whether the SoC took its clock down at the latest reading, or since the one before."""
 
+    def configure(self, hot: HotRule) -> None:
+        self._hot = hot
+
     def look(self, gauges: Gauges, now_ns: int) -> tuple[Turn, ...]:
         held = self._held(gauges.throttled_bits)
         self.throttled = bool(held & SLOWER)

@@ -39,6 +39,14 @@ class Thermostat:
         self._hold = Hold()
         self._held_ns = 0
 
+    def configure(self, rules: Rules) -> None:
+        """Other rules from the next reading on; where they never hold anything, what is held is free."""
+        self._rules = rules
+        if rules.step_down_at_c == 0 and self._hold.fps_max is not None:
+            before, self._hold = self._hold, Hold()
+            self._pacer.hold(Limit(None, ""))
+            self._say(before, "", self._clock.monotonic_ns())
+
     def look(self, gauges: Gauges) -> None:
         now_ns = self._clock.monotonic_ns()
         fps = self._fps(now_ns)

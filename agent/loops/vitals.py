@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.core.gauges import CpuTime, Gauges
-from agent.core.vitals import OVER, Strain, Turn, Watch, cpu_share
+from agent.core.vitals import OVER, HotRule, Strain, Turn, Watch, cpu_share
 from agent.ports.clock import Clock
 from agent.ports.host import Host
 from agent.wire.reports import Vitals
@@ -44,13 +44,18 @@ class Monitor:
 
     def __init__(self, host: Host, clock: Clock, watch: Watch, sources: Sources, window_s: float) -> None:
         self._host, self._clock, self._watch, self._sources = host, clock, watch, sources
-        self._period_s = min(max(window_s / READINGS_A_WINDOW, PERIOD_MIN_S), PERIOD_MAX_S)
+        self._period_s = _period_s(window_s)
         self._gauges = Gauges()
         self._read_ns: int | None = None
         self._synchronized = False
         self._windows: list[Window] = []
         self._listeners: list[Callable[[Gauges], None]] = []
         self._tell: Callable[[str, Fields], None] = lambda _name, _fields: None
+
+    def configure(self, hot: HotRule, window_s: float) -> None:
+        """From the next reading on."""
+        self._watch.configure(hot)
+        self._period_s = _period_s(window_s)
 
     def bind(self, tell: Callable[[str, Fields], None]) -> None:
         """Where events go."""
@@ -126,6 +131,10 @@ class Monitor:
         if self._gauges.soc_c is not None:
             fields["soc_c"] = self._gauges.soc_c
         return fields
+
+
+def _period_s(window_s: float) -> float:
+    return min(max(window_s / READINGS_A_WINDOW, PERIOD_MIN_S), PERIOD_MAX_S)
 
 
 class Window:

@@ -37,7 +37,7 @@ def test_safe_changes_take_effect_and_the_others_are_named_for_a_restart():
     ("wanted", "words"),
     [
         (OLD, "nothing changed"),
-        (replace(OLD, telemetry=Telemetry(top=3)), "now: telemetry.top 5 -> 3"),
+        (replace(OLD, telemetry=Telemetry(window_s=3.0)), "now: telemetry.window_s 10.0 -> 3.0"),
         (
             replace(OLD, broker=Broker(keepalive_s=60)),
             "nothing took effect; after a restart: broker.keepalive_s 30 -> 60",
