@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from agent.core.delegate import RuntimeChoice
 from agent.wire.documents import Fit, Normalization, OutputContract
 from agent.wire.errors import Malformed, PortError, WireError
+from agent.wire.ipc import EdgeTpu
 from agent.wire.reports import Ranked
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Load(Struct, frozen=True, kw_only=True, tag="load"):
     model: str
     runtime: RuntimeChoice = RuntimeChoice.AUTO
     threads: int = 1
+    edgetpu: EdgeTpu | None = None
 
 
 class Classify(Struct, frozen=True, kw_only=True, tag="classify"):
@@ -38,6 +40,7 @@ class Classify(Struct, frozen=True, kw_only=True, tag="classify"):
     labels: str | None = None
     runtime: RuntimeChoice = RuntimeChoice.AUTO
     threads: int = 1
+    edgetpu: EdgeTpu | None = None
     fit: Fit = Fit.CENTRE_CROP
     normalization: Normalization | None = None
     """None: what the model says."""
@@ -89,7 +92,7 @@ def answers(job: Job) -> Iterator[Answer]:
     try:
         match job:
             case Load():
-                model = _load(_content(job.model), job.runtime, job.threads)
+                model = _load(_content(job.model), job)
                 yield Loaded(
                     runtime=model.runtime, delegate=model.delegate, delegate_reason=model.delegate_reason
                 )
@@ -126,7 +129,7 @@ def _set_up(job: Classify) -> _Bench:
 
     content = _content(job.model)
     facts = flatmodel.examine(content)
-    model = _load(content, job.runtime, job.threads)
+    model = _load(content, job)
     wanted, scores = contract.infer(facts, job.fit)
     wanted = replace(wanted, normalization=job.normalization or wanted.normalization)
     fault = contract.compare(wanted, scores, model.input, model.output)
@@ -191,10 +194,13 @@ def _ms(ns: int) -> float:
     return round(ns / 1e6, 3)
 
 
-def _load(content: bytes, runtime: RuntimeChoice, threads: int) -> "Model":
+def _load(content: bytes, job: Load | Classify) -> "Model":
+    from agent.adapters.edgetpu.delegate import OpenEdgeTpu
+    from agent.adapters.edgetpu.host import explain
     from agent.adapters.runtime_tflite import open_runtime
 
-    return open_runtime(runtime).load(content, threads=threads)
+    runtime = open_runtime(job.runtime, OpenEdgeTpu(explain))
+    return runtime.load(content, threads=job.threads, edgetpu=job.edgetpu)
 
 
 def _labels(job: Classify, content: bytes, classes: int) -> tuple[str, ...]:

@@ -12,13 +12,16 @@ from agent.assemble.desk import Classified, Classify, Refused, Unreadable
 from agent.cli import native
 from agent.cli.text import path, printable
 from agent.core.delegate import RuntimeChoice
+from agent.core.edgetpu import buses
 from agent.wire.documents import Fit, Normalization
+from agent.wire.ipc import EdgeTpu
 
 _DESCRIPTION = """\
 Classify pictures with a .tflite model, exactly as the device would classify camera frames.
 
 The model's height, width, colours, number type and quantization are read from the file, and so are its labels
-where it carries them. The delegate (XNNPACK or the runtime's own kernels) follows from the model."""
+where it carries them. The delegate (XNNPACK, the runtime's own kernels, or with --edgetpu the Edge TPU)
+follows from the model."""
 
 _EPILOG = """\
 example:
@@ -62,6 +65,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument("--std", type=_deviations, metavar="S[,S,S]", help="see --mean")
     add_runtime(parser)
+    add_edgetpu(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
     parser.set_defaults(run=_run, parser=parser)
 
@@ -78,6 +82,38 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="threads that compute (default 1)"
     )
+
+
+def add_edgetpu(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--edgetpu",
+        type=_device,
+        nargs="?",
+        const="",
+        metavar="DEVICE",
+        help="open an Edge TPU for a model compiled for one: usb, pci, usb:1, pci:0 (default: the first)",
+    )
+    parser.add_argument(
+        "--edgetpu-library",
+        default=EdgeTpu().library,
+        metavar="PATH",
+        help=f"the libedgetpu to open it with (default {EdgeTpu().library})",
+    )
+
+
+def edgetpu(arguments: argparse.Namespace) -> EdgeTpu | None:
+    """What `add_edgetpu` has read."""
+    if arguments.edgetpu is None:
+        return None
+    return EdgeTpu(library=arguments.edgetpu_library, device=arguments.edgetpu)
+
+
+def _device(text: str) -> str:
+    if not buses(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no Edge TPU (usb, pci, usb:1, pci:0, :1); for the first one, put --edgetpu last"
+        )
+    return text
 
 
 def _positive(text: str) -> int:
@@ -110,6 +146,7 @@ def _run(arguments: argparse.Namespace) -> int:
         labels=arguments.labels,
         runtime=arguments.runtime,
         threads=arguments.threads,
+        edgetpu=edgetpu(arguments),
         fit=arguments.fit,
         normalization=_normalization(arguments),
         top=arguments.top,

@@ -10,9 +10,9 @@ import msgspec
 
 from agent.assemble.desk import Load, Loaded, Refused
 from agent.cli import native
-from agent.cli.classify import add_runtime
+from agent.cli.classify import add_edgetpu, add_runtime, edgetpu
 from agent.cli.text import path, printable
-from agent.core import contract, delegate, flatmodel, labels
+from agent.core import contract, flatmodel, labels
 from agent.core.flatmodel import ModelFacts, TensorFacts
 from agent.wire.documents import Normalization, OutputContract
 from agent.wire.errors import Malformed
@@ -23,6 +23,7 @@ compiled for an Edge TPU; and what would compute it on this host. The file is re
 child process loads it, so a file that crashes a runtime is harmless here."""
 
 _SHOWN_OPERATORS = 6
+_NOT_ASKED = "compiled for an Edge TPU: no CPU can run it; --edgetpu tries the one that is plugged in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,15 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument("model", type=path, metavar="MODEL", help="the .tflite file")
     add_runtime(parser)
+    add_edgetpu(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     model = arguments.model
-    found = _examine(Load(model=model, runtime=arguments.runtime, threads=arguments.threads))
+    job = Load(model=model, runtime=arguments.runtime, threads=arguments.threads, edgetpu=edgetpu(arguments))
+    found = _examine(job)
     if arguments.json:
         print(json.dumps({"model": model, **_fields(found)}, indent=2))
         return 0
@@ -78,9 +81,8 @@ def _examine(job: Load) -> Findings:
     except Malformed as error:
         raise Malformed(f"{job.model}: {error}") from error
     count = None if names is None else len(names)
-    if facts.edgetpu:
-        outlook = delegate.outlook(facts, edgetpu_present=False)
-        return Findings(facts, count, outlook.delegate, outlook.reason, None)
+    if facts.edgetpu and job.edgetpu is None:
+        return Findings(facts, count, None, _NOT_ASKED, None)
     match native.load(job):
         case Loaded(runtime=runtime, delegate=name, delegate_reason=reason):
             return Findings(facts, count, name, reason, runtime)

@@ -18,6 +18,7 @@ import msgspec
 
 from agent.assemble import desk
 from agent.assemble.desk import Answer, Job, Load, Loaded, Refused
+from agent.core import edgetpu_texts
 
 SUBCOMMAND: Final = "_native"
 LOAD_MAX_S: Final = 60.0
@@ -62,7 +63,7 @@ def ask(job: Job, limit_s: float = threading.TIMEOUT_MAX) -> Iterator[Answer]:
         status = child.wait()
         if status != 0:
             yield Refused(
-                detail=f"no answer within {limit_s:g} s" if late.is_set() else _death(status, errors)
+                detail=f"no answer within {limit_s:g} s" if late.is_set() else _death(status, errors, job)
             )
 
 
@@ -93,12 +94,17 @@ def _limit(child: "subprocess.Popen[bytes]", limit_s: float) -> Iterator[threadi
         timer.cancel()
 
 
-def _death(status: int, errors: IO[bytes]) -> str:
-    if status < 0:
-        return (
-            f"the process that ran the model was killed by {signal.Signals(-status).name}: "
-            "the file is damaged, or it meets a fault of this runtime (try the other one with --runtime)"
-        )
+def _death(status: int, errors: IO[bytes], job: Job) -> str:
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
-    return f"the process that ran the model ended with status {status}: {lines[-1] if lines else 'no word'}"
+    last = lines[-1] if lines else "no word"
+    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}: {last}"
+    if isinstance(job, Load | Classify) and job.edgetpu is not None:
+        lost = next((what for what in map(edgetpu_texts.lost, lines) if what), None)
+        return str(edgetpu_texts.died(lost or how))
+    if status < 0:
+        return (
+            f"the process that ran the model was {how}: "
+            "the file is damaged, or it meets a fault of this runtime (try the other one with --runtime)"
+        )
+    return f"the process that ran the model ended with {how}"
