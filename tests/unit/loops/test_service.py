@@ -4,11 +4,14 @@ from contextlib import suppress
 import pytest
 
 from agent.core import lifecycle
+from agent.core.emission import EmissionMode, Rules
 from agent.core.lifecycle import Fetching, Fitted, Healthy, Idle, Probation, Record, Sick
 from agent.loops.meter import STAGES, Sources
+from agent.loops.pacer import Limit
 from agent.loops.post import Post
 from agent.loops.reporter import Identity, Reporter
 from agent.loops.service import Service
+from agent.loops.vitals import Told
 from agent.wire import codec, topics
 from agent.wire.documents import Delegate, ProbationPolicy
 from agent.wire.ipc import CameraTurned, InvokeFailed, Predicted
@@ -22,6 +25,7 @@ from agent.wire.reports import (
     Report,
     StageLatency,
     Telemetry,
+    Vitals,
 )
 from agent.wire.topics import DeviceId, Root, sha256
 from tests.fakes.clock import FakeClock
@@ -56,15 +60,16 @@ RUNS_B = record(Idle(active=B, fallback=A))
 
 
 class Bench:
-    def __init__(self):
+    rules = Rules()
+
+    def __init__(self, sources=None):
         self.clock = FakeClock()
         self.broker = MemoryBroker()
         link = MemoryLink(self.broker)
         link.open(lambda _: None)
         reporter = Reporter(Post(link), self.clock, Identity(ROOT, DEVICE, topics.MAIN, Capabilities()))
-        self.service = Service(
-            reporter, self.clock, Sources(rss=lambda: {"supervisor": 7, "worker": 9}), 10.0
-        )
+        sources = sources or Sources(rss=lambda: {"supervisor": 7, "worker": 9})
+        self.service = Service(reporter, self.clock, sources, 10.0, self.rules)
         self.fed = []
         self.service.bind(self.fed.append)
         self.sequence = 0
@@ -276,3 +281,47 @@ def test_an_empty_window_has_no_rate(bench):
     bench.service.tell()
     (told,) = bench.said(topics.TELEMETRY, Telemetry)
     assert (told.window_s, told.fps, told.digest) == (0.0, 0.0, None)
+
+
+class Quiet(Bench):
+    """Publishes changes only, and nothing below one half."""
+
+    rules = Rules(mode=EmissionMode.CHANGE, floor=0.5, hysteresis=0.1)
+
+
+def test_whatever_is_published_telemetry_and_evidence_count_every_frame():
+    bench = Quiet()
+    bench.service.follow(PROBES_B)
+    bench.predict(B, *[5.0] * 8, constant=True)
+    assert len(bench.said(topics.PREDICTION, Prediction)) == 1
+    assert bench.fed == [Healthy(B.manifest)] * 2
+    bench.service.tell()
+    (told,) = bench.said(topics.TELEMETRY, Telemetry)
+    assert (told.predictions, told.published, told.frames) == (8, 1, 8)
+    assert {stage: h.count for stage, h in told.histogram_ms.items()} == dict.fromkeys(STAGES, 8) | {
+        "publish": 1
+    }
+    assert bench.service.predictions == 8
+
+
+def test_another_release_is_seen_at_once_though_its_label_is_the_same():
+    bench = Quiet()
+    bench.service.follow(PROBES_B)
+    bench.predict(A, 5.0, 5.0, constant=True)
+    bench.predict(B, 5.0, 5.0, constant=True)
+    assert [p.model for p in bench.said(topics.PREDICTION, Prediction)] == ["a", "b"]
+
+
+def test_a_window_tells_what_its_sources_say():
+    throttled = Told(Vitals(soc_c=81.0), throttled=True)
+    sources = Sources(
+        rss=dict,
+        close_vitals=lambda: throttled,
+        limit=lambda: Limit(7.5, "hot"),
+        restarts=lambda: {"hung": 2},
+    )
+    bench = Bench(sources)
+    bench.service.tell()
+    (told,) = bench.said(topics.TELEMETRY, Telemetry)
+    assert (told.throttled, told.fps_max, told.fps_max_reason) == (True, 7.5, "hot")
+    assert (told.restarts, told.vitals) == ({"hung": 2}, throttled.vitals)
