@@ -23,7 +23,7 @@ compiled for an Edge TPU; and what would compute it on this host. The file is re
 child process loads it, so a file that crashes a runtime is harmless here."""
 
 _SHOWN_OPERATORS = 6
-_NOT_ASKED = "compiled for an Edge TPU: no CPU can run it; --edgetpu tries the one that is plugged in"
+_NOT_ASKED = "compiled for an Edge TPU: no CPU can run it; --edgetpu tries the one that is there"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import IO, Final
 import msgspec
 
 from agent.assemble import desk
-from agent.assemble.desk import Answer, Job, Load, Loaded, Refused
+from agent.assemble.desk import Answer, Classify, Job, Load, Loaded, Refused
 from agent.core import edgetpu_texts
 
 SUBCOMMAND: Final = "_native"

@@ -51,7 +51,7 @@ def test_a_model_is_shown_with_what_would_compute_it_here(tmp_path, capsys):
     [
         (
             edgetpu(IMAGE, SCORES),
-            "refused: compiled for an Edge TPU: no CPU can run it; --edgetpu tries the one that is plugged in",
+            "refused: compiled for an Edge TPU: no CPU can run it; --edgetpu tries the one that is there",
         ),
         (build(Sketch((IMAGE, SCORES), (Operator(32, (0,), (1,), "x-op"),))), "refused: the runtime refuses"),
         (classifier(Form((1, 12), "uint8", 1.0), SCORES), "refused: not a classifier"),
