@@ -2,14 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.ports.link import LinkState, Message, Outgoing, Up
 from agent.wire import codec
-from agent.wire.reports import Event
+from agent.wire.reports import Event, Prediction
 from agent.wire.topics import Qos
 from deploy.adapters.broker_local import LocalBroker, installed_kinds, start_broker
 from tests.brokers import Inbox
@@ -34,9 +34,14 @@ class Outage:
         """For devices."""
         return f"mqtt://{self.line.host}:{self.line.port}"
 
+    def cut(self) -> None:
+        """Devices do not reach the broker any more."""
+        self.line.refuse = True
+        self.line.drop_all()
+
     def begin(self) -> None:
         """The broker is gone."""
-        self.line.refuse = True
+        self.cut()
         self._broker.close()
 
     def end(self) -> None:
@@ -58,23 +63,28 @@ class Outage:
 
 
 @contextlib.contextmanager
-def reading(broker: LocalBroker, topic: str) -> Iterator[Inbox[Message]]:
-    """Every message on the topic from now on, in order; it hears nothing while the broker is away."""
+def reading(broker: LocalBroker, *topics: str) -> Iterator[Inbox[Message]]:
+    """Every message on these topics that the broker accepts while the block runs, in order; all of them are
+    there once it has ended.
+    """
     heard: Inbox[Message] = Inbox()
     states: Inbox[LinkState] = Inbox()
     link = MqttLink(LinkSettings(broker.host, broker.port, f"reader-{time.monotonic_ns()}"))
-    link.subscribe([topic], Qos.AT_LEAST_ONCE, heard)
+    link.subscribe(topics, Qos.AT_LEAST_ONCE, heard)
     link.open(states)
     try:
         states.wait_until(lambda seen: isinstance(seen[-1], Up))
         _settle(link)
         yield heard
+        _settle(link)
     finally:
         link.close()
 
 
 def _settle(link: MqttLink) -> None:
-    """Until what was subscribed before stands: a message of the reader's own has come back."""
+    """Until what was subscribed before stands, and what was published before has come: so has a message of
+    the reader's own then.
+    """
     probe = f"probe/{time.monotonic_ns()}"
     echo: Inbox[Message] = Inbox()
     link.subscribe([probe], Qos.AT_LEAST_ONCE, echo)
@@ -82,16 +92,23 @@ def _settle(link: MqttLink) -> None:
     echo.wait_for(1)
 
 
-def events(messages: list[Message]) -> list[Event]:
+def events(messages: Sequence[Message]) -> list[Event]:
     return [codec.decode(message.payload, Event) for message in messages]
 
 
-def without_repeats(heard: list[Event]) -> list[Event]:
-    """As a reader would: within a session numbers only grow, and 0 is of no order."""
+def predictions(messages: Sequence[Message]) -> list[Prediction]:
+    return [codec.decode(message.payload, Prediction) for message in messages]
+
+
+S = TypeVar("S", Event, Prediction)
+
+
+def without_repeats(heard: Sequence[S]) -> list[S]:
+    """As a reader would: within a session numbers only grow; what has none is left as it is."""
     highest: dict[str, int] = {}
     fresh = []
-    for event in heard:
-        if event.number == 0 or event.number > highest.get(event.session, 0):
-            highest[event.session] = max(event.number, highest.get(event.session, 0))
-            fresh.append(event)
+    for said in heard:
+        if said.number == 0 or said.number > highest.get(said.session, 0):
+            highest[said.session] = max(said.number, highest.get(said.session, 0))
+            fresh.append(said)
     return fresh

@@ -1,22 +1,31 @@
 """What is said while the broker is away, or right before a kill: real processes, a real broker."""
 
 import itertools
+import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 import pytest
 
+from agent.adapters.clock_system import SystemClock
+from agent.ports.link import Message
 from agent.wire import topics
-from tests.rig import REPOSITORY
+from tests import models
+from tests.rig import DEVICE as RIG
+from tests.rig import REPOSITORY, Agent, fleet
 from tests.scenario.chatter import DEVICE
-from tests.scenario.outage import Outage, events, reading, without_repeats
+from tests.scenario.outage import Outage, events, predictions, reading, without_repeats
 
 ROOT = topics.root("shoal/outage")
 TOPIC = ROOT.device(topics.EVENT, DEVICE)
+KEEPING = "[outbox]\npredictions = true\ndrain_per_s = 500\n"
 FOREVER = 1_000_000_000
 
 
@@ -91,7 +100,7 @@ def test_events_outlive_kills_before_in_and_after_an_outage_and_arrive_in_order(
 
     with reading(outage.broker, TOPIC) as heard_before:
         kills += round_of(2)
-        before = heard_before.items
+    before = heard_before.items
     outage.begin()
     kills += round_of(3)
     outage.end()
@@ -133,6 +142,62 @@ def test_above_the_room_the_oldest_are_dropped_and_told_exactly(outage, tmp_path
     assert (notice.name, notice.fields["lane"]) == ("outbox.dropped", "events")
     assert [event.fields["n"] for event in rest] == list(range(count - len(rest), count))
     assert notice.fields["count"] == notice.fields["total"] == count - len(rest) > 0
+
+
+def test_a_whole_device_keeps_events_and_predictions_through_an_outage_and_a_kill(outage, tmp_path) -> None:
+    made = fleet(tmp_path, outage.broker.url)
+    made.release(models.shared(models.TINY), "1")
+    made.roll_out("1")
+    said = [made.root.device(channel, RIG) for channel in (topics.EVENT, topics.PREDICTION)]
+    with Agent(tmp_path, made, url=outage.url, more=KEEPING) as agent:
+        with reading(outage.broker, *said) as before:
+            before.wait_until(lambda seen: sum(message.topic == said[1] for message in seen) > 20, 60.0)
+            outage.cut()
+        outage.begin()
+        logged(agent, "link.down", 1)
+        crash_worker(agent, 1)
+        agent.kill()
+        agent.start()
+        logged(agent, "model.serving", 2)
+        crash_worker(agent, 2)
+        outage.end()
+        with reading(outage.broker, *said) as after:
+            outage.mend()
+            mended_at = SystemClock().now()
+            after.wait_until(lambda seen: _kept_after(seen[-1], said[1], mended_at), 60.0)
+            assert agent.stop() == 0
+    heard = [*before.items, *after.items]
+    told = without_repeats(events([message for message in heard if message.topic == said[0]]))
+    seen = without_repeats([p for p in predictions([m for m in heard if m.topic == said[1]]) if p.number])
+    sessions = list(dict.fromkeys(event.session for event in told))
+    assert (len(sessions), [event.name for event in told].count("worker.crashed")) == (2, 2)
+    for session in sessions:
+        numbers = sorted(thing.number for thing in [*told, *seen] if thing.session == session)
+        assert numbers == list(range(1, len(numbers) + 1)), session
+    assert [p.session for p in seen] == sorted((p.session for p in seen), key=sessions.index)
+
+
+def crash_worker(agent: Agent, times: int) -> None:
+    assert agent.process is not None
+    pid = agent.process.pid
+    worker = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
+    os.kill(int(worker), signal.SIGKILL)
+    logged(agent, "worker.crashed", times)
+
+
+def logged(agent: Agent, event: str, times: int) -> None:
+    deadline = time.monotonic() + 30.0
+    while agent.log.read_text().count(f" {event} ") < times:
+        assert time.monotonic() < deadline, f"no {event} in the log"
+        time.sleep(0.05)
+
+
+def _kept_after(message: Message, topic: str, at: datetime) -> bool:
+    """All that was said before has arrived then: predictions come in order, and after the events."""
+    if message.topic != topic:
+        return False
+    prediction = predictions([message])[0]
+    return prediction.number > 0 and prediction.at > at
 
 
 def _is(seen, number: int) -> bool:

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from agent.core.outbox import LEDGER_BYTES, Allowance, Kept, Ledger, newest, record, records
@@ -23,7 +23,9 @@ def test_a_torn_tail_costs_only_the_record_it_tears(kept, data):
     torn = data.draw(st.integers(1, len(record(kept[-1]))))
     tail = data.draw(st.sampled_from([b"", bytes(torn), b"\xff" * torn]))
     whole = len(content) - len(record(kept[-1]))
-    assert records(content[: len(content) - torn] + tail) == (kept[:-1], whole)
+    damaged = content[: len(content) - torn] + tail
+    assume(damaged != content)
+    assert records(damaged) == (kept[:-1], whole)
 
 
 @given(st.lists(KEPT, min_size=1, max_size=6), st.data())
@@ -81,4 +83,4 @@ def test_the_wait_it_names_is_long_enough(per_s, pause_s):
     leave(allowance, pause_s)
     wait_s = allowance.ask(pause_s)
     assert 0.0 < wait_s <= 1.0 / per_s
-    assert allowance.ask(pause_s + wait_s * 1.001) == 0.0
+    assert allowance.ask(pause_s + wait_s + 1e-6) == 0.0
