@@ -178,7 +178,7 @@ def test_each_channel_is_kept_and_acknowledged_as_the_contract_says():
         "device/{device}/report": (once, True),
         "device/{device}/event": (once, False),
         "device/{device}/prediction": (lost, False),
-        "device/{device}/telemetry": (lost, False),
+        "device/{device}/telemetry": (once, False),
         "device/{device}/frame": (lost, False),
         "device/{device}/command": (once, False),
         "device/{device}/answer": (once, False),
