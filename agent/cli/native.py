@@ -17,7 +17,7 @@ from typing import IO, Final
 import msgspec
 
 from agent.assemble import desk
-from agent.assemble.desk import Answer, Classify, Job, Load, Loaded, Refused
+from agent.assemble.desk import Answer, Job, Load, Loaded, Refused
 from agent.core import edgetpu_texts
 
 SUBCOMMAND: Final = "_native"
@@ -98,8 +98,8 @@ def _death(status: int, errors: IO[bytes], job: Job) -> str:
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
     last = lines[-1] if lines else "no word"
-    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}: {last}"
-    if isinstance(job, Load | Classify) and job.edgetpu is not None:
+    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}: {last}"
+    if job.edgetpu is not None:
         lost = next((what for what in map(edgetpu_texts.lost, lines) if what), None)
         return str(edgetpu_texts.died(lost or how))
     if status < 0:
