@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from agent.assemble import invoking
+from agent.assemble.invoking import Invoke, Invoked, Listed
 from agent.core.delegate import RuntimeChoice
 from agent.wire.documents import Fit, Normalization, OutputContract
 from agent.wire.errors import Malformed, PortError, WireError
@@ -83,8 +85,8 @@ class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
     detail: str
 
 
-Job = Load | Classify
-Answer = Loaded | Classified | Unreadable | Refused
+Job = Load | Classify | Invoke
+Answer = Loaded | Classified | Unreadable | Listed | Invoked | Refused
 
 
 def answers(job: Job) -> Iterator[Answer]:
@@ -98,6 +100,8 @@ def answers(job: Job) -> Iterator[Answer]:
                 )
             case Classify():
                 yield from _classify(job)
+            case Invoke():
+                yield from invoking.invoke(job, _content(job.model))
     except (WireError, PortError) as error:
         yield Refused(detail=str(error))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Final
 
-from agent.cli import children, classify, inspect, native, run
+from agent.cli import check, children, classify, inspect, intermixed, invoke, native, run
 from agent.cli.text import printable
 from agent.wire.errors import AgentError, ConfigError
 
@@ -19,7 +19,7 @@ EXIT_CONFIG: Final = 78
 EXIT_INTERRUPTED: Final = 128 + 2
 EXIT_BROKEN_PIPE: Final = 128 + 13
 
-COMMANDS: Final = (run, classify, inspect, native, children)
+COMMANDS: Final = (run, check, classify, inspect, invoke, native, children)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done, 1 refused input, 2 wrong usage, 78 wrong configuration.",
     )
     parser.add_argument("--version", action="version", version=f"shoal-agent {metadata.version('shoal')}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    commands = parser.add_subparsers(
+        metavar="COMMAND", required=True, title="commands", parser_class=intermixed.Parser
+    )
     for command in COMMANDS:
         command.add(commands)
     return parser

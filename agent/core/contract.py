@@ -1,8 +1,9 @@
 """Whether a model is an image classifier, and what goes in and comes out of it. No arrays here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
+from agent.core import kinds
 from agent.core.flatmodel import ModelFacts
 from agent.wire.documents import (
     Activation,
@@ -34,16 +35,34 @@ class TensorForm(Protocol):
     def quantization(self) -> Quantization | None: ...
 
 
-def not_a_classifier(inputs: Sequence[TensorForm], outputs: Sequence[TensorForm]) -> str | None:
-    """Why these are not the tensors of an image classifier; None if they are.
+def not_a_classifier(
+    inputs: Sequence[TensorForm], outputs: Sequence[TensorForm], operators: Collection[str] = ()
+) -> str | None:
+    """Why these are not the tensors of an image classifier, and what to do; None if they are.
 
     A classifier has one input of 1 x height x width x 1 or 3 (without the last axis: a gray image), and
-    one output whose last axis counts the classes and whose others are 1.
+    one output whose last axis counts the classes and whose others are 1. An extractor of embeddings has that
+    form too, and nothing tells it for sure from a classifier that ends in logits: it is served, and the
+    strongest of its numbers go by `class N`. Whoever wants the vector itself calls the model with `invoke`.
+
+    Args:
+        inputs: of the main graph.
+        outputs: same.
+        operators: names of the operators, as far as they are known; they say what it is instead.
     """
+    fault = _fault(inputs, outputs)
+    if fault is None:
+        return None
+    instead = kinds.kind(inputs, outputs, operators)
+    if instead is None:
+        return f"not a classifier: {fault}; shoal-agent invoke runs models of any kind"
+    return f"not a classifier: {fault}; it is {instead}, and shoal-agent invoke runs it"
+
+
+def _fault(inputs: Sequence[TensorForm], outputs: Sequence[TensorForm]) -> str | None:
     if len(inputs) != 1 or len(outputs) != 1:
-        return f"not a classifier: {len(inputs)} inputs and {len(outputs)} outputs, one of each is needed"
-    fault = _image_fault(inputs[0]) or _scores_fault(outputs[0])
-    return None if fault is None else f"not a classifier: {fault}"
+        return f"{len(inputs)} inputs and {len(outputs)} outputs, one of each is needed"
+    return _image_fault(inputs[0]) or _scores_fault(outputs[0])
 
 
 def _image_fault(tensor: TensorForm) -> str | None:
@@ -82,7 +101,7 @@ def infer(facts: ModelFacts, fit: Fit = Fit.CENTRE_CROP) -> tuple[InputContract,
     Raises:
         Malformed: it is no image classifier.
     """
-    fault = not_a_classifier(facts.inputs, facts.outputs)
+    fault = not_a_classifier(facts.inputs, facts.outputs, facts.operator_names)
     if fault is not None:
         raise Malformed(fault)
     image, scores = facts.inputs[0], facts.outputs[0]

@@ -79,6 +79,10 @@ class ModelFacts:
     """Names in the zip archive appended to the model."""
 
     @property
+    def operator_names(self) -> frozenset[str]:
+        return frozenset((*(entry.name for entry in self.operators), *self.custom_operators))
+
+    @property
     def edgetpu(self) -> bool:
         """Compiled for an Edge TPU: nothing else can run it."""
         return flatops.EDGETPU in self.custom_operators

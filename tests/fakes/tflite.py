@@ -1,6 +1,7 @@
-"""Small .tflite files, made on the spot: a RESHAPE that flattens the image, and a SOFTMAX if wanted."""
+"""Small .tflite files, made on the spot: a RESHAPE that flattens the image, a SOFTMAX, an ADD, an SVDF."""
 
 import io
+import struct
 import zipfile
 from dataclasses import dataclass, field
 
@@ -8,7 +9,7 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "int16": 7, "int8": 9}
-RESHAPE, SOFTMAX, CUSTOM = 22, 25, 32
+ADD, RESHAPE, SOFTMAX, SVDF, CUSTOM = 0, 22, 25, 27, 32
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class Form:
     zero_point: int = 0
     constant: bool = False
     variable: bool = False
+    content: bytes = b""
+    free: tuple[int, ...] = ()
+    """The shape with -1 where a size is free; empty: none is."""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,15 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     custom: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A signature: names of inputs and outputs, and the tensors that they stand for."""
+
+    key: str
+    inputs: dict[str, int]
+    outputs: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,7 @@ class Sketch:
     outputs: tuple[int, ...] = (-1,)
     metadata: dict[str, bytes] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
-    signatures: tuple[str, ...] = ()
+    signatures: tuple[str | Entry, ...] = ()
 
 
 def classifier(image: Form, scores: Form, *, softmax: bool = True, **others) -> bytes:
@@ -62,6 +76,49 @@ def classifier(image: Form, scores: Form, *, softmax: bool = True, **others) -> 
 
 def edgetpu(image: Form, scores: Form, **others) -> bytes:
     return build(Sketch((image, scores), (Operator(CUSTOM, (0,), (1,), "edgetpu-custom-op"),), **others))
+
+
+def adder(*signatures: Entry, dtype: str = "float32", names: tuple[str, str] = ("", "")) -> bytes:
+    """Two inputs of any length, and their sum."""
+    tensors = (
+        Form((1,), dtype, free=(-1,), name=names[0]),
+        Form((1,), dtype, free=(-1,), name=names[1]),
+        Form((1,), dtype, free=(-1,), name="sum"),
+    )
+    return build(Sketch(tensors, (Operator(ADD, (0, 1), (2,)),), inputs=(0, 1), signatures=signatures))
+
+
+def rememberer() -> bytes:
+    """A recurrent model: each answer is the input and the one before it."""
+    one = struct.pack("<f", 1.0)
+    tensors = (
+        Form((1, 1), "float32"),
+        Form((1, 1), "float32", content=one),
+        Form((1, 2), "float32", content=one + one),
+        Form((1, 2), "float32", variable=True),
+        Form((1, 1), "float32"),
+    )
+    return build(Sketch(tensors, (Operator(SVDF, (0, 1, 2, -1, 3), (4,)),)))
+
+
+def detector(boxes: int = 10) -> bytes:
+    """The inputs and outputs of an SSD, and the custom operator that gives it away."""
+    tensors = (
+        Form((1, 300, 300, 3), "uint8", 1 / 128, 128),
+        Form((1, boxes, 4), "float32"),
+        Form((1, boxes), "float32"),
+        Form((1, boxes), "float32"),
+        Form((1,), "float32"),
+    )
+    operator = Operator(CUSTOM, (0,), (1, 2, 3, 4), "TFLite_Detection_PostProcess")
+    return build(Sketch(tensors, (operator,), outputs=(1, 2, 3, 4)))
+
+
+def segmenter(side: int = 16, classes: int = 3) -> bytes:
+    """A map over the picture."""
+    image = Form((1, side, side, 3), "uint8", 1.0)
+    scores = Form((1, side, side, classes), "uint8", 1.0)
+    return build(Sketch((image, scores), (Operator(RESHAPE, (0,), (1,)),)))
 
 
 def build(sketch: Sketch) -> bytes:
@@ -96,13 +153,16 @@ def _graph(sketch: Sketch, buffers: list):
 
 def _tensor(index: int, form: Form, buffers: list):
     tensor = schema.TensorT()
-    tensor.name, tensor.shape, tensor.type = f"tensor {index}", list(form.shape), TYPES[form.dtype]
+    tensor.name = form.name or f"tensor {index}"
+    tensor.shape, tensor.type = list(form.shape), TYPES[form.dtype]
     tensor.isVariable = form.variable
     if form.scale:
         tensor.quantization = schema.QuantizationParametersT()
         tensor.quantization.scale, tensor.quantization.zeroPoint = [form.scale], [form.zero_point]
-    if form.constant:
-        tensor.buffer = _buffer(bytes(64), buffers)
+    if form.constant or form.content:
+        tensor.buffer = _buffer(form.content or bytes(64), buffers)
+    if form.free:
+        tensor.shapeSignature = list(form.free)
     return tensor
 
 
@@ -124,6 +184,13 @@ def _operator(index: int, operator: Operator, sketch: Sketch):
         packed.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
         packed.builtinOptions = schema.SoftmaxOptionsT()
         packed.builtinOptions.beta = 1.0
+    if operator.code == ADD:
+        packed.builtinOptionsType = schema.BuiltinOptions.AddOptions
+        packed.builtinOptions = schema.AddOptionsT()
+    if operator.code == SVDF:
+        packed.builtinOptionsType = schema.BuiltinOptions.SVDFOptions
+        packed.builtinOptions = schema.SVDFOptionsT()
+        packed.builtinOptions.rank = 1
     return packed
 
 
@@ -133,10 +200,19 @@ def _metadata(name: str, content: bytes, buffers: list):
     return entry
 
 
-def _signature(key: str):
+def _signature(entry: str | Entry):
     signature = schema.SignatureDefT()
-    signature.signatureKey, signature.inputs, signature.outputs = key, [], []
+    named = entry if isinstance(entry, Entry) else Entry(entry, {}, {})
+    signature.signatureKey = named.key
+    signature.inputs = [_mapped(name, index) for name, index in named.inputs.items()]
+    signature.outputs = [_mapped(name, index) for name, index in named.outputs.items()]
     return signature
+
+
+def _mapped(name: str, index: int):
+    mapped = schema.TensorMapT()
+    mapped.name, mapped.tensorIndex = name, index
+    return mapped
 
 
 def _archive(files: dict[str, bytes]) -> bytes:

@@ -20,7 +20,6 @@ from agent.adapters.runtime_tflite.loading import TfliteRuntime
 from agent.adapters.runtime_tflite.native import NUMPY_TRAP
 from agent.core.delegate import RuntimeChoice
 from agent.ports.accelerator import OpenDelegate
-from agent.ports.runtime import Runtime
 from agent.wire.errors import RuntimeMissing
 
 
@@ -47,7 +46,7 @@ _PACKAGES: Final = {
 
 def open_runtime(
     choice: RuntimeChoice = RuntimeChoice.AUTO, open_delegate: OpenDelegate | None = None
-) -> Runtime:
+) -> TfliteRuntime:
     """The runtime that was chosen; for AUTO the first that works: LiteRT, then tflite-runtime.
 
     Args:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from agent.adapters.runtime_tflite import xnnpack
 from agent.adapters.runtime_tflite.model import TfliteModel, delegated
 from agent.adapters.runtime_tflite.native import call, stderr_silenced
+from agent.adapters.runtime_tflite.signatures import TfliteCallables
 from agent.core import edgetpu_texts, flatmodel
 from agent.core.flatmodel import Arithmetic, ModelFacts
 from agent.ports.accelerator import Delegate, OpenDelegate
@@ -52,14 +53,34 @@ class TfliteRuntime:
         reason = _reason(name, facts, threads, xnnpack_missing=xnnpack_missing)
         return TfliteModel(interpreter, facts, runtime=self.name, delegate=name, reason=reason)
 
-    def _compiled(self, content: bytes, facts: ModelFacts, threads: int, wanted: EdgeTpu | None) -> Model:
+    def open(self, content: bytes, *, threads: int, edgetpu: EdgeTpu | None = None) -> TfliteCallables:
+        """A model of any kind, to be called by signature; its inputs may still be given other sizes.
+
+        Raises:
+            ModelUnloadable: with the runtime's reason.
+        """
+        try:
+            facts = flatmodel.examine(content)
+        except Malformed as error:
+            raise ModelUnloadable(str(error)) from error
+        options: dict[str, Any] = {"model_content": content, "num_threads": threads}
+        if facts.edgetpu:
+            options["experimental_delegates"] = [_Handed(self._opened(edgetpu))]
+        with contextlib.nullcontext() if facts.edgetpu else stderr_silenced():
+            interpreter = call("load it", lambda: self._module.Interpreter(**options))
+            return TfliteCallables(interpreter, runtime=self.name)
+
+    def _opened(self, wanted: EdgeTpu | None) -> Delegate:
         if wanted is None:
             raise ModelUnloadable(
                 "compiled for an Edge TPU, which has no CPU fallback: use the variant that is not compiled"
             )
         if self._open_delegate is None:
             raise DelegateUnavailable("compiled for an Edge TPU, and this program opens none")
-        native = self._open_delegate(wanted)
+        return self._open_delegate(wanted)
+
+    def _compiled(self, content: bytes, facts: ModelFacts, threads: int, wanted: EdgeTpu | None) -> Model:
+        native = self._opened(wanted)
         try:
             # Standard error stays open: the last word of libedgetpu before it aborts goes there.
             interpreter = self._allocated(

@@ -21,7 +21,7 @@ class TfliteModel:
     ) -> None:
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         forms = [_tensor_form(details) for details in (*inputs, *outputs)]
-        fault = not_a_classifier(forms[: len(inputs)], forms[len(inputs) :])
+        fault = not_a_classifier(forms[: len(inputs)], forms[len(inputs) :], facts.operator_names)
         if fault is not None:
             raise ModelUnloadable(fault)
         self.input, self.output = map(_tensor_info, forms)
