@@ -14,7 +14,7 @@ import msgspec
 
 from agent.wire import ipc
 from agent.wire.errors import Unavailable, WireError
-from agent.wire.ipc import Findings, FromCanary, Prove, ProveFailed, Shadow, Shadowed
+from agent.wire.ipc import Findings, FromCanary, Prove, ProveFailed, Shadow, Shadowed, Tune, Tuned
 from agent.wire.reasons import Reason
 from agent.wire.topics import Digest
 
@@ -122,16 +122,27 @@ class _Handle:
 
 
 async def start(
-    argv: Sequence[str], decoder: msgspec.msgpack.Decoder[Out], *, name: str
+    argv: Sequence[str],
+    decoder: msgspec.msgpack.Decoder[Out],
+    *,
+    name: str,
+    descriptors: Sequence[int] = (),
 ) -> ChildProcess[ipc.Message, Out]:
-    """Start a process with this command line, whose standard input and output are the pipe.
+    """Start a process with this command line, whose standard input and output are the pipe. It inherits the
+    descriptors under their numbers.
 
     Raises:
         Unavailable: the system refuses to start a process now.
     """
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=_environment(os.environ), limit=1 << 20
+            *argv,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=_environment(os.environ),
+            limit=1 << 20,
+            pass_fds=descriptors,
         )
     except OSError as error:
         raise Unavailable(f"{name} cannot be started: {error}") from error
@@ -190,20 +201,26 @@ class CanaryProcess:
     async def prove(self, prove: Prove, timeout_s: float) -> Findings | ProveFailed:
         self._manifest = prove.model.manifest
         answer = await self._ask(prove, timeout_s)
-        if isinstance(answer, Shadowed):
+        if isinstance(answer, Shadowed | Tuned):
             return await self._give_up(Reason.CANARY_CRASHED, "it answered another question")
         return answer
 
     async def shadow(self, frame: Shadow, timeout_s: float) -> Shadowed | ProveFailed:
         answer = await self._ask(frame, timeout_s)
-        if isinstance(answer, Findings):
+        if isinstance(answer, Findings | Tuned):
+            return await self._give_up(Reason.CANARY_CRASHED, "it answered another question")
+        return answer
+
+    async def tune(self, tune: Tune, timeout_s: float) -> Tuned | ProveFailed:
+        answer = await self._ask(tune, timeout_s)
+        if isinstance(answer, Findings | Shadowed):
             return await self._give_up(Reason.CANARY_CRASHED, "it answered another question")
         return answer
 
     async def close(self) -> None:
         await self._child.close()
 
-    async def _ask(self, question: Prove | Shadow, timeout_s: float) -> FromCanary:
+    async def _ask(self, question: Prove | Shadow | Tune, timeout_s: float) -> FromCanary:
         if self._failed is not None:
             return self._failed
         self._child.send(question)
@@ -235,10 +252,10 @@ class StartCanary:
 
 
 class StartWorker:
-    """How the keeper starts a worker."""
+    """How a keeper starts a worker, or a feeder."""
 
-    def __init__(self, argv: Sequence[str]) -> None:
-        self._argv = argv
+    def __init__(self, argv: Sequence[str], *, name: str = "worker", descriptors: Sequence[int] = ()) -> None:
+        self._argv, self._name, self._descriptors = argv, name, descriptors
 
     async def __call__(self) -> ChildProcess[ipc.Message, ipc.FromWorker]:
-        return await start(self._argv, ipc.from_worker, name="worker")
+        return await start(self._argv, ipc.from_worker, name=self._name, descriptors=self._descriptors)

@@ -1,22 +1,29 @@
 """One pipeline put together: a camera, a model, and the way to the next model."""
 
 import asyncio
+import dataclasses
 import random
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.adapters import child_process
+from msgspec.structs import replace
+
+from agent.adapters import child_process, cpu_linux
 from agent.adapters.host_linux import rss_bytes
 from agent.adapters.link_mqtt import MqttLink
 from agent.adapters.store_files import FileStore
+from agent.adapters.tunings_file import TuningsFile
 from agent.assemble.canary import CanarySettings
+from agent.assemble.hardware import EDGETPU_CLASS, Hardware, has_edgetpu, lacking
 from agent.assemble.rules import emission_rules, thermal_rules
-from agent.assemble.worker import WorkerSettings
+from agent.assemble.sharing import Sharing, patience, start_worker
 from agent.config import PipelineSettings, Settings
 from agent.core.admission import Device
 from agent.loops.connection import Connection
 from agent.loops.consult import Host
+from agent.loops.failover import Failover
 from agent.loops.heartbeat import Pulse
 from agent.loops.keeper import WorkerKeeper
 from agent.loops.meter import Sources
@@ -24,13 +31,16 @@ from agent.loops.pacer import Pacer
 from agent.loops.post import Post
 from agent.loops.reporter import Identity, Reporter
 from agent.loops.service import Service
+from agent.loops.standing import Standing
 from agent.loops.thermal import Thermostat
+from agent.loops.tuner import Tuner
 from agent.loops.update import Engine, Update
 from agent.loops.vitals import Monitor
+from agent.ports.accelerator import Accelerator, Sight
+from agent.ports.children import Lost
 from agent.ports.clock import Clock
 from agent.ports.trust import Trust
 from agent.wire.commands import Looked
-from agent.wire.errors import Unavailable
 from agent.wire.topics import MAIN, Root
 
 MEBIBYTE = 1_048_576
@@ -50,6 +60,12 @@ class Shared:
     clock: Clock
     facts: Device
     monitor: Monitor
+    hardware: Hardware
+    accelerator: Accelerator
+    lost: Callable[[], None]
+    """Told when an Edge TPU has gone."""
+    sharing: Mapping[str, Sharing]
+    """By the pipelines that read their camera through a feeder."""
 
 
 class Pipeline:
@@ -59,12 +75,15 @@ class Pipeline:
         self._monitor = shared.monitor
         self.store = FileStore(state_dir(settings, line.name), settings.device.free_floor_mib * MEBIBYTE)
         self.reporter = Reporter(shared.post, shared.clock, identity)
-        worker = child_process.command("worker", WorkerSettings(camera=line.camera))
-        self.worker = WorkerKeeper(
-            child_process.StartWorker(worker),
+        keeper = WorkerKeeper(
+            start_worker(line, shared.sharing),
             random.Random(),  # noqa: S311 - jitter
             top=settings.telemetry.top,
+            patience=patience(line, shared.sharing),
         )
+        self._line, self._edgetpu, self._shared = line, shared.hardware.edgetpus[line.name], shared
+        self._capabilities = identity.capabilities
+        self.worker = Failover(keeper, shared.accelerator)
         self.pacer = Pacer(self.worker)
         self.service = Service(
             self.reporter,
@@ -73,6 +92,8 @@ class Pipeline:
                 rss=lambda: rss_bytes(self.worker.pid),
                 close_vitals=shared.monitor.window().close,
                 limit=lambda: self.pacer.limit,
+                throttled=shared.monitor.window().ask_throttled,
+                restarts=lambda: {cause.value: count for cause, count in self.worker.causes.items() if count},
             ),
             settings.telemetry.window_s,
             emission_rules(line.emission),
@@ -94,14 +115,21 @@ class Pipeline:
             clock=shared.clock,
             worker=self.worker,
             spawn_canary=child_process.StartCanary(child_process.command("canary", CanarySettings())),
+            accelerator=shared.accelerator,
+            tuner=Tuner(
+                TuningsFile(state_dir(settings, line.name) / "tunings.json"),
+                runtime=identity.capabilities.runtime,
+                host=cpu_linux.describe(),
+                cores=cpu_linux.cores(),
+            ),
             service=self.service,
             reporter=self.reporter,
-            host=Host(shared.facts, edgetpu=False, runtime_version=identity.capabilities.runtime),
-            engine=Engine(line.runtime.kind, line.runtime.threads or 1),
+            host=self._host(shared.hardware.sight),
+            engine=Engine(line.runtime.kind, line.runtime.threads, line.runtime.delegate, self._edgetpu),
             stream=line.stream,
             recheck_s=settings.update.recheck_s,
         )
-
+        self.standing = Standing(self.worker, self.reporter, self.service)
         self.pulse = Pulse(line.name, lambda: self.reporter.told, time.monotonic)
 
     def bind(self) -> None:
@@ -111,11 +139,40 @@ class Pipeline:
         self.worker.observe(self.service.observe)
         self.worker.observe(self.pulse.observe)
         self.worker.on_crash(self.pulse.crashed)
-        self.worker.on_crash(lambda detail: self.service.crashed(self.worker.restarts, detail))
+        self.worker.watch(lambda happening: self._shared.lost() if isinstance(happening, Lost) else None)
+        self._require(self._shared.hardware.sight)
+
+    def equip(self, sight: Sight) -> None:
+        """There are other Edge TPUs than before."""
+        self._capabilities = replace(self._capabilities, edgetpu=sight.names)
+        self.reporter.equip(self._capabilities)
+        self._require(sight)
+        self.update.equip(self._host(sight))
+
+    def configure(self, settings: Settings, line: PipelineSettings) -> None:
+        """Take over what can change while the agent runs."""
+        self.service.configure(settings.telemetry.window_s, emission_rules(line.emission))
+        self.thermostat.configure(thermal_rules(settings.thermal))
 
     async def look(self) -> Looked:
-        """Look for accelerators anew."""
-        raise Unavailable("this agent cannot look for accelerators yet")
+        """Look for accelerators anew, and measure the active release again."""
+        sight = await self._shared.accelerator.look(self._edgetpu)
+        self.equip(sight)
+        self.update.remeasure()
+        return self.reporter.looked()
+
+    def _host(self, sight: Sight) -> Host:
+        present = has_edgetpu(sight, self._edgetpu)
+        hardware = EDGETPU_CLASS if present else self._shared.facts.hardware
+        return Host(
+            dataclasses.replace(self._shared.facts, hardware=hardware),
+            edgetpu=present,
+            runtime_version=self._capabilities.runtime,
+            wanted=self._line.runtime.delegate,
+        )
+
+    def _require(self, sight: Sight) -> None:
+        self.standing.require(lacking(self._line, present=has_edgetpu(sight, self._edgetpu)))
 
     async def run(self) -> None:
         """Until cancelled."""

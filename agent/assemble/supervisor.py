@@ -15,20 +15,26 @@ from agent.adapters.link_mqtt import MqttLink
 from agent.adapters.lock_folder import exclusive
 from agent.adapters.notify_systemd import SystemdNotify
 from agent.adapters.trust_tuf import TufTrust
-from agent.assemble import logs
+from agent.assemble import edgetpu, hardware, logs
 from agent.assemble.hands import remote
+from agent.assemble.hardware import Hardware
 from agent.assemble.links import link_settings
 from agent.assemble.mail import open_mail
 from agent.assemble.pipeline import Pipeline, Shared
+from agent.assemble.reload import Reload
+from agent.assemble.rules import hot_rule
+from agent.assemble.sharing import shared_cameras
 from agent.assemble.vitals import monitor
 from agent.config import Settings, pipelines
 from agent.core.admission import Device
 from agent.loops.connection import Connection
+from agent.loops.hardware import HardwareWatch
 from agent.loops.heartbeat import Heartbeat
 from agent.loops.post import Post
 from agent.loops.presence import Presence, new_session, will
 from agent.loops.reporter import Identity
 from agent.loops.roundtrip import TimedLink
+from agent.ports.accelerator import Sight
 from agent.ports.link import Down, LinkState, Up
 from agent.wire import topics
 from agent.wire.errors import AgentError, ConfigError, RuntimeMissing
@@ -54,10 +60,10 @@ def run(settings: Settings, config: Path, *, verbose: bool) -> int:
         ConfigError: a file that the configuration names is missing or unusable, or another agent runs here.
         StoreFailed: the state folder cannot be used.
     """
-    ring = logs.start(verbose=verbose)
+    ring = logs.start(verbose=verbose or settings.log.verbose)
     with exclusive(Path(settings.device.state_dir)):
         try:
-            asyncio.run(Agent(settings, config, ring).run())
+            asyncio.run(Agent(settings, config, ring, hardware.look(tuple(pipelines(settings)))).run())
         except ExceptionGroup as group:
             expected, bugs = group.split(AgentError)
             if bugs is None and expected is not None:
@@ -76,9 +82,15 @@ def _first(group: ExceptionGroup[AgentError]) -> AgentError:
 class Agent:
     """What the pipelines share, and the order in which everything comes up and goes down."""
 
-    def __init__(self, settings: Settings, config: Path, ring: logs.Ring) -> None:
+    def __init__(self, settings: Settings, config: Path, ring: logs.Ring, found: Hardware) -> None:
         device, state = DeviceId(settings.device.id), Path(settings.device.state_dir)
-        root, clock, capabilities = topics.root(settings.broker.root), SystemClock(), _capabilities(settings)
+        root, clock = topics.root(settings.broker.root), SystemClock()
+        capabilities = _capabilities(settings, found)
+        accelerator = edgetpu.accelerator()
+        self._watch = HardwareWatch(
+            accelerator, next(iter(found.edgetpus.values())), found.sight, self._equip
+        )
+        self._watches = found.wanted
         session = new_session()
         link = MqttLink(link_settings(settings.broker, device, will(root, device, session)))
         self._connection = Connection(link)
@@ -88,6 +100,8 @@ class Agent:
         self._trust = TufTrust(
             link, root, state / "trust", _pinned(settings.trust.root), clock, settings.trust.timeout_s
         )
+        sharing = shared_cameras(pipelines(settings))
+        self._shared_cameras = tuple({each.of: each for each in sharing.values()}.values())
         shared = Shared(
             settings=settings,
             root=root,
@@ -104,6 +118,10 @@ class Agent:
                 tags=frozenset(settings.device.tags),
             ),
             monitor=self._monitor,
+            hardware=found,
+            accelerator=accelerator,
+            lost=self._watch.forget,
+            sharing=sharing,
         )
         self._presence = Presence(shared.post, root, device, session)
         self._pipelines = tuple(
@@ -111,7 +129,8 @@ class Agent:
             for line in pipelines(settings)
         )
         self._commands = remote(shared, self._pipelines, ring, config)
-        self._takes_commands = settings.commands.enabled
+        self._takes_commands, self._verbose = settings.commands.enabled, settings.log.verbose
+        self._reload = Reload(config, settings, self._configure, self._pipelines[0].reporter.event)
         self._heartbeat = Heartbeat(
             SystemdNotify(),
             [pipeline.pulse for pipeline in self._pipelines],
@@ -124,6 +143,7 @@ class Agent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         for pipeline in self._pipelines:
             pipeline.bind()
         self._monitor.bind(self._pipelines[0].reporter.event)
@@ -139,13 +159,35 @@ class Agent:
             self._presence.leaving()
             await self._connection.close()
             self._mail.drain.close()
+            for each in self._shared_cameras:
+                each.close()
         for pipeline in self._pipelines:
             await asyncio.to_thread(pipeline.store.mark_stopped)
         log.info("agent.stopped")
 
+    def _equip(self, sight: Sight) -> None:
+        for pipeline in self._pipelines:
+            pipeline.equip(sight)
+
     def _poke(self) -> None:
         for pipeline in self._pipelines:
             pipeline.update.poke()
+
+    def _configure(self, settings: Settings) -> None:
+        """Take over what can change while the agent runs: see `agent.config.changes`."""
+        for pipeline, line in zip(self._pipelines, pipelines(settings), strict=True):
+            pipeline.configure(settings, line)
+        self._monitor.configure(hot_rule(settings.thermal), settings.telemetry.window_s)
+        self._mail.drain.configure(settings.outbox.drain_per_s)
+        self._commands.allow(settings.commands.per_minute)
+        if settings.commands.enabled != self._takes_commands:
+            self._takes_commands = settings.commands.enabled
+            turn = self._commands.listen if self._takes_commands else self._commands.deafen
+            turn()
+        # The option --verbose stands until the file says something else.
+        if settings.log.verbose != self._verbose:
+            self._verbose = settings.log.verbose
+            logs.configure(verbose=self._verbose)
 
     async def _serve(self, stopped: asyncio.Event) -> None:
         """Until it is told to stop, or one of its tasks ends, which none may do by itself."""
@@ -154,9 +196,16 @@ class Agent:
                 group.create_task(pipeline.run(), name=f"pipeline {pipeline.name}")
                 for pipeline in self._pipelines
             ]
+            tasks += [
+                group.create_task(each.keeper.run(), name=f"feeder {each.of}")
+                for each in self._shared_cameras
+            ]
             tasks.append(group.create_task(self._heartbeat.run(), name="heartbeat"))
+            if self._watches:
+                tasks.append(group.create_task(self._watch.run(), name="hardware"))
             tasks.append(group.create_task(self._monitor.run(), name="vitals"))
             tasks.append(group.create_task(self._commands.run(), name="commands"))
+            tasks.append(group.create_task(self._reload.run(), name="reload"))
             await stopped.wait()
             log.info("agent.stopping")
             self._heartbeat.stopping()
@@ -205,9 +254,10 @@ def _pinned(path: str) -> bytes:
         ) from error
 
 
-def _capabilities(settings: Settings) -> Capabilities:
+def _capabilities(settings: Settings, found: Hardware) -> Capabilities:
     return Capabilities(
-        hardware="cpu",
+        hardware=found.device_class,
+        edgetpu=found.sight.names,
         machine=platform.machine(),
         python=platform.python_version(),
         runtime=_runtime_version(settings.runtime.kind),

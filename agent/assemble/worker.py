@@ -15,6 +15,8 @@ from agent.config import Camera as CameraSection
 from agent.config import CameraKind
 
 if TYPE_CHECKING:
+    from agent.ports.camera import Camera
+    from agent.ports.clock import Clock
     from agent.ports.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -24,10 +26,21 @@ SWITCH_INTERVAL_S = 0.0005
 is more than a small model takes."""
 
 
+class SharedSource(Struct, frozen=True, kw_only=True):
+    """A camera that another process reads: inherited descriptors of its frames and of this reader's bell."""
+
+    memory_fd: int
+    bell_fd: int
+    of: str
+    rate_fps: float
+
+
 class WorkerSettings(Struct, frozen=True, kw_only=True):
     """All that the worker takes from the configuration; models arrive through the pipe."""
 
     camera: CameraSection
+    shared: SharedSource | None = None
+    """Where set, the frames come from there; of `camera` only what is made of them counts."""
     verbose: bool = False
 
 
@@ -41,7 +54,7 @@ def run(settings: WorkerSettings) -> int:
     cage = cage_linux.close(network=settings.camera.kind is CameraKind.RTSP)
     from agent.adapters.clock_system import SystemClock
     from agent.adapters.pipe_stdio import StdioPipe, become_child
-    from agent.assemble import cameras, logs
+    from agent.assemble import logs
     from agent.core.backoff import delay_s
     from agent.loops.capture import Taking
     from agent.loops.worker import Worker
@@ -55,13 +68,13 @@ def run(settings: WorkerSettings) -> int:
     threading.excepthook = _die
     clock, random = SystemClock(), Random()  # noqa: S311 - jitter
     worker = Worker(
-        cameras.open_camera(settings.camera, clock),
+        _camera(settings, clock),
         pipe,
         clock,
         runtime,
         Taking(
             lambda attempt: delay_s(attempt, random.random(), base_s=0.2, cap_s=10.0),
-            rate_fps=settings.camera.rate_fps,
+            rate_fps=settings.shared.rate_fps if settings.shared else settings.camera.rate_fps,
             every_nth=settings.camera.every_nth,
             rotate_deg=settings.camera.rotate_deg,
         ),
@@ -72,6 +85,16 @@ def run(settings: WorkerSettings) -> int:
     sys.stderr.flush()
     # Not sys.exit: a thread that hangs in a driver would see the interpreter go away under it.
     os._exit(status)
+
+
+def _camera(settings: WorkerSettings, clock: "Clock") -> "Camera":
+    if settings.shared is None:
+        from agent.assemble.cameras import open_camera
+
+        return open_camera(settings.camera, clock)
+    from agent.adapters.camera_shared.camera import SharedCamera
+
+    return SharedCamera(settings.shared.memory_fd, settings.shared.bell_fd, settings.shared.of, clock)
 
 
 def runtime(name: str) -> "Runtime":

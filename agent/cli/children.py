@@ -1,5 +1,6 @@
-"""`shoal-agent worker` and `shoal-agent canary`: started by the supervisor, never by people, so `--help`
-does not list them. Their one argument is JSON; they speak `agent.wire.ipc` on standard input and output.
+"""`shoal-agent worker`, `canary`, `feeder`, `edgetpu`: started by the supervisor, never by people, so that
+`--help` does not list them. Their one argument is JSON; they speak `agent.wire.ipc` on standard input and
+output.
 """
 
 import argparse
@@ -8,7 +9,7 @@ import msgspec
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    for name, run in (("worker", _worker), ("canary", _canary), ("edgetpu", _edgetpu)):
+    for name, run in (("worker", _worker), ("canary", _canary), ("feeder", _feeder), ("edgetpu", _edgetpu)):
         parser = commands.add_parser(name)
         parser.add_argument("settings", metavar="JSON")
         parser.set_defaults(run=run)
@@ -18,6 +19,12 @@ def _worker(arguments: argparse.Namespace) -> int:
     from agent.assemble import worker  # noqa: PLC0415 - other commands must not pay for it
 
     return worker.run(msgspec.json.decode(arguments.settings, type=worker.WorkerSettings))
+
+
+def _feeder(arguments: argparse.Namespace) -> int:
+    from agent.assemble import feeder  # noqa: PLC0415 - same
+
+    return feeder.run(msgspec.json.decode(arguments.settings, type=feeder.FeederSettings))
 
 
 def _canary(arguments: argparse.Namespace) -> int:

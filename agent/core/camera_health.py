@@ -54,7 +54,7 @@ def silent_after_s(rate_fps: float, limits: Limits) -> float:
     return max(limits.silent_s, 3.0 / rate_fps if rate_fps else 0.0)
 
 
-def patience_s(rate_fps: float, every_nth: int, least_s: float) -> float:
+def patience_s(rate_fps: float, every_nth: int, least_s: float = 10.0) -> float:
     """How long a worker may stay without a prediction while its camera is well, in seconds."""
     return max(least_s, 3.0 * every_nth / rate_fps + least_s / 2 if rate_fps else 0.0)
 

@@ -1,0 +1,20 @@
+"""Where a feeder lays a camera's frames for others to read."""
+
+from typing import Protocol
+
+from agent.core.camera_ring import Told
+from agent.core.frames import Frame
+
+
+class Ring(Protocol):
+    def say(self, told: Told) -> None:
+        """How the camera fares, for all readers."""
+        ...
+
+    def lay(self, frame: Frame) -> None:
+        """The newest frame.
+
+        Raises:
+            CameraFailed: it does not fit.
+        """
+        ...
