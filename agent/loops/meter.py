@@ -23,6 +23,8 @@ class Sources:
     close_vitals: Callable[[], Told] = lambda: Told(Vitals(), throttled=False)
     limit: Callable[[], Limit] = Limit
     restarts: Callable[[], dict[str, int]] = dict
+    throttled: Callable[[], bool] = bool
+    """Whether the SoC took its clock down since this was last asked."""
 
 
 @dataclass(slots=True)

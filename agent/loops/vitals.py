@@ -73,16 +73,17 @@ class Monitor:
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
-            self.take(*await asyncio.to_thread(self._read))
+            gauges, synchronized = await asyncio.to_thread(self._read)
+            self.take(gauges, synchronized=synchronized)
             await asyncio.sleep(self._period_s)
 
-    def take(self, gauges: Gauges, synchronized: bool) -> None:  # noqa: FBT001 - what `_read` returns
+    def take(self, gauges: Gauges, *, synchronized: bool) -> None:
         now_ns = self._clock.monotonic_ns()
         self._gauges, self._read_ns, self._synchronized = gauges, now_ns, synchronized
         for turn in self._watch.look(gauges, now_ns):
             self._turn(turn)
         for window in self._windows:
-            window.note(self._watch.throttled)
+            window.note(throttled=self._watch.throttled)
         for listener in self._listeners:
             listener(gauges)
 
@@ -145,12 +146,17 @@ class Window:
         self._throttled = False
         self._cpu_began = monitor.cpu
 
-    def note(self, throttled: bool) -> None:  # noqa: FBT001 - one reading's only fact
+    def note(self, *, throttled: bool) -> None:
         self._throttled = self._throttled or throttled
         self._cpu_began = self._cpu_began or self._monitor.cpu
 
     def close(self) -> Told:
         """What the window has to tell; the next one begins."""
-        told = Told(self._monitor.vitals(self._cpu_began), self._throttled)
-        self._throttled, self._cpu_began = False, self._monitor.cpu
+        told = Told(self._monitor.vitals(self._cpu_began), self.ask_throttled())
+        self._cpu_began = self._monitor.cpu
         return told
+
+    def ask_throttled(self) -> bool:
+        """Whether the SoC took its clock down since this was last asked, here or by `close`."""
+        throttled, self._throttled = self._throttled, False
+        return throttled
