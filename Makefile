@@ -51,6 +51,7 @@ pytest: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(bin)/python bench/frame_loop.py
+	$(bin)/python bench/outbox.py
 	$(bin)/python bench/emission.py
 
 soak: $(VENV)/.dev

@@ -77,7 +77,8 @@ class FileOutbox:
         self._make_room(0)
 
     def put(self, topic: str, payload: bytes) -> bool:
-        content = record(Kept(self._last + 1, topic, payload))
+        kept = Kept(self._last + 1, topic, payload)
+        content = record(kept)
         if len(content) > min(RECORD_MAX_BYTES, self._max_bytes):
             log.warning("outbox.too-large", extra={"topic": topic, "bytes": len(payload)})
             return False
@@ -92,6 +93,10 @@ class FileOutbox:
         if self._refusing:
             self._refusing = False
             log.info("outbox.disk-accepts", extra={"folder": self._folder})
+        if self._taken == kept.serial - 1:
+            # Whoever takes has caught up: what is in memory need not be read.
+            self._ahead.append(kept)
+            self._read = (self._segments[-1].path, self._segments[-1].size_bytes)
         return True
 
     def ready(self) -> bool:
