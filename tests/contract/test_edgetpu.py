@@ -1,6 +1,5 @@
 """Compiled models on a simulated Edge TPU, through both runtimes."""
 
-import contextlib
 import fcntl
 import re
 import signal
@@ -153,7 +152,7 @@ def test_a_model_that_is_not_compiled_leaves_the_edge_tpu_alone(runtime, stick):
 
 def test_a_device_that_another_process_has_open_is_busy_and_named(runtime, stick):
     stick.plug(usb=2)
-    with held(stick.path("usb:0")) as holder:
+    with stick.held("usb:0") as holder:
         with pytest.raises(
             DelegateUnavailable, match=rf"is open in process {holder} \(.*\): end that process"
         ):
@@ -161,26 +160,6 @@ def test_a_device_that_another_process_has_open_is_busy_and_named(runtime, stick
         model = runtime.load(COMPILED, threads=1, edgetpu=stick.edgetpu())
         assert model.invoke(PIXELS).sum() > 0
         assert "one of usb:0, usb:1" in model.delegate_reason
-
-
-HOLD = """
-import fcntl, sys
-with open(sys.argv[1], "w") as file:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    print(flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def held(path):
-    """Another process has this device open."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        process.stdout.readline()
-        yield process.pid
-        process.stdin.close()
 
 
 @pytest.mark.parametrize(

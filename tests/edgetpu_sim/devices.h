@@ -46,6 +46,8 @@ static void device_path(char *path, size_t size, enum bus bus, int number) {
 
 /* edgetpu_c.h */
 
+#ifndef UNLISTED
+
 struct edgetpu_device {
   enum bus type;
   const char *path;
@@ -75,3 +77,5 @@ EXPORT const char *edgetpu_version(void) {
   return "BuildLabel(COMPILER=gcc,DATE=redacted,TIME=redacted,CL_NUMBER=0), RuntimeVersion(14)";
 }
 EXPORT void edgetpu_verbosity(int level) { (void)level; }
+
+#endif

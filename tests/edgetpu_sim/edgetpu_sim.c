@@ -16,6 +16,7 @@
  *
  * A device is a file beside the state, `<state>.usb0`; a process that has it open holds its lock.
  * Compiled with BARE, it is a libedgetpu that no interpreter can use: it lacks the plugin's two functions.
+ * Compiled with UNLISTED, it lacks those of edgetpu_c.h.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

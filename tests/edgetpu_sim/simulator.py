@@ -3,9 +3,11 @@
 The variables of its environment must be set in the process that loads it; children inherit them.
 """
 
+import contextlib
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from ctypes import CDLL, c_uint64
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +22,22 @@ TWIN = Path(__file__).with_name("twin.py")
 FLAGS = ("-O1", "-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 
 
+_HOLD = """
+import fcntl, sys
+with open(sys.argv[1]) as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
 @dataclass(frozen=True)
 class Libraries:
     whole: Path
     bare: Path
     """Lacks `tflite_plugin_create_delegate`."""
+    unlisted: Path
+    """Lacks `edgetpu_list_devices` and `edgetpu_version`."""
     without_libusb: Path
     """Needs a libusb that no system has."""
 
@@ -35,7 +48,8 @@ def build(folder: Path) -> Libraries:
         pytest.skip("there is no C compiler to build the simulated Edge TPU with: apt install gcc")
     usb, stub = folder / "libusb-absent.so.0", folder / "stub.c"
     stub.write_text("int libusb_init(void **context) { return context != 0; }\n")
-    libraries = Libraries(folder / "libedgetpu.so.1", folder / "libbare.so.1", folder / "libusbless.so.1")
+    names = ("libedgetpu.so.1", "libbare.so.1", "libunlisted.so.1", "libusbless.so.1")
+    libraries = Libraries(*(folder / name for name in names))
 
     def compiled(out: Path, source: Path, *extra: str) -> None:
         command = [compiler, *FLAGS, f'-DTWIN="{TWIN}"', "-o", str(out), str(source), *extra]
@@ -43,6 +57,7 @@ def build(folder: Path) -> Libraries:
 
     compiled(libraries.whole, SOURCE, "-ldl")
     compiled(libraries.bare, SOURCE, "-DBARE")
+    compiled(libraries.unlisted, SOURCE, "-DUNLISTED", "-ldl")
     compiled(usb, stub, f"-Wl,-soname,{usb.name}")
     compiled(libraries.without_libusb, stub, "-Wl,--no-as-needed", str(usb))
     usb.unlink()
@@ -100,6 +115,17 @@ class Simulator:
     def path(self, device: str) -> Path:
         """The device file of `usb:0`, say; whoever holds its lock has it open."""
         return self._state.with_name(f"{self._state.name}.{device.replace(':', '')}")
+
+    @contextlib.contextmanager
+    def held(self, device: str) -> Iterator[int]:
+        """Another process has it open; its number."""
+        command = [sys.executable, "-c", _HOLD, str(self.path(device))]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            try:
+                yield process.pid
+            finally:
+                process.stdin.close()
 
     def _key(self, options: bytes) -> int:
         ask = CDLL(self.library).edgetpu_sim_key
