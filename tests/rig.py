@@ -65,10 +65,11 @@ class Fleet:
     url: str
     root: Root
 
-    def release(self, model: Path, version: str, *more: str) -> Manifest:
-        """An honest release, by the operator's own command."""
+    def release(self, model: Path, version: str, *more: str, compiled: Path | None = None) -> Manifest:
+        """An honest release, by the operator's own command; `compiled` is its variant for the Edge TPU."""
+        models = [str(path) for path in (model, compiled) if path is not None]
         shoal(
-            "release", str(model), "--name=rig", f"--version={version}", "--golden", str(PHOTOGRAPHS),
+            "release", *models, "--name=rig", f"--version={version}", "--golden", str(PHOTOGRAPHS),
             "--workspace", str(self.workspace.folder), *more,
         )  # fmt: skip
         return self.manifest(version)

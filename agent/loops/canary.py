@@ -15,6 +15,7 @@ from agent.core import contract, scores
 from agent.core.frames import Pixels
 from agent.core.tensors import Preparer
 from agent.loops.loading import Opened, OpenRuntime, Refusal, open_model
+from agent.loops.measuring import measure
 from agent.ports.clock import Clock
 from agent.ports.pipe import Pipe
 from agent.ports.runtime import Tensor
@@ -32,6 +33,8 @@ from agent.wire.ipc import (
     Shadowed,
     Stop,
     ToCanary,
+    Tune,
+    Tuned,
 )
 from agent.wire.reasons import Reason
 
@@ -61,6 +64,8 @@ class Canary:
                     self._pipe.send(self._prove(prove))
                 case Shadow() as shadow:
                     self._pipe.send(self._shadow(shadow))
+                case Tune() as tune:
+                    self._pipe.send(self._tune(tune))
                 case Stop() | None:
                     return
 
@@ -115,6 +120,13 @@ class Canary:
             invoke_ms=invoke_ms,
             finite=scores.finite(output),
         )
+
+    def _tune(self, tune: Tune) -> Tuned:
+        candidate = self._candidate
+        # An Edge TPU that this process has opened must not be opened twice.
+        loaded = {} if candidate is None else {candidate.spec: candidate.opened.model}
+        found = measure(tune.models, loaded, self._open_runtime, self._clock, tune.budget_s)
+        return Tuned(invoke_ms=found)
 
     def _invoke(self, candidate: _Candidate, tensor: Tensor) -> tuple[Tensor, float]:
         began_ns = self._clock.monotonic_ns()

@@ -82,7 +82,8 @@ class Effects:
         except (StoreFailed, WireError) as error:
             self._not_served(release, record, str(error))
             return
-        match await self._worker.serve(self._shelf.spec(release, manifest)):
+        on_probation = isinstance(record.state, lifecycle.Probation)
+        match await self._worker.serve(self._shelf.offer(release, manifest, on_probation=on_probation)):
             case Serving() as serving:
                 log.info(
                     "model.serving",
@@ -94,8 +95,16 @@ class Effects:
                     },
                 )
                 self._reporter.serving(serving)
+            case ServeFailed(reason=Reason.NEEDS_EDGETPU, detail=detail):
+                self._without_edgetpu(release, record, detail)
             case ServeFailed(reason=reason, detail=detail):
                 self._not_served(release, record, f"{reason}: {detail}")
+
+    def _without_edgetpu(self, release: Fitted, record: Record, detail: str) -> None:
+        """What is on probation makes way for what can serve; what has committed waits for its Edge TPU."""
+        log.warning("model.not-served", extra={"release": named(release), "detail": detail})
+        if isinstance(record.state, lifecycle.Probation):
+            self._feed(lifecycle.Sick(release.manifest, Reason.NEEDS_EDGETPU, detail))
 
     def _not_served(self, release: Fitted, record: Record, detail: str) -> None:
         """On probation it counts against the release; else the fallback serves and the plan is read anew."""

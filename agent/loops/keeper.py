@@ -1,20 +1,21 @@
 """Keeps the worker process alive, and serving what it served.
 
 A crash during a load is laid at the door of the model being loaded only if that was the only one in the
-process: with another one serving beside it, the load is first tried again alone.
+process: with another one serving beside it, the load is first tried again alone. Not so for a model on an
+Edge TPU, whose faults end the process that uses it: its load has failed at once, and the one that served
+beside it is back first.
 """
 
 import asyncio
 import contextlib
 import logging
-import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
-from agent.core import backoff
+from agent.core import backoff, failover
+from agent.core.failover import Cause
+from agent.loops.life import Death, Life, Order, Patience, WorkerChild
 from agent.ports.children import Observation
-from agent.ports.pipe import Child
 from agent.wire.errors import Unavailable
 from agent.wire.ipc import (
     CameraTurned,
@@ -31,7 +32,6 @@ from agent.wire.ipc import (
     Snap,
     SnapFailed,
     Snapped,
-    ToWorker,
 )
 from agent.wire.reasons import Reason
 from agent.wire.reports import CAMERA_OUT
@@ -46,48 +46,9 @@ SERVING_DELAY_MAX_S: Final = 0.5
 USELESS_DELAY_MAX_S: Final = 30.0
 """Before one that has died without ever answering."""
 
-WorkerChild = Child[ToWorker, FromWorker]
-
 
 class Random(Protocol):
     def random(self) -> float: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long without a sign of life until a worker counts as hung, in seconds."""
-
-    frame_s: float = 10.0
-    """Between two predictions, while a model is served and the camera is there."""
-    start_s: float = 30.0
-    """Until a fresh process has loaded the model that it is to serve."""
-    load_s: float = 60.0
-    """Until a model that was asked for serves beside the running one."""
-
-
-@dataclass(slots=True)
-class _Order:
-    """A model on its way into the worker."""
-
-    model: ModelSpec
-    answer: asyncio.Future[Serving | ServeFailed]
-    sent_s: float = math.inf
-    alone: bool = False
-    """No other model is in the process that loads it."""
-
-
-@dataclass(slots=True)
-class _Life:
-    """What is known of the process that runs now."""
-
-    child: WorkerChild
-    began_s: float
-    reserving: ModelSpec | None = None
-    """The model that it has yet to take up again after a crash."""
-    answered: bool = False
-    camera_out: bool = False
-    """No frame is to be expected: it is not open yet, lost, busy or frozen."""
-    watch: asyncio.Timeout | None = None
 
 
 class WorkerKeeper:
@@ -104,14 +65,16 @@ class WorkerKeeper:
         self._spawn, self._random, self._top = spawn, random, top
         self._patience = patience or Patience()
         self._current: ModelSpec | None = None
-        self._order: _Order | None = None
+        self._order: Order | None = None
         self._one_at_a_time = asyncio.Lock()
         self._ordered = asyncio.Event()
         self._samples: list[asyncio.Future[Sampled]] = []
         self._snaps: list[asyncio.Future[Snapped | SnapFailed]] = []
         self._sinks: list[Callable[[Observation], None]] = []
         self._crash_sinks: list[Callable[[str], None]] = []
-        self._life: _Life | None = None
+        self._death_sink: Callable[[Death], None] = lambda _: None
+        self._retaken_sink: Callable[[Serving], None] = lambda _: None
+        self._life: Life | None = None
         self._crashes = 0
         self._useless_lives = 0
         self._rests = False
@@ -121,7 +84,7 @@ class WorkerKeeper:
 
     async def serve(self, model: ModelSpec) -> Serving | ServeFailed:
         async with self._one_at_a_time:
-            order = _Order(model, asyncio.get_running_loop().create_future())
+            order = Order(model, asyncio.get_running_loop().create_future())
             self._order = order
             self._ordered.set()
             try:
@@ -179,28 +142,46 @@ class WorkerKeeper:
     def on_crash(self, sink: Callable[[str], None]) -> None:
         self._crash_sinks.append(sink)
 
+    def on_death(self, sink: Callable[[Death], None]) -> None:
+        """Called before the next process is started, so that `serve_next` can say what that one serves."""
+        self._death_sink = sink
+
+    def on_retaken(self, sink: Callable[[Serving], None]) -> None:
+        """Called when a new process has taken up what it was to serve."""
+        self._retaken_sink = sink
+
+    @property
+    def current(self) -> ModelSpec | None:
+        """What is served, or will be as soon as the process is back."""
+        return self._current
+
+    def serve_next(self, model: ModelSpec | None) -> None:
+        """What the next process takes up instead of what the last one served."""
+        self._current = model
+
     async def run(self) -> None:
         while True:
-            why = await self._live()
-            if why is None:
+            death = await self._live()
+            if death is None:
                 continue
             self.restarts += 1
+            self._death_sink(death)
             for sink in self._crash_sinks:
-                sink(why)
+                sink(death.how)
             await self._pause()
 
-    async def _live(self) -> str | None:
-        """One process from its start to its end; in words, why it ended unasked."""
+    async def _live(self) -> Death | None:
+        """One process from its start to its end; how it ended unasked."""
         try:
             child = await self._spawn()
         except Unavailable as error:
             self._useless_lives += 1
-            return str(error)
-        self._life, self.pid = _Life(child, asyncio.get_running_loop().time()), child.pid
+            return Death(str(error), Cause.START, on_edgetpu=False)
+        self._life, self.pid = Life(child, asyncio.get_running_loop().time()), child.pid
         try:
             self._begin(self._life)
-            why = await self._listen(self._life)
-            if why is not None:
+            hung = await self._listen(self._life)
+            if hung is not None:
                 child.kill()
         finally:
             life, self._life, self.pid = self._life, None, None
@@ -208,11 +189,16 @@ class WorkerKeeper:
         if self._rests:
             self._rests = False
             return None
-        why = why or await child.ended()
-        self._bury(life, why)
-        return why
+        how = hung or await child.ended()
+        models = self._current, None if self._order is None else self._order.model
+        on_edgetpu = any(model is not None and model.edgetpu is not None for model in models)
+        self._bury(life, how)
+        if life.camera_stuck:
+            return Death(how, Cause.CAMERA, on_edgetpu=False)
+        cause = failover.cause(how, started=True, hung=hung is not None, on_edgetpu=on_edgetpu)
+        return Death(how, cause, on_edgetpu)
 
-    def _begin(self, life: _Life) -> None:
+    def _begin(self, life: Life) -> None:
         """After a crash an order goes first, alone: what served before may be what crashes."""
         log.info("worker.started", extra={"pid": life.child.pid})
         if self._pace != Pace():
@@ -225,19 +211,19 @@ class WorkerKeeper:
         if self._samples:
             life.child.send(Sample())
 
-    def _take_up_again(self, life: _Life) -> None:
+    def _take_up_again(self, life: Life) -> None:
         if self._current is not None:
             life.reserving = self._current
             life.child.send(Serve(model=self._current, top=self._top))
 
-    def _send_order(self, life: _Life, order: _Order) -> None:
+    def _send_order(self, life: Life, order: Order) -> None:
         order.alone = order.alone or self._current is None
         order.sent_s = asyncio.get_running_loop().time()
         if life.watch is not None:
             life.watch.reschedule(order.sent_s + self._patience.load_s)
         life.child.send(Serve(model=order.model, top=self._top))
 
-    async def _listen(self, life: _Life) -> str | None:
+    async def _listen(self, life: Life) -> str | None:
         """Until the process ends by itself (None), or must be killed for the reason returned."""
         while True:
             try:
@@ -253,7 +239,7 @@ class WorkerKeeper:
             if fault is not None:
                 return fault
 
-    def _limit_s(self, life: _Life) -> float | None:
+    def _limit_s(self, life: Life) -> float | None:
         """How long to wait for the next message."""
         patience = self._patience
         if self._order is not None:
@@ -264,13 +250,13 @@ class WorkerKeeper:
             return None
         return patience.frame_s + (1 / self._pace.fps_max if self._pace.fps_max else 0.0)
 
-    def _look_again(self, life: _Life) -> None:
+    def _look_again(self, life: Life) -> None:
         """A message that is waited for meanwhile has another limit now."""
         if life.watch is not None:
             limit_s = self._limit_s(life)
             life.watch.reschedule(None if limit_s is None else asyncio.get_running_loop().time() + limit_s)
 
-    def _hung(self, life: _Life) -> str:
+    def _hung(self, life: Life) -> str:
         patience = self._patience
         if self._order is not None:
             return f"hung: a new model was not loaded within {patience.load_s:g} s"
@@ -278,7 +264,7 @@ class WorkerKeeper:
             return f"hung: its model was not loaded within {patience.start_s:g} s"
         return f"hung: no prediction for {patience.frame_s:g} s"
 
-    def _hear(self, life: _Life, message: FromWorker) -> str | None:
+    def _hear(self, life: Life, message: FromWorker) -> str | None:
         """React to the message; a reason to kill the process, if it is one."""
         match message:
             case Serving() | ServeFailed():
@@ -295,15 +281,16 @@ class WorkerKeeper:
                 return self._observed(life, message)
         return None
 
-    def _observed(self, life: _Life, message: Observation) -> str | None:
+    def _observed(self, life: Life, message: Observation) -> str | None:
         self._note(life, message)
         for sink in self._sinks:
             sink(message)
         if isinstance(message, CameraTurned) and message.stuck:
+            life.camera_stuck = True
             return f"the camera hangs: {message.detail}"
         return None
 
-    def _note(self, life: _Life, message: Observation) -> None:
+    def _note(self, life: Life, message: Observation) -> None:
         match message:
             case Predicted():
                 life.answered = True
@@ -313,13 +300,14 @@ class WorkerKeeper:
             case InvokeFailed():
                 pass
 
-    def _answered(self, life: _Life, message: Serving | ServeFailed) -> str | None:
+    def _answered(self, life: Life, message: Serving | ServeFailed) -> str | None:
         order, again = self._order, life.reserving
-        if again is not None and again.manifest == message.manifest:
+        if again is not None and _is_about(message, again):
             life.reserving = None
             if isinstance(message, ServeFailed):
                 return f"cannot serve {again.name} {again.version} again: {message.detail}"
-        elif order is not None and order.model.manifest == message.manifest:
+            self._retaken_sink(message)
+        elif order is not None and _is_about(message, order.model):
             if isinstance(message, Serving):
                 self._current = order.model
             elif order.alone:
@@ -327,13 +315,13 @@ class WorkerKeeper:
             self._conclude(order, message)
         return None
 
-    def _conclude(self, order: _Order, answer: Serving | ServeFailed) -> None:
+    def _conclude(self, order: Order, answer: Serving | ServeFailed) -> None:
         self._order = None
         if not order.answer.done():
             order.answer.set_result(answer)
 
-    def _bury(self, life: _Life, why: str) -> None:
-        """An order that was alone in the process is to blame for its end."""
+    def _bury(self, life: Life, why: str) -> None:
+        """An order that was alone in the process is to blame for its end, or one for an Edge TPU."""
         lived_s = asyncio.get_running_loop().time() - life.began_s
         if lived_s > CALM_S:
             self._crashes = self._useless_lives = 0
@@ -341,7 +329,7 @@ class WorkerKeeper:
         if not life.answered:
             self._useless_lives += 1
         order = self._order
-        if order is not None and order.alone:
+        if order is not None and (order.alone or order.model.edgetpu is not None):
             self._conclude(
                 order,
                 ServeFailed(
@@ -367,3 +355,7 @@ class WorkerKeeper:
         else:
             return 0.0
         return backoff.delay_s(attempt, self._random.random(), base_s=FIRST_DELAY_MAX_S, cap_s=cap_s)
+
+
+def _is_about(message: Serving | ServeFailed, model: ModelSpec) -> bool:
+    return (message.manifest, message.digest) == (model.manifest, model.digest)

@@ -12,7 +12,7 @@ from agent.core import contract, flatmodel, labels
 from agent.core.tensors import Preparer
 from agent.ports.clock import Clock
 from agent.ports.runtime import Model, Runtime
-from agent.wire.errors import Malformed, ModelUnloadable, RuntimeMissing
+from agent.wire.errors import DelegateUnavailable, Malformed, ModelUnloadable, RuntimeMissing
 from agent.wire.ipc import ModelSpec
 from agent.wire.reasons import Reason
 from agent.wire.topics import Digest, sha256
@@ -56,6 +56,8 @@ def open_model(spec: ModelSpec, open_runtime: OpenRuntime, clock: Clock) -> Open
         return content
     try:
         model = open_runtime(spec.runtime).load(content, threads=spec.threads, edgetpu=spec.edgetpu)
+    except DelegateUnavailable as error:
+        return Refusal(Reason.NEEDS_EDGETPU, str(error))
     except (ModelUnloadable, RuntimeMissing) as error:
         return Refusal(Reason.LOAD_FAILED, str(error))
     load_ms = (clock.monotonic_ns() - began_ns) / 1e6

@@ -10,6 +10,7 @@ from agent.loops.post import Post
 from agent.ports.clock import Clock
 from agent.ports.link import Outgoing
 from agent.wire import codec, topics
+from agent.wire.commands import Looked
 from agent.wire.documents import Document
 from agent.wire.ipc import CameraTurned, Serving
 from agent.wire.reasons import Reason
@@ -130,6 +131,26 @@ class Reporter:
             self.event("pipeline.paused" if paused else "pipeline.resumed", {})
             self._publish()
 
+    def degrade(self, words: str) -> None:
+        """Why less serves than the release promises; empty: it does not."""
+        if _short(words) != self._report.degraded:
+            self._report = replace(self._report, at=self._clock.now(), degraded=_short(words))
+            self._publish()
+
+    def equip(self, capabilities: Capabilities) -> None:
+        """The hardware has changed."""
+        self._report = replace(self._report, at=self._clock.now(), capabilities=capabilities)
+        self._publish()
+
+    def looked(self) -> Looked:
+        """What serves, and why, and on what hardware."""
+        active = self._report.active
+        return Looked(
+            delegate="" if active is None else active.delegate,
+            delegate_reason="" if active is None else active.delegate_reason,
+            capabilities=self._report.capabilities,
+        )
+
     def crashed(self, restarts: int, detail: str) -> None:
         self._report = replace(self._report, at=self._clock.now(), worker_restarts=restarts)
         self.event("worker.crashed", {"restarts": restarts, "detail": detail})
@@ -227,10 +248,17 @@ class Reporter:
             return running
         return replace(
             running,
+            digest=serving.digest,
             delegate=serving.delegate,
             delegate_reason=_short(serving.delegate_reason),
             runtime=serving.runtime,
         )
+
+    def digest(self, release: Fitted) -> Digest:
+        """Which variant of this release computes: the one that was chosen, or what stands in for it."""
+        serving = self._serving
+        known = serving is not None and serving.manifest == release.manifest
+        return serving.digest if serving is not None and known else release.variant
 
     def delegate(self, manifest: Digest) -> str:
         """What computes this release in the worker, as far as it has said so."""

@@ -30,16 +30,23 @@ class Service:
         self._reporter, self._clock, self._window_s = reporter, clock, window_s
         self._emission = Emission(rules or Rules())
         self._meter = Meter(clock, sources)
+        self._throttled = sources.throttled
         self._record = Record()
         self._window = Window()
         self._settled = Window()
         """The last full window of what runs."""
         self._baseline: Baseline | None = None
+        self._suspended = False
         self._feed: Callable[[Event], None] = lambda _: None
 
     def bind(self, feed: Callable[[Event], None]) -> None:
         """Where evidence goes."""
         self._feed = feed
+
+    def configure(self, window_s: float, rules: Rules) -> None:
+        """From now on; the window that is open ends as it began."""
+        self._window_s = window_s
+        self._emission.configure(rules)
 
     def follow(self, record: Record) -> None:
         """What ran until now is what a release that enters probation is measured against."""
@@ -61,14 +68,29 @@ class Service:
             case CameraTurned():
                 self._reporter.camera(seen)
 
-    def crashed(self, restarts: int, detail: str) -> None:
-        """Law 2: a worker that dies while a release is on probation counts against that release."""
+    def crashed(self, restarts: int, detail: str, *, blamed: bool = True) -> None:
+        """Law 2: a worker that dies while a release is on probation counts against that release, unless it is
+        not to blame.
+        """
         log.warning("worker.crashed", extra={"detail": detail, "restarts": restarts})
         self._meter.restarted()
         self._reporter.crashed(restarts, detail)
+        if blamed:
+            self.blame(Reason.WORKER_CRASHED, detail)
+
+    def blame(self, reason: Reason, detail: str) -> None:
+        """Something that ends a release on probation."""
         state = self._record.state
         if isinstance(state, Probation):
-            self._feed(lifecycle.Sick(state.active.manifest, Reason.WORKER_CRASHED, detail))
+            self._feed(lifecycle.Sick(state.active.manifest, reason, detail))
+
+    def suspend(self) -> None:
+        """What is seen from now on says nothing of the release: something stands in for its model."""
+        self._suspended = True
+        self._window = Window()
+
+    def resume(self) -> None:
+        self._suspended = False
 
     async def run(self) -> None:
         """A telemetry document every window, and one for the last bit of a window."""
@@ -107,7 +129,7 @@ class Service:
                 frame=seen.frame,
                 model=release.name,
                 version=release.version,
-                digest=release.variant,
+                digest=self._reporter.digest(release),
                 delegate=self._reporter.delegate(seen.manifest),
                 predictions=ranked,
                 latency_ms=seen.latency_ms,
@@ -123,9 +145,13 @@ class Service:
         )
 
     def _weigh(self, seen: Predicted | InvokeFailed) -> None:
-        """Evidence for the release on probation, or the measure for the next one."""
+        """Evidence for the release on probation, or the measure for the next one.
+
+        A window that was slow while the SoC took its clock down says nothing of the model; nor does it say
+        that it is well.
+        """
         active = self._record.state.active
-        if active is None or seen.manifest != active.manifest:
+        if self._suspended or active is None or seen.manifest != active.manifest:
             return
         self._window = probation.observe(self._window, seen)
         policy = self._record.probation
@@ -133,9 +159,13 @@ class Service:
             if self._window.frames >= policy.window_frames:
                 self._settled, self._window = self._window, Window()
             return
-        match probation.verdict(self._window, self._baseline, policy):
+        verdict = probation.verdict(self._window, self._baseline, policy)
+        throttled = verdict is not probation.UNDECIDED and self._throttled()
+        match verdict:
             case probation.UNDECIDED:
                 return
+            case probation.Sick(Reason.SLOWED_DOWN, detail) if throttled:
+                log.info("evidence.throttled", extra={"detail": detail})
             case probation.HEALTHY:
                 self._feed(lifecycle.Healthy(active.manifest))
             case probation.Sick(reason, detail):

@@ -1,7 +1,7 @@
 """The trial of a candidate: golden inputs in a canary, then live frames beside the running model."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from agent.core import labels as label_files
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 SAMPLE_TIMEOUT_S = 5.0
 
 Note = Callable[[str, dict[str, str | int | float]], None]
+Measure = Callable[[Canary], Awaitable[object]]
 
 
 async def prove(  # noqa: PLR0913 - what a trial is made of
@@ -29,27 +30,56 @@ async def prove(  # noqa: PLR0913 - what a trial is made of
     policy: TrialPolicy,
     healthy_windows: int,
     note: Note,
+    measure: Measure | None = None,
 ) -> TrialPassed | TrialFailed:
     """Whether the candidate may be activated. Without a running model there is nothing to shadow.
+
+    Args:
+        spawn: starts the canary.
+        worker: serves the running model; None where nothing is served.
+        spec: the candidate.
+        manifest: of it, as signed.
+        golden_path: its golden set.
+        policy: the plan's limits.
+        healthy_windows: how long its probation is to be.
+        note: where steps are told.
+        measure: asks the canary of a candidate that has passed how fast it is; what that comes to is no
+            part of the judgement.
 
     Raises:
         PortError: it could not be found out: no process to be had, or a file cannot be read.
     """
     canary = await spawn()
     try:
-        found = await canary.prove(Prove(model=spec, golden_path=golden_path), policy.timeout_s)
-        if isinstance(found, ProveFailed):
-            return TrialFailed(spec.manifest, found.reason, found.detail)
-        match judge.judge(found, manifest, policy):
-            case judge.Failed(reason, detail):
-                return TrialFailed(spec.manifest, reason, detail)
-            case judge.Passed():
-                note("trial.proven", _proven(found))
-        if worker is None or policy.shadow_frames == 0:
-            return TrialPassed(spec.manifest, healthy_windows)
-        return await _shadow(canary, worker, spec, policy, healthy_windows, note)
+        judged = await _judge(canary, worker, spec, manifest, golden_path, policy, healthy_windows, note)
+        if measure is not None and isinstance(judged, TrialPassed):
+            await measure(canary)
+        return judged
     finally:
         await canary.close()
+
+
+async def _judge(  # noqa: PLR0913, PLR0917 - what a trial is made of
+    canary: Canary,
+    worker: Worker | None,
+    spec: ModelSpec,
+    manifest: Manifest,
+    golden_path: str,
+    policy: TrialPolicy,
+    healthy_windows: int,
+    note: Note,
+) -> TrialPassed | TrialFailed:
+    found = await canary.prove(Prove(model=spec, golden_path=golden_path), policy.timeout_s)
+    if isinstance(found, ProveFailed):
+        return TrialFailed(spec.manifest, found.reason, found.detail)
+    match judge.judge(found, manifest, policy):
+        case judge.Failed(reason, detail):
+            return TrialFailed(spec.manifest, reason, detail)
+        case judge.Passed():
+            note("trial.proven", _proven(found))
+    if worker is None or policy.shadow_frames == 0:
+        return TrialPassed(spec.manifest, healthy_windows)
+    return await _shadow(canary, worker, spec, policy, healthy_windows, note)
 
 
 def _proven(found: Findings) -> dict[str, str | int | float]:

@@ -15,10 +15,12 @@ from agent.core.lifecycle import Event, Fitted, Record
 from agent.loops.connection import Connection
 from agent.loops.consult import Desired, Hold, Host, consult
 from agent.loops.effects import Effects, named
-from agent.loops.jobs import RETRY_S, Broke, Came, Jobs
+from agent.loops.jobs import RETRY_S, Broke, Came, Jobs, Measured
 from agent.loops.reporter import Reporter
 from agent.loops.service import Service
 from agent.loops.shelf import Engine, Shelf
+from agent.loops.tuner import Tuner
+from agent.ports.accelerator import Accelerator
 from agent.ports.children import SpawnCanary, Worker
 from agent.ports.clock import Clock
 from agent.ports.link import Link
@@ -42,7 +44,12 @@ class Consult:
     """Read the signed plan again."""
 
 
-Item = Event | Came | Broke | Consult
+@dataclass(frozen=True, slots=True)
+class Remeasure:
+    """Somebody asks for the active release to be measured again."""
+
+
+Item = Event | Came | Broke | Consult | Remeasure
 
 
 class Update:
@@ -60,6 +67,8 @@ class Update:
         clock: Clock,
         worker: Worker,
         spawn_canary: SpawnCanary,
+        accelerator: Accelerator,
+        tuner: Tuner,
         service: Service,
         reporter: Reporter,
         host: Host,
@@ -71,7 +80,8 @@ class Update:
         self._service, self._reporter, self._host = service, reporter, host
         self._consulting, self._stream, self._recheck_s = consulting, stream, recheck_s
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
-        shelf = Shelf(store, engine)
+        shelf = Shelf(store, engine, tuner)
+        self._tuner = tuner
         self._jobs = Jobs(
             link=link,
             connection=connection,
@@ -81,6 +91,7 @@ class Update:
             clock=clock,
             worker=worker,
             spawn_canary=spawn_canary,
+            accelerator=accelerator,
             reporter=reporter,
             came=self._queue.put_nowait,
             consult=self.poke,
@@ -97,6 +108,16 @@ class Update:
         if not self._asked:
             self._asked = True
             self._queue.put_nowait(Consult())
+
+    def equip(self, host: Host) -> None:
+        """The hardware has changed: what only lacked it may be tried again."""
+        self._host = host
+        self.feed(lifecycle.Refitted())
+        self.poke()
+
+    def remeasure(self) -> None:
+        """Measure the active release again as soon as nothing else is under way."""
+        self._queue.put_nowait(Remeasure())
 
     def feed(self, event: Event) -> None:
         self._queue.put_nowait(event)
@@ -143,8 +164,12 @@ class Update:
         match item:
             case Consult():
                 await self._consult()
+            case Remeasure():
+                await self._remeasure()
             case Came(job) if job != self._jobs.current:
                 log.debug("event.stale", extra={"event": str(item)})
+            case Came(event=Measured(release)):
+                await self._serve_again(release)
             case Came(event=event):
                 await self._step(event)
             case Broke(fault):
@@ -242,6 +267,20 @@ class Update:
         self._reporter.follow(record)
         for effect in effects:
             await self._effects.perform(effect, record)
+        if isinstance(record.state, lifecycle.Idle) and record.state.active is not None:
+            await self._jobs.measure(record.state.active)
+
+    async def _serve_again(self, release: Fitted) -> None:
+        """What was measured may ask for other threads, or for the CPU."""
+        active = self._record.state.active
+        if isinstance(self._record.state, lifecycle.Idle) and release.is_as(active):
+            await self._effects.perform(lifecycle.Activate(release), self._record)
+
+    async def _remeasure(self) -> None:
+        state = self._record.state
+        if isinstance(state, lifecycle.Idle) and state.active is not None:
+            await self._tuner.forget(state.active)
+            await self._jobs.measure(state.active)
 
     async def _keep(self, record: Record) -> None:
         """While the disk refuses, nothing further is begun; what serves goes on serving."""

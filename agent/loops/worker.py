@@ -203,7 +203,7 @@ class Worker:
                 manifest=spec.manifest,
                 digest=spec.digest,
                 delegate=model.delegate,
-                delegate_reason=model.delegate_reason,
+                delegate_reason="; ".join(filter(None, (model.delegate_reason, spec.choice))),
                 runtime=model.runtime,
                 load_ms=self._serving.load_ms,
                 gap_ms=gap_ns / MS,

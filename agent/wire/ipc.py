@@ -174,6 +174,14 @@ class Shadow(Struct, frozen=True, kw_only=True, tag="shadow"):
     rgb: bytes
 
 
+class Tune(Struct, frozen=True, kw_only=True, tag="tune"):
+    """Measure these models against each other; one that was proven in this process is not loaded again."""
+
+    models: tuple[ModelSpec, ...]
+    budget_s: float = 1.5
+    """For all invocations together."""
+
+
 # canary -> supervisor
 
 
@@ -216,19 +224,15 @@ class Shadowed(Struct, frozen=True, kw_only=True, tag="shadowed"):
     finite: bool
 
 
+class Tuned(Struct, frozen=True, kw_only=True, tag="tuned"):
+    invoke_ms: tuple[float | None, ...]
+    """Of each model that was asked for, in that order; None: it could not be loaded, or time was up."""
+
+
 ToWorker = Serve | Sample | Pace | Snap | Stop
-FromWorker = (
-    Serving
-    | ServeFailed
-    | Predicted
-    | InvokeFailed
-    | Sampled
-    | CameraTurned
-    | Snapped
-    | SnapFailed
-)
-ToCanary = Prove | Shadow | Stop
-FromCanary = Findings | ProveFailed | Shadowed
+FromWorker = Serving | ServeFailed | Predicted | InvokeFailed | Sampled | CameraTurned | Snapped | SnapFailed
+ToCanary = Prove | Shadow | Tune | Stop
+FromCanary = Findings | ProveFailed | Shadowed | Tuned
 
 Message = ToWorker | FromWorker | ToCanary | FromCanary
 M = TypeVar("M")

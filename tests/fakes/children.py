@@ -1,14 +1,18 @@
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from agent.ports.children import Observation
+from agent.core.failover import Cause, Offer
+from agent.ports.children import Died, Happening, Observation
 from agent.wire.ipc import (
     Findings,
     FromWorker,
     Message,
     ModelSpec,
+    Pace,
     Prove,
     ProveFailed,
     Sampled,
@@ -16,6 +20,11 @@ from agent.wire.ipc import (
     Serving,
     Shadow,
     Shadowed,
+    Snap,
+    SnapFailed,
+    Snapped,
+    Tune,
+    Tuned,
 )
 
 M = TypeVar("M", bound=Message)
@@ -102,19 +111,35 @@ class ScriptedWorker:
     """A `Worker` that answers every model with `answer` and has `samples` to give."""
 
     def __init__(self, answer: Callable[[ModelSpec], Serving | ServeFailed]) -> None:
-        self.restarts = 0
+        self.causes: dict[Cause, int] = Counter()
+        self.offers: list[Offer] = []
+        self.lends = 0
         self.pid: int | None = 1
         self.served: list[ModelSpec] = []
+        self.paces: list[Pace] = []
         self.samples: list[Sampled] = []
+        self.snaps: list[Snap] = []
+        self.snapped: Snapped | SnapFailed = SnapFailed(detail="there is no camera here")
         self._answer = answer
         self._sinks: list[Callable[[Observation], None]] = []
         self._crash_sinks: list[Callable[[str], None]] = []
+        self._watchers: list[Callable[[Happening], None]] = []
 
-    async def serve(self, model: ModelSpec) -> Serving | ServeFailed:
-        answer = self._answer(model)
+    @property
+    def restarts(self) -> int:
+        return sum(self.causes.values())
+
+    async def serve(self, offer: Offer) -> Serving | ServeFailed:
+        self.offers.append(offer)
+        answer = self._answer(offer.preferred)
         if isinstance(answer, Serving):
-            self.served.append(model)
+            self.served.append(offer.preferred)
         return answer
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[bool]:
+        self.lends += 1
+        yield bool(self.served)
 
     async def rest(self) -> None:
         self.served.clear()
@@ -125,6 +150,14 @@ class ScriptedWorker:
         await asyncio.sleep(timeout_s)
         return None
 
+    def pace(self, pace: Pace) -> None:
+        self.paces.append(pace)
+
+    async def snap(self, wanted: Snap, timeout_s: float) -> Snapped | SnapFailed:
+        assert timeout_s > 0
+        self.snaps.append(wanted)
+        return self.snapped
+
     def observe(self, sink: Callable[[Observation], None]) -> None:
         self._sinks.append(sink)
 
@@ -134,13 +167,21 @@ class ScriptedWorker:
     async def run(self) -> None:
         await asyncio.Event().wait()
 
+    def watch(self, sink: Callable[[Happening], None]) -> None:
+        self._watchers.append(sink)
+
+    def tell(self, happening: Happening) -> None:
+        for sink in self._watchers:
+            sink(happening)
+
     def see(self, *observations: Observation) -> None:
         for observation in observations:
             for sink in self._sinks:
                 sink(observation)
 
     def crash(self, how: str = "killed by SIGSEGV") -> None:
-        self.restarts += 1
+        self.causes[Cause.CRASHED] = self.restarts + 1
+        self.tell(Died(how, counts=True))
         for sink in self._crash_sinks:
             sink(how)
 
@@ -153,7 +194,8 @@ class ScriptedCanary:
     ) -> None:
         self._proved = proved
         self._shadowed = iter(shadowed)
-        self.asked: list[Prove | Shadow] = []
+        self.tuned: Tuned | ProveFailed = Tuned(invoke_ms=())
+        self.asked: list[Prove | Shadow | Tune] = []
         self.closed = False
 
     async def prove(self, prove: Prove, timeout_s: float) -> Findings | ProveFailed:
@@ -165,6 +207,11 @@ class ScriptedCanary:
         assert timeout_s > 0
         self.asked.append(frame)
         return next(self._shadowed)
+
+    async def tune(self, tune: Tune, timeout_s: float) -> Tuned | ProveFailed:
+        assert timeout_s > 0
+        self.asked.append(tune)
+        return self.tuned
 
     async def close(self) -> None:
         self.closed = True

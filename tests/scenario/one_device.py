@@ -21,6 +21,8 @@ from agent.loops.post import Post
 from agent.loops.presence import Presence, will
 from agent.loops.reporter import Identity, Reporter
 from agent.loops.service import Service
+from agent.loops.standing import Standing
+from agent.loops.tuner import Tuner
 from agent.loops.update import Engine, Update
 from agent.ports.link import LinkState, Up
 from agent.ports.store import Store
@@ -56,10 +58,12 @@ from agent.wire.ipc import (
 from agent.wire.reasons import Reason
 from agent.wire.reports import Capabilities, Event, Prediction, Ranked, Report, StageLatency, Status
 from agent.wire.topics import Channel, DeviceId, Digest, Root, sha256
+from tests.fakes.accelerator import ScriptedAccelerator
 from tests.fakes.children import ScriptedCanary, ScriptedWorker
 from tests.fakes.clock import FakeClock
 from tests.fakes.link import MemoryBroker, MemoryLink
 from tests.fakes.trust import ScriptedTrust
+from tests.fakes.tunings import MemoryTunings
 
 ROOT = Root("shoal/home")
 DEVICE = DeviceId("pi")
@@ -340,6 +344,8 @@ class Life:
             clock=home.clock,
             worker=self.worker,
             spawn_canary=self.spawn,
+            accelerator=ScriptedAccelerator(there=False),
+            tuner=Tuner(MemoryTunings(), runtime="scripted 1.0", host="here", cores=1),
             service=self.service,
             reporter=self.reporter,
             host=Host(
@@ -353,7 +359,7 @@ class Life:
         )
         self.service.bind(self.update.feed)
         self.worker.observe(self.service.observe)
-        self.worker.on_crash(lambda detail: self.service.crashed(self.worker.restarts, detail))
+        Standing(self.worker, self.reporter, self.service)
         self.connection.watch(self._turn)
         self.running: asyncio.Task[None] | None = None
 

@@ -61,7 +61,7 @@ class Scene:
         )
         self.golden.write_bytes(codec.encode(golden))
 
-    def load(self, content: bytes, *, threads: int) -> Colours:
+    def load(self, content: bytes, *, threads: int, edgetpu=None) -> Colours:
         assert (content, threads) == (CONTENT, 1)
         return self.model
 
