@@ -18,14 +18,14 @@ from agent.adapters.store_files import FileStore
 from agent.assemble import check_broker, check_child
 from agent.assemble.edgetpu import accelerator
 from agent.config import CameraKind, Configuration, Settings, pipelines
-from agent.core import freshness
+from agent.core import flatmodel, freshness
 from agent.core.broker_url import parse_url
 from agent.core.delegate import DelegateChoice
 from agent.core.findings import broker, devices, files, host, packages, runtime, trust
 from agent.core.findings.finding import Area, Finding
 from agent.core.findings.host import Machine
 from agent.core.findings.runtime import Probe, Versions
-from agent.wire.errors import StoreFailed
+from agent.wire.errors import Malformed, StoreFailed
 from agent.wire.ipc import EdgeTpu
 from agent.wire.topics import DeviceId
 
@@ -144,8 +144,24 @@ def _speed(about: Examination) -> Iterable[Finding]:
     model = _Named(str(about.model), about.model) if about.model is not None else _released(about.state)
     if model is None:
         yield runtime.speed("", None)
-    else:
-        yield runtime.speed(model.name, check_child.probe(str(model.path), about.settings.runtime.kind))
+        return
+    section = about.settings.runtime
+    compiled = _compiled(model.path)
+    wanted = EdgeTpu(
+        library=section.edgetpu_library,
+        device=section.edgetpu_device,
+        performance=section.edgetpu_performance.value,
+    )
+    probe = check_child.probe(str(model.path), section.kind, wanted if compiled else None)
+    yield runtime.speed(model.name, probe, compiled=compiled)
+
+
+def _compiled(model: Path) -> bool:
+    """For an Edge TPU. What cannot be read is refused by the runtime, in its own words."""
+    try:
+        return flatmodel.examine(model.read_bytes()).edgetpu
+    except (OSError, Malformed):
+        return False
 
 
 @dataclass(frozen=True, slots=True)

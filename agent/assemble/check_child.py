@@ -20,6 +20,7 @@ from agent.core.findings.devices import CameraFails, CameraWorks
 from agent.core.findings.packages import Import, Imported
 from agent.core.findings.runtime import Computed, Probe
 from agent.wire.errors import AgentError
+from agent.wire.ipc import EdgeTpu
 
 if TYPE_CHECKING:
     from agent.ports.runtime import Model, Tensor
@@ -38,10 +39,14 @@ _IMPORT_FAULTS: Final = (ImportError, ValueError, AttributeError, OSError, Runti
 
 
 class RunModel(Struct, frozen=True, kw_only=True, tag="run-model"):
-    """Load a model and run it for about a second. `path` empty: the one that is part of this program."""
+    """Load a model and run it for about a second. `path` empty: the one that is part of this program.
+
+    `edgetpu` is what a model runs on that is compiled for one.
+    """
 
     path: str = ""
     runtime: RuntimeChoice = RuntimeChoice.AUTO
+    edgetpu: EdgeTpu | None = None
 
 
 class ImportModule(Struct, frozen=True, kw_only=True, tag="import"):
@@ -79,9 +84,9 @@ _job: Final[msgspec.json.Decoder[Job]] = msgspec.json.Decoder(Job)
 _answer: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
 
 
-def probe(path: str, runtime: RuntimeChoice) -> Probe:
+def probe(path: str, runtime: RuntimeChoice, edgetpu: EdgeTpu | None = None) -> Probe:
     """Load and run a model in a child."""
-    match _ask(RunModel(path=path, runtime=runtime), RUN_MAX_S):
+    match _ask(RunModel(path=path, runtime=runtime, edgetpu=edgetpu), RUN_MAX_S):
         case Ran() as ran:
             return Computed(ran.runtime, ran.delegate, ran.delegate_reason, ran.median_ms, ran.runs)
         case Failed() | Died() | Late() as unanswered:
@@ -127,9 +132,9 @@ def perform(job: bytes) -> bytes:
 
 def _perform(job: Job) -> Answer:
     match job:
-        case RunModel(path=path, runtime=runtime):
+        case RunModel():
             try:
-                return _run(path, runtime)
+                return _run(job)
             except AgentError as error:
                 return Raised(detail=str(error))
             except OSError as error:
@@ -147,13 +152,16 @@ def _perform(job: Job) -> Answer:
                 return Raised(detail=str(error))
 
 
-def _run(path: str, choice: RuntimeChoice) -> Ran:
+def _run(job: RunModel) -> Ran:
     import numpy as np
 
+    from agent.adapters.edgetpu.delegate import OpenEdgeTpu
+    from agent.adapters.edgetpu.host import explain
     from agent.adapters.runtime_tflite import open_runtime
 
-    content = Path(path).read_bytes() if path else probe_model.content()
-    model = open_runtime(choice).load(content, threads=1)
+    content = Path(job.path).read_bytes() if job.path else probe_model.content()
+    runtime = open_runtime(job.runtime, OpenEdgeTpu(explain))
+    model = runtime.load(content, threads=1, edgetpu=job.edgetpu)
     tensor = np.zeros(model.input.shape, np.dtype(model.input.dtype.value))
     model.invoke(tensor)
     times_ms = _times(model, tensor)

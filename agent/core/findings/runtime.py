@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from agent.core import edgetpu_texts
 from agent.core.delegate import RuntimeChoice
 from agent.core.findings.child import Died, Failed, Late, Unanswered, in_words
 from agent.core.findings.finding import Facts, Finding, degraded, fatal, note, ok
@@ -149,8 +150,14 @@ def delegate(probe: Probe) -> Finding | None:
     )
 
 
-def speed(model: str, probe: Probe | None) -> Finding:
-    """How fast a real model runs; `probe` None: none is at hand."""
+def speed(model: str, probe: Probe | None, *, compiled: bool = False) -> Finding:
+    """How fast a real model runs.
+
+    Args:
+        model: what it is called.
+        probe: what came of running it; None: none is at hand.
+        compiled: it is for an Edge TPU.
+    """
     if probe is None:
         return note(
             "speed.none", "no model is at hand to measure", "name one: shoal-agent check --model FILE"
@@ -161,6 +168,16 @@ def speed(model: str, probe: Probe | None) -> Finding:
             facts |= {"median_ms": probe.median_ms, "runs": probe.runs, "delegate": probe.delegate}
             return ok(
                 "speed", f"{model}: {probe.median_ms:g} ms on {probe.delegate}, median of {probe.runs}", facts
+            )
+        case Died() if compiled:
+            trouble = edgetpu_texts.died(in_words(probe))
+            return degraded("speed.edgetpu-crashed", f"{model}: {trouble.cause}", trouble.remedy, facts)
+        case Late() | Failed() if compiled:
+            return degraded(
+                "speed.edgetpu",
+                f"{model} is compiled for an Edge TPU: {in_words(probe)}",
+                "see what is found under edgetpu; while an agent runs, the device is its own",
+                facts,
             )
         case Died():
             return degraded(

@@ -166,6 +166,8 @@ CASES = [
     ([runtime.speed("", None)], "speed.none", NOTE),
     ([runtime.speed("a.tflite", SEGV)], "speed.crashed", DEGRADED),
     ([runtime.speed("a.tflite", Failed("no model"))], "speed.refused", DEGRADED),
+    ([runtime.speed("a.tflite", Failed("absent"), compiled=True)], "speed.edgetpu", DEGRADED),
+    ([runtime.speed("a.tflite", SEGV, compiled=True)], "speed.edgetpu-crashed", DEGRADED),
     ([packages.numpy_binding({"numpy": "1.26.4"}, {})], "numpy", OK),
     (numpy_with(Imported()), "numpy", OK),
     (
