@@ -1,19 +1,24 @@
 """A broker that goes away and comes back, and a reader that hears everything said after it is back."""
 
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Self, TypeVar
 
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.ports.link import LinkState, Message, Outgoing, Up
-from agent.wire import codec
+from agent.wire import codec, topics
 from agent.wire.reports import Event, Prediction
 from agent.wire.topics import Qos
 from deploy.adapters.broker_local import LocalBroker, installed_kinds, start_broker
 from tests.brokers import Inbox
 from tests.fakes.chaosproxy import ChaosProxy
+from tests.rig import DEVICE, Agent, Fleet
 
 
 class Outage:
@@ -63,14 +68,14 @@ class Outage:
 
 
 @contextlib.contextmanager
-def reading(broker: LocalBroker, *topics: str) -> Iterator[Inbox[Message]]:
+def reading(broker: LocalBroker, *on: str) -> Iterator[Inbox[Message]]:
     """Every message on these topics that the broker accepts while the block runs, in order; all of them are
     there once it has ended.
     """
     heard: Inbox[Message] = Inbox()
     states: Inbox[LinkState] = Inbox()
     link = MqttLink(LinkSettings(broker.host, broker.port, f"reader-{time.monotonic_ns()}"))
-    link.subscribe(topics, Qos.AT_LEAST_ONCE, heard)
+    link.subscribe(on, Qos.AT_LEAST_ONCE, heard)
     link.open(states)
     try:
         states.wait_until(lambda seen: isinstance(seen[-1], Up))
@@ -112,3 +117,64 @@ def without_repeats(heard: Sequence[S]) -> list[S]:
             highest[said.session] = max(said.number, highest.get(said.session, 0))
             fresh.append(said)
     return fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a reader makes of all it heard from one device that keeps predictions too."""
+
+    sessions: tuple[str, ...]
+    names: tuple[str, ...]
+    """Of the events."""
+    predictions: int
+    repeats: int
+    missing: int
+    """Numbers that none of what was heard has."""
+    in_order: bool
+
+
+def said_on(fleet: Fleet) -> list[str]:
+    return [fleet.root.device(channel, DEVICE) for channel in (topics.EVENT, topics.PREDICTION)]
+
+
+def judge(fleet: Fleet, heard: Sequence[Message]) -> Judged:
+    on_event, on_prediction = said_on(fleet)
+    events_heard = events([message for message in heard if message.topic == on_event])
+    kept_heard = [p for p in predictions([m for m in heard if m.topic == on_prediction]) if p.number]
+    told, seen = without_repeats(events_heard), without_repeats(kept_heard)
+    sessions = tuple(dict.fromkeys(event.session for event in told if event.number))
+    numbers = {
+        name: {s.number for s in [*told, *seen] if s.session == name and s.number} for name in sessions
+    }
+    order = [sessions.index(prediction.session) for prediction in seen]
+    return Judged(
+        sessions=sessions,
+        names=tuple(event.name for event in told),
+        predictions=len(seen),
+        repeats=len(events_heard) - len(told) + len(kept_heard) - len(seen),
+        missing=sum(max(found) - len(found) for found in numbers.values()),
+        in_order=order == sorted(order),
+    )
+
+
+def crash_worker(agent: Agent, times: int) -> None:
+    assert agent.process is not None
+    pid = agent.process.pid
+    worker = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
+    os.kill(int(worker), signal.SIGKILL)
+    logged(agent, "worker.crashed", times)
+
+
+def logged(agent: Agent, event: str, times: int) -> None:
+    deadline = time.monotonic() + 30.0
+    while agent.log.read_text().count(f" {event} ") < times:
+        assert time.monotonic() < deadline, f"no {event} in the log"
+        time.sleep(0.05)
+
+
+def kept_after(message: Message, topic: str, at: datetime) -> bool:
+    """All that was said before has arrived then: predictions come in order, and after the events."""
+    if message.topic != topic:
+        return False
+    prediction = predictions([message])[0]
+    return prediction.number > 0 and prediction.at > at

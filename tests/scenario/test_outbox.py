@@ -1,27 +1,31 @@
 """What is said while the broker is away, or right before a kill: real processes, a real broker."""
 
 import itertools
-import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 import pytest
 
 from agent.adapters.clock_system import SystemClock
-from agent.ports.link import Message
 from agent.wire import topics
 from tests import models
-from tests.rig import DEVICE as RIG
 from tests.rig import REPOSITORY, Agent, fleet
 from tests.scenario.chatter import DEVICE
-from tests.scenario.outage import Outage, events, predictions, reading, without_repeats
+from tests.scenario.outage import (
+    Outage,
+    crash_worker,
+    events,
+    judge,
+    kept_after,
+    logged,
+    reading,
+    said_on,
+    without_repeats,
+)
 
 ROOT = topics.root("shoal/outage")
 TOPIC = ROOT.device(topics.EVENT, DEVICE)
@@ -148,7 +152,7 @@ def test_a_whole_device_keeps_events_and_predictions_through_an_outage_and_a_kil
     made = fleet(tmp_path, outage.broker.url)
     made.release(models.shared(models.TINY), "1")
     made.roll_out("1")
-    said = [made.root.device(channel, RIG) for channel in (topics.EVENT, topics.PREDICTION)]
+    said = said_on(made)
     with Agent(tmp_path, made, url=outage.url, more=KEEPING) as agent:
         with reading(outage.broker, *said) as before:
             before.wait_until(lambda seen: sum(message.topic == said[1] for message in seen) > 20, 60.0)
@@ -164,40 +168,11 @@ def test_a_whole_device_keeps_events_and_predictions_through_an_outage_and_a_kil
         with reading(outage.broker, *said) as after:
             outage.mend()
             mended_at = SystemClock().now()
-            after.wait_until(lambda seen: _kept_after(seen[-1], said[1], mended_at), 60.0)
+            after.wait_until(lambda seen: kept_after(seen[-1], said[1], mended_at), 60.0)
             assert agent.stop() == 0
-    heard = [*before.items, *after.items]
-    told = without_repeats(events([message for message in heard if message.topic == said[0]]))
-    seen = without_repeats([p for p in predictions([m for m in heard if m.topic == said[1]]) if p.number])
-    sessions = list(dict.fromkeys(event.session for event in told))
-    assert (len(sessions), [event.name for event in told].count("worker.crashed")) == (2, 2)
-    for session in sessions:
-        numbers = sorted(thing.number for thing in [*told, *seen] if thing.session == session)
-        assert numbers == list(range(1, len(numbers) + 1)), session
-    assert [p.session for p in seen] == sorted((p.session for p in seen), key=sessions.index)
-
-
-def crash_worker(agent: Agent, times: int) -> None:
-    assert agent.process is not None
-    pid = agent.process.pid
-    worker = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
-    os.kill(int(worker), signal.SIGKILL)
-    logged(agent, "worker.crashed", times)
-
-
-def logged(agent: Agent, event: str, times: int) -> None:
-    deadline = time.monotonic() + 30.0
-    while agent.log.read_text().count(f" {event} ") < times:
-        assert time.monotonic() < deadline, f"no {event} in the log"
-        time.sleep(0.05)
-
-
-def _kept_after(message: Message, topic: str, at: datetime) -> bool:
-    """All that was said before has arrived then: predictions come in order, and after the events."""
-    if message.topic != topic:
-        return False
-    prediction = predictions([message])[0]
-    return prediction.number > 0 and prediction.at > at
+    judged = judge(made, [*before.items, *after.items])
+    assert (len(judged.sessions), judged.names.count("worker.crashed"), judged.missing) == (2, 2, 0)
+    assert judged.in_order
 
 
 def _is(seen, number: int) -> bool:
