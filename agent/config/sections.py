@@ -47,7 +47,9 @@ class CameraKind(StrEnum):
 
 
 class Performance(StrEnum):
-    """Clock of an Edge TPU: `max` draws the most and grows the hottest."""
+    """Clock of an Edge TPU. `max` is what the library was built for: libedgetpu1-std keeps a USB stick at
+    `high`, for rooms of up to 35 degrees; libedgetpu1-max does not, for up to 25.
+    """
 
     LOW = "low"
     MEDIUM = "medium"

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from agent.adapters.edgetpu import library as libedgetpu
-from agent.core.edgetpu import Tpu, ways
+from agent.core.edgetpu import Tpu, matching, ways
 from agent.wire.errors import DelegateUnavailable
 from agent.wire.ipc import EdgeTpu
 
@@ -75,6 +75,7 @@ class _Plugin:
 
 
 def _named(device: str, tpus: Sequence[Tpu]) -> str:
-    if ":" in device:
-        return device
-    return tpus[0].name if len(tpus) == 1 else f"one of {', '.join(tpu.name for tpu in tpus)}"
+    meant = [tpu.name for tpu in matching(device, tpus)]
+    if len(meant) == 1:
+        return meant[0]
+    return f"one of {', '.join(meant)}" if meant else "an Edge TPU"

@@ -59,15 +59,6 @@ def read(tpus: Sequence[Tpu] = (), roots: Roots = Roots()) -> Host:
     )
 
 
-def temperature_c(number: int = 0, roots: Roots = Roots()) -> float | None:
-    """Of a PCIe Edge TPU; a USB one has no sensor. Source: gasket, apex_driver.c: thousandths of a degree."""
-    text = _text(roots.sys / f"class/apex/apex_{number}/temp")
-    try:
-        return int(text) / 1000
-    except ValueError:
-        return None
-
-
 def _usb(roots: Roots) -> Iterator[Node]:
     for device in sorted((roots.sys / "bus/usb/devices").glob("*")):
         if f"{_text(device / 'idVendor')}:{_text(device / 'idProduct')}" not in _USB:

@@ -64,14 +64,12 @@ def test_a_card_is_found_with_and_without_its_driver(roots):
     assert (bare.pci_functions, bare.nodes, bare.driver) == (("0000:01:00.0",), (), False)
 
     (roots.sys / "module/apex").mkdir(parents=True)
-    write(roots.sys / "class/apex/apex_0", is_device_owned="1", temp="48500")
+    write(roots.sys / "class/apex/apex_0", is_device_owned="1")
     write(roots.dev, apex_0="")
 
     driven = host.read(roots=roots)
     assert driven.driver
     assert [(node.bus, node.claimed) for node in driven.nodes] == [(Bus.PCI, True)]
-    assert host.temperature_c(0, roots) == pytest.approx(48.5)
-    assert host.temperature_c(1, roots) is None
 
 
 def test_who_has_a_device_open_is_named(tmp_path):
