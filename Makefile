@@ -3,7 +3,9 @@
 # make bench   the measured tables of the README
 # make soak    SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)
 # make flat    memory, handles and threads over hours of frames in MINUTES=10 of full speed
+# make outage  MINUTES=10 without a broker, a SIGKILL in the middle: what was said arrives, in order
 # make survive what one device survives, once each: kills, a broker that goes away, an orderly end
+# make test-systemd   what the installed unit lives through under a real systemd (needs root; 5 minutes)
 # make model   builds models/efficientnet_lite0 again from its published weights
 
 PYTHON ?= python3
@@ -16,7 +18,8 @@ bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 PHOTOGRAPHS ?=
-.PHONY: help test demo bench soak flat survive model lint types contracts pytest clean
+RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
+.PHONY: help test test-systemd demo bench soak flat survive model lint types contracts pytest clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -60,8 +63,14 @@ soak: $(VENV)/.dev
 flat: $(VENV)/.dev
 	$(bin)/python -m tests.soak.flat --minutes $(MINUTES)
 
+outage: $(VENV)/.dev
+	$(bin)/python -m tests.soak.outage --minutes $(MINUTES)
+
 survive: $(VENV)/.dev
 	$(bin)/python -m tests.soak.survive
+
+test-systemd:
+	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/systemd/install
 
 # TensorFlow is 1.5 GB: it gets an environment of its own.
 model:
