@@ -1,4 +1,4 @@
-"""Which variant of a release a device runs, and what would compute a model here."""
+"""Which variant of a release a device runs."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from agent.core.flatmodel import Arithmetic, ModelFacts
 from agent.wire.documents import Delegate, Variant
 from agent.wire.reasons import Reason
 from agent.wire.topics import Digest
@@ -44,14 +43,6 @@ class Choice:
 class Refused:
     reason: Reason
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What this host would compute a model with; `delegate` is None where nothing here can."""
-
-    delegate: str | None
-    reason: str
 
 
 def choose(
@@ -155,16 +146,3 @@ def _numbers(version: str) -> tuple[int, ...]:
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
-
-
-def outlook(facts: ModelFacts, *, edgetpu_present: bool) -> Outlook:
-    """What a host would compute this model with, and what would change that."""
-    if facts.edgetpu and not edgetpu_present:
-        return Outlook(None, "compiled for an Edge TPU, and there is none here; it can't run on a CPU")
-    if facts.edgetpu:
-        return Outlook("edgetpu", "compiled for an Edge TPU, and there is one here")
-    if facts.arithmetic is Arithmetic.INTEGER and edgetpu_present:
-        return Outlook("xnnpack", "full-integer model: compiling it would move it to the Edge TPU")
-    if facts.arithmetic is Arithmetic.INT16X8:
-        return Outlook("cpu", "XNNPACK knows no 16-bit operators: the runtime's own kernels, which are slow")
-    return Outlook("xnnpack", f"{facts.arithmetic} model: XNNPACK on the CPU")

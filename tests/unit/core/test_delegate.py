@@ -1,11 +1,10 @@
 import pytest
 
-from agent.core import delegate, flatmodel
+from agent.core import delegate
 from agent.core.delegate import Choice, DelegateChoice, Refused
 from agent.wire.documents import Artifact, Delegate, Variant
 from agent.wire.reasons import Reason
 from agent.wire.topics import sha256
-from tests.fakes.tflite import Form, classifier, edgetpu
 
 LITERT, TFLITE = "ai-edge-litert 2.3.0", "tflite-runtime 2.14.0"
 
@@ -143,31 +142,3 @@ def test_pipelines_open_different_edge_tpus_where_there_are_several(wanted, ther
 )
 def test_versions_are_compared_within_one_family_and_what_cannot_be_compared_holds(minimum, runtime, enough):
     assert delegate.runs(minimum, runtime) is enough
-
-
-IMAGE = Form((1, 2, 2, 3), "uint8", 1 / 128, 128)
-SCORES = Form((1, 12), "uint8", 1 / 256, 0)
-WIDE = Form((1, 2, 2, 3), "int16", 1 / 4096, 0)
-
-
-@pytest.mark.parametrize(
-    ("content", "present", "name", "words"),
-    [
-        (edgetpu(IMAGE, SCORES), False, None, "can't run on a CPU"),
-        (edgetpu(IMAGE, SCORES), True, "edgetpu", "there is one here"),
-        (classifier(IMAGE, SCORES), False, "xnnpack", "full-integer model"),
-        (classifier(IMAGE, SCORES), True, "xnnpack", "compiling it would move it to the Edge TPU"),
-        (classifier(WIDE, Form((1, 12), "int16", 1 / 32768, 0)), False, "cpu", "16-bit"),
-        (
-            classifier(Form((1, 2, 2, 3), "float32"), Form((1, 12), "float32")),
-            True,
-            "xnnpack",
-            "float32 model",
-        ),
-    ],
-)
-def test_the_outlook_says_what_would_compute_a_model_and_why(content, present, name, words):
-    outlook = delegate.outlook(flatmodel.examine(content), edgetpu_present=present)
-
-    assert outlook.delegate == name
-    assert words in outlook.reason
