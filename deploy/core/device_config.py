@@ -27,13 +27,16 @@ def to_toml(config: DeviceConfig) -> str:
 
 
 _TEMPLATE = """\
-# Configuration of one Shoal device. Relative paths are relative to this file; commented lines show defaults.
+# Configuration of one Shoal device; `shoal-agent check` shows what applies, and examines the machine.
+# Relative paths are relative to this file. Commented lines show defaults, but for those marked as examples.
+# [emission], [thermal], [commands], [log], window_s and drain_per_s take effect on SIGHUP
+# (systemctl reload shoal-agent); the rest does after a restart.
 
 [device]
 id = {id}
 # Models, signed metadata and the state of updates; must survive a restart.
 state_dir = {state_dir}
-# tags = ["garden"]
+# tags = []
 # Free disk that a download must leave, in MiB.
 # free_floor_mib = 64
 
@@ -42,34 +45,104 @@ url = {url}
 root = {root}
 # "3.1.1" or "5".
 protocol = {protocol}
-# username = "device"
-# password_file = "broker-password"
+# The password stands alone in its file; without one, the service manager's credential mqtt_password is taken.
+# username = "device"  # example
+# password_file = "broker-password"  # example
 # For mqtts:// with a certificate authority of your own, or with certificates for devices:
-# ca = "ca.pem"
-# certificate = "device.pem"
-# key = "device.key"
+# ca = "ca.pem"  # example
+# certificate = "device.pem"  # example
+# key = "device.key"  # example
 # keepalive_s = 30
 
 [trust]
 # The pinned root of trust: what this fleet's operator signs is believed, and nothing else.
 root = {trust}
+# timeout_s = 20.0
 
 [update]
 stream = {stream}
+# How often the signed metadata is read even if nothing announced a change.
+# recheck_s = 3600.0
 
 [camera]
-# "pattern" draws test pictures; "replay" shows the photographs in a folder.
+# "auto" takes the first that works: picamera2, then a webcam; "picamera2"; "v4l2" (a webcam);
+# "file" (a video, in a loop); "rtsp" (a network camera); "replay" (photographs in a folder);
+# "pattern" (drawn test pictures); "shared" (the camera of another pipeline).
 kind = "pattern"
-# folder = "photographs"
+# "v4l2": a path, "picamera2": its number; empty: the first there is.
+# device = ""
+# url = "rtsp://camera.local:554/stream"  # example
+# file = "film.mp4"  # example
+# folder = "photographs"  # example
+# Frames a second; 0: as often as the model is free.
 # rate_fps = 10.0
+# Where the camera can scale by itself (picamera2), the model's own size is the cheapest.
+# width_px = 640
+# height_px = 480
+# Clockwise: 0, 90, 180 or 270.
+# rotate_deg = 0
+# "picamera2": only frames exposed after they were asked for; costs frames per second.
+# fresh = false
+# Classify one frame of so many.
+# every_nth = 1
 
 [runtime]
 # "auto", "litert" or "tflite".
 # kind = "auto"
 # 0: the fastest number, measured on the device.
 # threads = 0
+# "auto" takes the Edge TPU for a model compiled for it, unless the CPU was measured faster; "cpu"; "edgetpu".
+# delegate = "auto"
+# edgetpu_library = "libedgetpu.so.1"
+# "usb", "pci", "usb:1", ...; empty: the first there is.
+# edgetpu_device = ""
+# "low", "medium", "high" or "max".
+# edgetpu_performance = "max"
+
+[emission]
+# Which predictions are published: "every", or at a "change" of what is seen.
+# mode = "every"
+# 0: no limit.
+# at_most_per_s = 0.0
+# Publish at least this often; 0: never for that reason.
+# heartbeat_s = 60.0
+# A best score below it is not published.
+# floor = 0.0
+# "change": by how much a new label's score must lead the published label's.
+# hysteresis = 0.1
+# Scores are averaged over this many frames.
+# smoothing_frames = 1
 
 [telemetry]
 # window_s = 10.0
+# Ranked labels in a prediction.
 # top = 5
+
+[thermal]
+# The SoC temperature from which fewer frames are classified; 0: never.
+# step_down_at_c = 80.0
+# step_up_below_c = 72.0
+# floor_fps = 1.0
+
+[outbox]
+# What waits on disk while the broker is away: events always, predictions if asked for.
+# max_mib = 16
+# predictions = false
+# drain_per_s = 50.0
+
+[commands]
+# The operator's signed commands.
+# enabled = true
+# per_minute = 12
+
+[log]
+# verbose = false
+
+# A further camera and model, with a rollout stream and topics of their own. What is not given in a runtime or
+# emission section of its own is taken from above; a camera never is.
+# [pipeline.side]  # example
+# stream = "side"  # example
+# camera = {{ kind = "shared", of = "main", every_nth = 10 }}  # example
+# runtime = {{ edgetpu_device = "usb:1" }}  # example
+# emission = {{ mode = "change" }}  # example
 """
