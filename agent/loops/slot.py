@@ -5,8 +5,8 @@ model's thread takes tensors. Preparing every frame of a fast camera would take 
 model, so a frame is prepared when the model is about to be free, judged by how long it usually computes,
 and once more if the model keeps a prepared one waiting while fresher ones arrive.
 
-A rate limit holds frames back before they are prepared, and a camera on demand before it is read: what is
-classified is as fresh as without one.
+Under a rate limit the first frame that comes once the next may be classified is the next; the ones before
+it are dropped, and a camera on demand is not read. So what is classified is as fresh as without a limit.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,11 @@ class Slot:
     def offer(self, frame: Frame, *, skipped: int = 0) -> None:
         """Leave a frame, without waiting. The camera itself has lost the skipped ones before it."""
         with self._changed:
-            self.dropped += skipped + (self._raw is not None)
+            self.dropped += skipped
+            if not self._gate.open(self._clock.monotonic_ns()):
+                self.dropped += 1
+                return
+            self.dropped += self._raw is not None
             self._raw = frame
             self._changed.notify_all()
 
@@ -120,7 +124,7 @@ class Slot:
             self._nudged = False
             if ready is not None:
                 self._busy_from_ns = self._clock.monotonic_ns()
-                self._gate.passed(self._busy_from_ns)
+                self._pass(self._busy_from_ns)
                 self._changed.notify_all()
             return ready
 
@@ -136,6 +140,13 @@ class Slot:
             self._closed = True
             self._changed.notify_all()
 
+    def _pass(self, now_ns: int) -> None:
+        """A frame that came beside the one that passes would be stale when the next may."""
+        self._gate.passed(now_ns)
+        if not self._gate.open(now_ns):
+            self.dropped += self._raw is not None
+            self._raw = None
+
     def _rest(self) -> None:
         if self._busy_from_ns is None:
             return
@@ -148,14 +159,13 @@ class Slot:
     def _due_in_ns(self) -> float | None:
         if self._raw is None:
             return None
-        now_ns = self._clock.monotonic_ns()
         if self._ready is not None:
-            return self._ready_ns + REFRESH * self._prepare_ns - now_ns
-        opens_in_ns = self._opens_in_ns()
-        if self._busy_from_ns is None or opens_in_ns is None:
-            return opens_in_ns
-        free_ns = self._busy_from_ns + self._usually_busy_ns
-        return max(free_ns - LEAD * self._prepare_ns - SLACK_NS - now_ns, opens_in_ns)
+            at_ns = self._ready_ns + REFRESH * self._prepare_ns
+        elif self._busy_from_ns is None:
+            return 0
+        else:
+            at_ns = self._busy_from_ns + self._usually_busy_ns - LEAD * self._prepare_ns - SLACK_NS
+        return at_ns - self._clock.monotonic_ns()
 
     def _opens_in_ns(self) -> float | None:
         """How long the rate still holds frames back; None: until it is changed."""

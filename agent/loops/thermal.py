@@ -57,10 +57,13 @@ class Thermostat:
             self._say(before, why, now_ns)
 
     def _fps(self, now_ns: int) -> float:
-        """Over the last seconds; 0 before there are two instants."""
-        self._counts.append((now_ns, self._predictions()))
-        while len(self._counts) > 2 and now_ns - self._counts[1][0] >= RATE_OVER_S * 1e9:
-            self._counts.popleft()
+        """Over the last seconds, from where frames began to be classified; 0 of one reading."""
+        counts = self._counts
+        counts.append((now_ns, self._predictions()))
+        while len(counts) > 2 and (
+            now_ns - counts[1][0] >= RATE_OVER_S * 1e9 or counts[1][1] == counts[0][1]
+        ):
+            counts.popleft()
         (begin_ns, begin), (end_ns, end) = self._counts[0], self._counts[-1]
         return (end - begin) / (end_ns - begin_ns) * 1e9 if end_ns > begin_ns else 0.0
 

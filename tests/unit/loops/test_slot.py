@@ -148,22 +148,23 @@ def test_a_frame_is_wanted_once_the_last_one_has_been_taken_for_preparation(scen
     assert not waiter.is_alive()
 
 
-def test_a_limited_rate_holds_a_frame_back_and_prepares_the_freshest_when_it_may(scene: Scene) -> None:
+def test_under_a_limited_rate_the_first_frame_that_comes_when_one_may_is_the_next(scene: Scene) -> None:
     scene.slot.pace(10.0)
     scene.slot.offer(frame(1))
     assert scene.due_in_ms() == 0
     scene.prepare()
+    scene.slot.offer(frame(2))
     assert scene.take() == 1
     scene.clock.advance(0.03)
     assert scene.take() is None
-    scene.slot.offer(frame(2))
-    assert scene.due_in_ms() == pytest.approx(70.0)
-    scene.clock.advance(0.06)
     scene.slot.offer(frame(3))
-    scene.clock.advance(0.01)
-    assert scene.due_in_ms() == 0
-    assert scene.prepare() == 3
-    assert scene.take() == 3
+    assert scene.due_in_ms() is None
+    scene.clock.advance(0.07)
+    assert scene.due_in_ms() is None
+    scene.slot.offer(frame(4))
+    assert scene.prepare() == 4
+    assert scene.take() == 4
+    assert scene.slot.dropped == 2
 
 
 def test_a_rate_that_does_not_bind_changes_nothing(scene: Scene) -> None:
@@ -171,8 +172,10 @@ def test_a_rate_that_does_not_bind_changes_nothing(scene: Scene) -> None:
     for sequence in range(100):
         scene.answer(sequence, busy_ms=200.0)
     scene.occupy(100)
+    scene.clock.advance(0.01)
     scene.slot.offer(frame(101))
-    assert scene.due_in_ms() == pytest.approx(200.0 - LEAD * PRE_MS - SLACK_NS / 1e6, abs=0.1)
+    assert scene.due_in_ms() == pytest.approx(190.0 - LEAD * PRE_MS - SLACK_NS / 1e6, abs=0.1)
+    assert scene.slot.dropped == 0
 
 
 def test_while_paused_nothing_is_due_and_what_waits_is_dropped(scene: Scene) -> None:

@@ -69,3 +69,13 @@ def test_before_there_is_a_rate_nothing_is_held() -> None:
     scene = Scene()
     scene.thermostat.look(Gauges(soc_c=90.0))
     assert scene.worker.paces == []
+
+
+def test_the_rate_is_that_of_the_time_in_which_frames_were_classified() -> None:
+    scene = Scene()
+    scene.pacer.pause()
+    scene.heat(60.0, 20)
+    scene.pacer.resume()
+    scene.heat(60.0, 2)
+    scene.heat(85.0, 2)
+    assert scene.pacer.limit.fps_max == 15.0
