@@ -19,7 +19,7 @@ bin := $(VENV)/bin
 .DEFAULT_GOAL := help
 PHOTOGRAPHS ?=
 RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
-.PHONY: help test test-systemd demo bench soak flat survive model lint types contracts pytest clean
+.PHONY: help test test-systemd demo bench soak flat outage survive model lint types contracts pytest clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))

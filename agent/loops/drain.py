@@ -88,6 +88,10 @@ class Drain:
             self._launch(_acknowledged(outgoing.topic, outgoing.payload), _nothing, lane.outbox.lose)
         self._stir.set()
 
+    def behind(self, lane: Lane) -> bool:
+        """Whether what is put now has to wait for others, though there is a connection."""
+        return self._connection.is_up and lane.outbox.depth() >= WINDOW
+
     def depth(self) -> int:
         """Messages that wait, all lanes together."""
         return sum(lane.outbox.depth() for lane in self._lanes)

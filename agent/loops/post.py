@@ -36,8 +36,12 @@ class Post:
         return self._mail is not None and channel in self._mail.lanes
 
     def behind(self, channel: Channel) -> bool:
-        """Whether what is kept next has to wait for others on its channel."""
-        return self._mail is not None and self.keeps(channel) and self._mail.lanes[channel].outbox.ready()
+        """Whether what is kept next has to wait for others on its channel, though there is a connection."""
+        return (
+            self._mail is not None
+            and self.keeps(channel)
+            and self._mail.drain.behind(self._mail.lanes[channel])
+        )
 
     def keep(self, channel: Channel, outgoing: Outgoing) -> None:
         """On disk until the broker has it, in order with its channel; sent at once where nothing waits."""
