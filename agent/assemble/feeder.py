@@ -1,5 +1,6 @@
 """The feeder process put together."""
 
+import logging
 import os
 import signal
 import sys
@@ -10,6 +11,8 @@ from msgspec import Struct
 
 from agent.config import Camera as CameraSection
 from agent.config import CameraKind
+
+log = logging.getLogger(__name__)
 
 
 class FeederSettings(Struct, frozen=True, kw_only=True):
@@ -28,7 +31,7 @@ def run(settings: FeederSettings) -> int:
     from agent.adapters import cage_linux
 
     # Before them for the same reason: it holds for this thread and those that it starts.
-    cage_linux.close(network=settings.camera.kind is CameraKind.RTSP)
+    cage = cage_linux.close(network=settings.camera.kind is CameraKind.RTSP)
     from agent.adapters.camera_shared.writer import RingWriter
     from agent.adapters.clock_system import SystemClock
     from agent.adapters.pipe_stdio import StdioPipe, become_child
@@ -40,6 +43,7 @@ def run(settings: FeederSettings) -> int:
     become_child()
     pipe = StdioPipe(ipc.to_worker)
     logs.start(verbose=settings.verbose)
+    log.info("cage.closed", extra=cage.in_words())
     clock, random = SystemClock(), Random()  # noqa: S311 - jitter
     feeder = Feeder(
         cameras.open_camera(settings.camera, clock),

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from agent import config
@@ -22,10 +23,19 @@ class Reload:
         settings: what runs.
         apply: takes settings that differ from what runs in what is safe to change, and in nothing else.
         tell: where events go.
+        around: entered while the file is read and its changes are made.
     """
 
-    def __init__(self, path: Path, settings: Settings, apply: Callable[[Settings], None], tell: Tell) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        apply: Callable[[Settings], None],
+        tell: Tell,
+        around: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self._path, self._settings, self._apply, self._tell = path, settings, apply, tell
+        self._around = around
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
@@ -36,7 +46,8 @@ class Reload:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            await self._read()
+            with self._around():
+                await self._read()
 
     async def _read(self) -> None:
         try:

@@ -130,12 +130,18 @@ class Agent:
         )
         self._commands = remote(shared, self._pipelines, ring, config)
         self._takes_commands, self._verbose = settings.commands.enabled, settings.log.verbose
-        self._reload = Reload(config, settings, self._configure, self._pipelines[0].reporter.event)
         self._heartbeat = Heartbeat(
             SystemdNotify(),
             [pipeline.pulse for pipeline in self._pipelines],
             lambda: link.alive,
             time.monotonic,
+        )
+        self._reload = Reload(
+            config,
+            settings,
+            self._configure,
+            self._pipelines[0].reporter.event,
+            self._heartbeat.reloading,
         )
 
     async def run(self) -> None:

@@ -4,8 +4,9 @@ It runs on the supervisor's event loop: a loop that is blocked starves the watch
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from agent.core import progress
@@ -116,12 +117,17 @@ class Heartbeat:
             case Starve(reason):
                 self._starve(reason)
 
-    def reloading(self, monotonic_ns: int) -> None:
-        """The configuration is read again; `reloaded` ends it, whatever came of it."""
-        self._notify.tell(Reloading(monotonic_ns))
-
-    def reloaded(self) -> None:
-        self._notify.tell(Ready())
+    @contextlib.contextmanager
+    def reloading(self) -> Iterator[None]:
+        """While the configuration is read again, whatever comes of it. A start that is under way goes on."""
+        if not self._ready:
+            yield
+            return
+        self._notify.tell(Reloading(int(self._now_s() * 1e9)))
+        try:
+            yield
+        finally:
+            self._notify.tell(Ready())
 
     def stopping(self) -> None:
         self._notify.tell(Stopping(), Status("stopping"))

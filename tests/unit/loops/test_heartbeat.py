@@ -140,10 +140,18 @@ def test_the_status_line_shows_the_latency_of_late(ages_ms, p95):
 
 def test_a_reload_and_the_end_are_announced():
     scene = Scene(IDLE)
-    scene.heart.reloading(5)
-    scene.heart.reloaded()
+    scene.beats(1)
+    with scene.heart.reloading():
+        assert scene.notify.drain() == [Reloading(101_000_000_000)]
     scene.heart.stopping()
-    assert scene.notify.drain() == [Reloading(5), Ready(), Stopping(), Status("stopping")]
+    assert scene.notify.drain() == [Ready(), Stopping(), Status("stopping")]
+
+
+def test_a_reload_does_not_end_the_start():
+    scene = Scene(SERVING)
+    with scene.heart.reloading():
+        pass
+    assert scene.notify.drain() == []
 
 
 def test_the_heart_beats_several_times_within_a_short_deadline():
