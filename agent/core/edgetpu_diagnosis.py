@@ -10,8 +10,9 @@ from agent.core.edgetpu_texts import REPLUG, SEVERAL
 PAGE_BYTES: Final = 4096
 """All that the driver of the PCIe Coral can do; the kernel of a Raspberry Pi 5 has pages of 16 KiB.
 Source: geerlingguy/raspberry-pi-pcie-devices, issue 44."""
-GROUP: Final = "plugdev"
-"""Whom Coral's udev rules give the device to. Source: libedgetpu, debian/edgetpu-accelerator.rules."""
+GROUPS: Final = {Bus.USB: "plugdev", Bus.PCI: "apex"}
+"""Whom systemd/71-shoal-coral.rules, as Coral's own rules, give the device to. Source: libedgetpu,
+debian/edgetpu-accelerator.rules, for the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,11 @@ def _forbidden(device: str, tpus: Sequence[Tpu], host: Host) -> Trouble | None:
     if not nodes or any(node.writable for node in nodes):
         return None
     node = nodes[0]
-    if node.group == GROUP and GROUP not in host.groups:
-        remedy = f"add the user to the group (usermod -aG {GROUP} {host.user}) and start it anew"
+    group = GROUPS[node.bus]
+    if node.group == group and group not in host.groups:
+        remedy = f"add the user to the group (usermod -aG {group} {host.user}) and start it anew"
     else:
-        remedy = f"install Coral's udev rules, which give it to the group {GROUP}, and plug it in again"
+        remedy = f"install 71-shoal-coral.rules, which gives it to the group {group}, and plug it in again"
     return Trouble(
         Obstacle.NOT_PERMITTED, f"user {host.user} may not write {node.path} ({node.owner})", remedy
     )

@@ -89,7 +89,7 @@ CAUSES = [
         ),
         None,
         Obstacle.NOT_PERMITTED,
-        "user shoal may not write /dev/x (root:root 0664): install Coral's udev rules",
+        "may not write /dev/x (root:root 0664): install 71-shoal-coral.rules, which gives it to the group",
     ),
     (
         "",
@@ -101,6 +101,18 @@ CAUSES = [
         False,
         Obstacle.NOT_PERMITTED,
         "usermod -aG plugdev shoal",
+    ),
+    (
+        "pci",
+        (APEX,),
+        Host(
+            nodes=(Node(Bus.PCI, "/dev/apex_0", writable=False, owner="root:apex 0660", group="apex"),),
+            user="shoal",
+            groups=frozenset({"plugdev"}),
+        ),
+        None,
+        Obstacle.NOT_PERMITTED,
+        "usermod -aG apex shoal",
     ),
     (
         "",
