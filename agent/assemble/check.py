@@ -25,6 +25,7 @@ from agent.core.findings import broker, devices, files, host, packages, runtime,
 from agent.core.findings.finding import Area, Finding
 from agent.core.findings.host import Machine
 from agent.core.findings.runtime import Probe, Versions
+from agent.wire import topics
 from agent.wire.errors import Malformed, StoreFailed
 from agent.wire.ipc import EdgeTpu
 from agent.wire.topics import DeviceId
@@ -234,9 +235,11 @@ def _trust(about: Examination) -> Iterable[Finding]:
 def _broker(about: Examination) -> Iterable[Finding]:
     section = about.settings.broker
     address = parse_url(section.url)
-    visited = check_broker.visit(section, DeviceId(about.settings.device.id))
+    device = DeviceId(about.settings.device.id)
+    visited = check_broker.visit(section, device)
     place = f"{address.host}:{address.port}"
-    return broker.broker(place, section.protocol.value, visited, tls=address.tls)
+    below = topics.root(section.root).device(topics.CHECK, device).removesuffix("check")
+    return broker.broker(place, section.protocol.value, visited, f"{below}#", tls=address.tls)
 
 
 Examine = Callable[[Examination], Iterable[Finding]]

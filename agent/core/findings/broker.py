@@ -70,15 +70,16 @@ _ACT: Final = frozenset(
 """What does not mend itself."""
 
 
-def broker(place: str, protocol: str, visit: Visit, *, tls: bool) -> tuple[Finding, ...]:
+def broker(place: str, protocol: str, visit: Visit, topics: str, *, tls: bool) -> tuple[Finding, ...]:
     """
     Args:
         place: host and port.
+        topics: the filter of all that this device may publish.
         protocol: the MQTT version that was spoken.
         visit: what came of it.
         tls: whether the connection was to be encrypted.
     """
-    facts: Facts = {"place": place, "protocol": protocol, "tls": tls}
+    facts: Facts = {"place": place, "protocol": protocol, "topics": topics, "tls": tls}
     match visit:
         case Refused(refusal, reason):
             make = fatal if refusal in _ACT else degraded
@@ -96,7 +97,7 @@ def _visited(place: str, protocol: str, visit: Visited, facts: Facts) -> list[Fi
             fatal(
                 "broker.publish",
                 f"{place} acknowledges nothing that this device publishes below its own topics",
-                "allow the device its topics ROOT/device/+/ID/# for writing on the broker",
+                f"allow this device on the broker to write {facts['topics']}",
                 facts,
             )
         ]
@@ -106,7 +107,7 @@ def _visited(place: str, protocol: str, visit: Visited, facts: Facts) -> list[Fi
             fatal(
                 "broker.retained",
                 f"{place} does not give back what this device publishes as retained",
-                "allow retained messages on the broker, and ROOT/device/+/ID/# for reading and writing",
+                f"allow retained messages on the broker, and this device to read {facts['topics']}",
                 facts,
             )
         ]

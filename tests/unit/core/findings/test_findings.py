@@ -80,11 +80,13 @@ def disk(**other):
 
 def visited(round_trip_ms=3.0, *, returned=True, published=True):
     seen = broker.Visited(round_trip_ms, returned=returned, published=published, connect_ms=9.0)
-    return broker.broker("hub:1883", "3.1.1", seen, tls=False)
+    return broker.broker("hub:1883", "3.1.1", seen, "home/pi/#", tls=False)
 
 
 def refused(refusal):
-    return broker.broker("hub:1883", "3.1.1", broker.Refused(refusal, f"why: {refusal}"), tls=True)
+    return broker.broker(
+        "hub:1883", "3.1.1", broker.Refused(refusal, f"why: {refusal}"), "home/pi/#", tls=True
+    )
 
 
 def trusted(root, timestamp=None):
@@ -207,7 +209,7 @@ CASES = [
     (visited(None), "broker.publish", FATAL),
     (visited(returned=False), "broker.retained", FATAL),
     (visited(published=False)[1:], "broker.empty", NOTE),
-    (broker.broker("hub:1883", "5", broker.Silent(16.0), tls=True), "broker.silent", DEGRADED),
+    (broker.broker("hub:1883", "5", broker.Silent(16.0), "home/pi/#", tls=True), "broker.silent", DEGRADED),
     *(
         (refused(refusal), f"broker.{refusal}", FATAL if fatal else DEGRADED)
         for refusal, fatal in {
