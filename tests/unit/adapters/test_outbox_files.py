@@ -2,9 +2,12 @@
 
 import itertools
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.adapters.outbox_files import FileOutbox
 from agent.wire.errors import StoreFailed
@@ -164,3 +167,37 @@ def test_what_has_arrived_by_the_flush_never_reaches_the_disk(tmp_path):
     put(outbox, 100)
     assert taken(outbox) == [100]
     outbox.close()
+
+
+@given(
+    before=st.lists(st.integers(1, 120), min_size=1, max_size=4),
+    forgotten=st.integers(0, 60),
+    after=st.lists(st.integers(1, 120), max_size=3),
+    forgotten_later=st.integers(0, 60),
+    new=st.lists(st.booleans(), min_size=8, max_size=8),
+)
+def test_what_was_flushed_outlives_a_power_cut_whichever_later_writes_reached_the_disk(
+    tmp_path_factory, before, forgotten, after, forgotten_later, new
+):
+    """Each file is then as it was at the flush, or as it was at the cut."""
+    folder, room_bytes = tmp_path_factory.mktemp("cut"), 200_000
+    outbox = FileOutbox(folder / "live", room_bytes)
+    put(outbox, *range(sum(before)))
+    for kept in outbox.take(forgotten):
+        outbox.forget(kept.serial)
+    outbox.flush()()
+    shutil.copytree(folder / "live", folder / "flushed")
+    put(outbox, *range(sum(before), sum(before) + sum(after)))
+    for kept in outbox.take(forgotten_later):
+        outbox.forget(kept.serial)
+    done = outbox._ledger.done
+    outbox.close()
+    (folder / "cut").mkdir()
+    names = sorted({path.name for path in [*folder.glob("live/*"), *folder.glob("flushed/*")]})
+    for name, is_new in zip(names, itertools.cycle(new), strict=False):
+        version = folder / ("live" if is_new else "flushed") / name
+        if version.exists():
+            shutil.copy(version, folder / "cut" / name)
+    numbers, _ = waiting(folder / "cut", room_bytes)
+    assert numbers == sorted(set(numbers))
+    assert set(range(done, sum(before))) <= set(numbers)
