@@ -8,9 +8,10 @@ HIDDEN: Final = "***"
 SHORTEST: Final = 4
 """A shorter secret would be found in every other word; whoever has one is warned by nobody."""
 
-_USERINFO: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@]*:[^\s/@]*@")
+# Each begins with something rare, so that a long line without a secret is read once, not once a letter.
+_USERINFO: Final = re.compile(r"://[^\s/@:]*:[^\s/@]*@")
 _NAMED: Final = re.compile(
-    r"(?P<name>[\w.-]*(?:password|passwd|passphrase|secret|token|api_?key)[\w.-]*['\"]?\s*[=:]\s*)"
+    r"(?P<name>(?:password|passwd|passphrase|secret|token|api_?key)[\w.-]{0,24}['\"]?\s*[=:]\s*)"
     r"(?:'[^']*'|\"[^\"]*\"|[^\s,;&'\"]+)",
     re.IGNORECASE,
 )
@@ -27,5 +28,5 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         if len(secret) >= SHORTEST:
             text = text.replace(secret, HIDDEN)
     text = _PEM.sub(HIDDEN, text)
-    text = _USERINFO.sub(rf"\g<scheme>{HIDDEN}@", text)
+    text = _USERINFO.sub(f"://{HIDDEN}@", text)
     return _NAMED.sub(rf"\g<name>{HIDDEN}", text)
