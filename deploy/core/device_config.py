@@ -29,8 +29,8 @@ def to_toml(config: DeviceConfig) -> str:
 _TEMPLATE = """\
 # Configuration of one Shoal device; `shoal-agent check` shows what applies, and examines the machine.
 # Relative paths are relative to this file. Commented lines show defaults, but for those marked as examples.
-# SIGHUP (systemctl reload shoal-agent) takes over changes in the sections emission, thermal, commands and log,
-# and of the keys window_s and drain_per_s; all others need a restart.
+# SIGHUP (systemctl reload shoal-agent) takes over what changed in emission, thermal, commands and log, and
+# the keys window_s and drain_per_s; all else needs a restart.
 
 [device]
 id = {id}
