@@ -3,12 +3,13 @@
 After a change that is meant, `python -m tests.golden.documents` writes the vectors anew.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
 from agent.wire import codec
+from agent.wire.commands import Answer, Command, Frame, FrameSent, Refusal
 from agent.wire.documents import (
     Activation,
     Artifact,
@@ -230,6 +231,22 @@ EXAMPLES: dict[str, Document] = {
         ),
     ),
     "event.json": Event(at=AT, name="update.fetched", fields={"name": "efficientnet_lite0", "bytes": 65_537}),
+    "command.json": Command(
+        id="ab" * 16,
+        device="pi-1",
+        pipeline="door",
+        issued_at=AT,
+        expires_at=AT + timedelta(minutes=2),
+        action=Frame(side_px=320),
+    ),
+    "answer.json": Answer(
+        id="ab" * 16,
+        at=AT,
+        pipeline="door",
+        refused=Refusal.FAILED,
+        detail="the camera has not given a frame yet",
+        result=FrameSent(digest=D2, length=20_480, height_px=240, width_px=320, sequence=17, captured_at=AT),
+    ),
     "goldenset.msgpack": GoldenSet(
         cases=(GoldenCase(png=b"\x89PNG\r\n\x1a\n", expected=((88, 0.9375), (90, 0.03125))),)
     ),
