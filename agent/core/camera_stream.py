@@ -43,7 +43,7 @@ class Thinning:
     def wanted(self, at_ns: float) -> bool:
         if at_ns < self._next_ns - EARLY_SHARE * self._period_ns:
             return False
-        self._next_ns = max(self._next_ns + self._period_ns, at_ns)
+        self._next_ns = max(self._next_ns, at_ns - EARLY_SHARE * self._period_ns) + self._period_ns
         return True
 
 

@@ -41,6 +41,8 @@ class Cause(StrEnum):
     START = "start"
     """No process was to be had."""
     EDGETPU = "edgetpu"
+    CAMERA = "camera"
+    """Its camera's driver did not return, which says nothing against the model."""
 
 
 GAVE_UP: Final = "exit status 1"

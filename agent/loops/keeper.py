@@ -329,7 +329,9 @@ class WorkerKeeper:
         if not life.answered:
             self._useless_lives += 1
         order = self._order
-        if order is not None and (order.alone or order.model.edgetpu is not None):
+        if life.camera_stuck or order is None:
+            return
+        if order.alone or order.model.edgetpu is not None:
             self._conclude(
                 order,
                 ServeFailed(

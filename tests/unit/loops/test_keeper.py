@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from agent.core.failover import Cause
 from agent.loops.keeper import SERVING_DELAY_MAX_S, USELESS_DELAY_MAX_S, Patience, WorkerKeeper
+from agent.loops.life import Death
 from agent.wire.documents import Dtype, InputContract, OutputContract
 from agent.wire.errors import Unavailable
 from agent.wire.ipc import (
@@ -437,3 +439,22 @@ def test_a_paused_worker_is_not_taken_for_hung_and_a_fresh_one_is_paused_too() -
         assert at.crashes[-1] == "hung: no prediction for 0.05 s"
 
     told(story, patience=Patience(frame_s=0.05, start_s=60.0, load_s=60.0))
+
+
+def test_a_camera_whose_driver_hangs_costs_the_process_and_blames_no_model() -> None:
+    async def story(at: House) -> None:
+        deaths: list[Death] = []
+        at.keeper.on_death(deaths.append)
+        child = await at.child()
+        order = asyncio.create_task(at.keeper.serve(A))
+        assert await child.told() == Serve(model=A)
+        child.say(CameraTurned(state=CameraState.FROZEN, detail="no answer for 6 s", stuck=True))
+        child = await at.child()
+        assert await child.told() == Serve(model=A)
+        child.say(serving(A))
+        assert await order == serving(A)
+        assert [(death.how, death.cause) for death in deaths] == [
+            ("the camera hangs: no answer for 6 s", Cause.CAMERA)
+        ]
+
+    told(story)
