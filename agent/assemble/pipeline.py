@@ -130,7 +130,13 @@ class Pipeline:
             recheck_s=settings.update.recheck_s,
         )
         self.standing = Standing(self.worker, self.reporter, self.service)
-        self.pulse = Pulse(line.name, lambda: self.reporter.told, time.monotonic)
+        between_s = patience(line, shared.sharing).frame_s
+        self.pulse = Pulse(
+            line.name,
+            lambda: self.reporter.told,
+            lambda: between_s + (1 / fps if (fps := self.pacer.limit.fps_max) else 0.0),
+            time.monotonic,
+        )
 
     def bind(self) -> None:
         """Once the loop runs: let the parts hear of each other."""

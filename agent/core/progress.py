@@ -33,6 +33,8 @@ class Strand:
     """Since this process began."""
     failures: int = 0
     """Ends of its worker since the last prediction."""
+    slack_s: float = 0.0
+    """How much longer it may be silent, because it is to see few frames."""
     p95_ms: float | None = None
     """From capture to prediction, of late."""
 
@@ -60,7 +62,7 @@ def judge(facts: Facts, now_s: float) -> Feed | Starve:
         return Starve("the broker's link has lost its thread")
     for strand in facts.strands:
         silent_s = now_s - strand.stirred_s
-        if silent_s > PATIENCE_S and not declared(strand):
+        if silent_s > PATIENCE_S + strand.slack_s and not declared(strand):
             return Starve(f"pipeline {strand.name} has neither predicted nor said why for {silent_s:.0f} s")
     return Feed()
 

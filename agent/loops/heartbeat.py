@@ -31,14 +31,21 @@ LATELY_S: Final = 10.0
 class Pulse:
     """One pipeline's signs of life."""
 
-    def __init__(self, name: str, report: Callable[[], Report | None], now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        report: Callable[[], Report | None],
+        slack_s: Callable[[], float],
+        now_s: Callable[[], float],
+    ) -> None:
         """
         Args:
             name: of the pipeline.
             report: what it tells at this moment; None until it has read what it is to run.
+            slack_s: how much longer than others it may be silent now, because it is to see few frames.
             now_s: monotonic.
         """
-        self._name, self._report, self._now_s = name, report, now_s
+        self._name, self._report, self._slack_s, self._now_s = name, report, slack_s, now_s
         self._stirred_s = self._since_s = now_s()
         self._excuse = ""
         self._predicted = False
@@ -73,6 +80,7 @@ class Pulse:
             stirred_s=self._stirred_s,
             predicted=self._predicted,
             failures=self._failures,
+            slack_s=self._slack_s(),
             p95_ms=self._p95_ms,
         )
 

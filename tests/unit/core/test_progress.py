@@ -49,6 +49,8 @@ def with_camera(state: CameraState) -> Report:
         (strand(stirred_s=NOW_S - PATIENCE_S), True),
         (strand(), False),
         (strand(predicted=True), False),
+        (strand(slack_s=1.0), True),
+        (strand(slack_s=0.5), False),
         (strand(failures=FAILURES_MAX), False),
         (strand(None), False),
         (strand(None, stirred_s=NOW_S), True),

@@ -40,7 +40,8 @@ class Scene:
         self.now_s = 100.0
         self.report, self.link_alive = report, True
         self.notify = MemoryNotify(WATCHDOG_S)
-        self.pulse = Pulse("main", lambda: self.report, lambda: self.now_s)
+        self.slack_s = 0.0
+        self.pulse = Pulse("main", lambda: self.report, lambda: self.slack_s, lambda: self.now_s)
         self.heart = Heartbeat(self.notify, [self.pulse], lambda: self.link_alive, lambda: self.now_s)
 
     def beats(self, seconds: float) -> list[object]:
@@ -95,6 +96,15 @@ def test_a_silent_pipeline_starves_the_watchdog_until_it_predicts_again(caplog):
         scene.pulse.observe(predicted())
         assert Alive() in scene.beats(1)
     assert [record.message for record in caplog.records] == ["watchdog.starved", "watchdog.fed"]
+
+
+def test_a_pipeline_that_is_to_see_few_frames_may_be_silent_for_longer():
+    scene = Scene(SERVING)
+    scene.slack_s = 3_600.0
+    scene.beats(PATIENCE_S + 3_590)
+    assert Alive() in scene.beats(10)
+    scene.slack_s = 0.0
+    assert scene.beats(60) == []
 
 
 def test_what_starves_the_watchdog_is_logged_once(caplog):
