@@ -164,8 +164,11 @@ class Outbox(Section, frozen=True, kw_only=True):
     """What waits on disk while the broker is away. Events always do."""
 
     max_mib: Annotated[int, Meta(ge=1, le=65_536)] = 16
+    """Above it the oldest are dropped, and counted. A quarter is for events, where predictions wait too."""
     predictions: bool = False
+    """Predictions wait as well, and are published with QoS 1."""
     drain_per_s: Annotated[float, Meta(gt=0.0, le=10_000.0)] = 50.0
+    """Messages that waited are published so fast, beside what is said meanwhile."""
 
 
 class Commands(Section, frozen=True, kw_only=True):

@@ -88,6 +88,11 @@ class Drain:
             self._launch(_acknowledged(outgoing.topic, outgoing.payload), _nothing, lane.outbox.lose)
         self._stir.set()
 
+    def configure(self, per_s: float) -> None:
+        """How many of those that waited may leave a second, from now on."""
+        self._allowance.per_s = per_s
+        self._stir.set()
+
     def behind(self, lane: Lane) -> bool:
         """Whether what is put now has to wait for others, though there is a connection."""
         return self._connection.is_up and lane.outbox.depth() >= WINDOW

@@ -128,6 +128,19 @@ def test_a_backlog_drains_at_the_rate_and_what_is_said_then_adds_to_it():
     run(scene)
 
 
+def test_the_rate_can_be_changed_while_a_backlog_drains():
+    async def scene() -> None:
+        bench = Bench(per_s=0.01)
+        bench.say(*range(100))
+        async with bench.running():
+            await bench.until(lambda: bench.connection.is_up)
+            bench.drain.configure(10_000.0)
+            await bench.until(lambda: bench.drain.depth() == 0)
+        assert bench.heard() == list(range(100))
+
+    run(scene)
+
+
 def test_what_is_said_live_overtakes_a_backlog():
     async def scene() -> None:
         bench = Bench(per_s=20.0)
