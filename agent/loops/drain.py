@@ -67,10 +67,6 @@ class Drain:
         self._failures = 0
         self._dropped_before = sum(lane.outbox.dropped() for lane in lanes)
 
-    def configure(self, per_s: float) -> None:
-        """How fast what waits leaves from now on."""
-        self._allowance.per_s = per_s
-
     def put(self, lane: Lane, outgoing: Outgoing) -> None:
         """Keep it, and send it when its turn comes: at once where nothing waits.
 
