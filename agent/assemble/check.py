@@ -11,7 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from agent.adapters import machine_agent, machine_files, machine_host, machine_packages, machine_trust
+from agent.adapters import (
+    cage_linux,
+    machine_agent,
+    machine_files,
+    machine_host,
+    machine_packages,
+    machine_trust,
+)
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.edgetpu import pycoral
 from agent.adapters.store_files import FileStore
@@ -129,6 +136,11 @@ _NODES: Final = {
     CameraKind.AUTO: ("media*", "video*", "v4l-subdev*", "dma_heap/*"),
 }
 """The device files of each kind of camera, below /dev."""
+
+
+def _cage(_: Examination) -> Iterable[Finding]:
+    layers = cage_linux.available()
+    yield host.cage(layers.files, layers.network)
 
 
 def _runtime(about: Examination) -> Iterable[Finding]:
@@ -250,6 +262,7 @@ AREAS: Final[dict[Area, Examine]] = {
     Area.CLOCK: _clock,
     Area.DISK: _disk,
     Area.PERMISSIONS: _permissions,
+    Area.CAGE: _cage,
     Area.RUNTIME: _runtime,
     Area.DELEGATE: _delegate,
     Area.SPEED: _speed,

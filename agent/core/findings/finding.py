@@ -28,6 +28,7 @@ class Area(StrEnum):
     CLOCK = "clock"
     DISK = "disk"
     PERMISSIONS = "permissions"
+    CAGE = "cage"
     RUNTIME = "runtime"
     DELEGATE = "delegate"
     SPEED = "speed"

@@ -121,6 +121,22 @@ def agent(pid: int | None) -> Finding:
     )
 
 
+def cage(files: str, network: str) -> Finding:
+    """How far worker and canary can be shut in; both arguments say why not, and are empty where they can."""
+    facts: Facts = {"files": not files, "network": not network}
+    if not files and not network:
+        return ok("cage", "worker and canary can neither write files nor reach a network", facts)
+    missing = " and ".join(
+        filter(None, (files and f"write files ({files})", network and f"reach a network ({network})"))
+    )
+    return note(
+        "cage.open",
+        f"worker and canary are less shut in than they could be: they may {missing}",
+        "use a kernel with seccomp and Landlock: 5.13 or newer, with landlock in lsm= of its command line",
+        facts,
+    )
+
+
 def config(path: str | None, fault: str | None) -> Finding:
     """The file that was read, and why it cannot be used."""
     facts: Facts = {"file": path or ""}

@@ -34,16 +34,22 @@ def numpy_binding(versions: Versions, imports: dict[str, Import]) -> Finding:
         if sizes is not None:
             return _mismatch(module, numpy, built=int(sizes[1]), here=int(sizes[2]))
     for module, outcome in imports.items():
-        if not isinstance(outcome, Imported):
+        # A missing module has nothing to do with numpy: the camera's own examination tells.
+        if not isinstance(outcome, Imported) and not _lacks_module(outcome):
             return degraded(
                 "numpy.import",
                 f"{module} cannot be imported: {in_words(outcome)}",
                 f"reinstall it, from apt where it came from there: apt install --reinstall python3-{module}",
                 {"module": module},
             )
-    if not imports:
+    fitting = [module for module, outcome in imports.items() if isinstance(outcome, Imported)]
+    if not fitting:
         return ok("numpy", f"numpy {numpy}; no camera package is bound to it", {"numpy": numpy})
-    return ok("numpy", f"numpy {numpy} fits {', '.join(imports)}", {"numpy": numpy})
+    return ok("numpy", f"numpy {numpy} fits {', '.join(fitting)}", {"numpy": numpy})
+
+
+def _lacks_module(outcome: Unanswered) -> bool:
+    return isinstance(outcome, Failed) and outcome.detail.startswith("No module named")
 
 
 def _mismatch(module: str, numpy: str, *, built: int, here: int) -> Finding:
