@@ -96,7 +96,7 @@ class Meter:
             latency_ms={stage: percentiles(histogram) for stage, histogram in histograms.items()},
             published=totals.published,
             throttled=told.throttled,
-            fps_max=limit.fps_max,
+            fps_max=None if limit.fps_max is None else round(limit.fps_max, 2),
             fps_max_reason=limit.reason,
             restarts=self._sources.restarts(),
             vitals=told.vitals,

@@ -325,3 +325,28 @@ def test_a_window_tells_what_its_sources_say():
     (told,) = bench.said(topics.TELEMETRY, Telemetry)
     assert (told.throttled, told.fps_max, told.fps_max_reason) == (True, 7.5, "hot")
     assert (told.restarts, told.vitals) == ({"hung": 2}, throttled.vitals)
+
+
+def test_a_window_that_was_slow_while_the_soc_throttled_is_no_evidence_and_the_next_one_is():
+    throttled = [False, True, False]
+    bench = Bench(Sources(rss=dict, throttled=lambda: throttled.pop(0)))
+    bench.service.follow(RUNS_A)
+    bench.predict(A, *[5.0] * 4)
+    bench.service.follow(PROBES_B)
+    bench.predict(B, *[5.0] * 4)
+    bench.predict(B, *[50.0] * 4)
+    assert reasons(bench) == ["healthy"]
+    bench.predict(B, *[50.0] * 4)
+    assert reasons(bench) == ["healthy", Reason.SLOWED_DOWN]
+    assert throttled == []
+
+
+def test_heat_excuses_neither_errors_nor_a_constant_answer():
+    bench = Bench(Sources(rss=dict, throttled=lambda: True))
+    bench.service.follow(RUNS_A)
+    bench.predict(A, *[5.0] * 4)
+    bench.service.follow(PROBES_B)
+    bench.fail(B, 2)
+    bench.predict(B, *[5.0] * 2)
+    bench.predict(B, *[5.0] * 4, constant=True)
+    assert reasons(bench) == [Reason.INVOKE_ERRORS, Reason.CONSTANT_OUTPUT]
