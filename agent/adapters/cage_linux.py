@@ -200,7 +200,7 @@ def _program(abi: _Abi) -> bytes:
 def _seccomp_abi() -> _Abi:
     """That of this process: a 32-bit one under a 64-bit kernel is what `arm` describes."""
     if _LIBC.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) < 0:
-        raise _Missing(f"seccomp: {os.strerror(ctypes.get_errno())}")
+        raise _Missing("seccomp: this kernel was built without it")
     machine, wide = platform.machine(), struct.calcsize("P") == 8
     name = machine if wide else "arm" if machine.startswith(("arm", "aarch64")) else f"32-bit {machine}"
     if name not in _ABIS:
