@@ -24,8 +24,9 @@ where it carries them. The delegate (XNNPACK, the runtime's own kernels, or with
 follows from the model."""
 
 _EPILOG = """\
-example:
-  shoal-agent classify --model mobilenet_v2_1.0_224_quant.tflite --top 3 parrot.jpg cat.jpg"""
+examples:
+  shoal-agent classify --model mobilenet_v2_1.0_224_quant.tflite --top 3 parrot.jpg cat.jpg
+  shoal-agent classify --model mobilenet_v2_1.0_224_quant_edgetpu.tflite parrot.jpg --edgetpu"""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

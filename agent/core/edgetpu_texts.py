@@ -61,14 +61,14 @@ def mismatch(cause: str) -> Trouble:
 
 
 def died(how: str) -> Trouble:
-    """Why a process ended that only listed the devices or opened one.
+    """Why a process ended that looked for Edge TPUs or used one.
 
     Args:
         how: `killed by SIGSEGV`, say, or the last words of the library.
     """
     if "SIGSEGV" in how or "SIGBUS" in how or "SIGILL" in how:
         return mismatch(f"libedgetpu crashed the process that opened it ({how})")
-    return Trouble(Obstacle.NOT_ANSWERING, f"the Edge TPU failed while it was opened ({how})", REPLUG)
+    return Trouble(Obstacle.NOT_ANSWERING, f"the Edge TPU failed ({how})", REPLUG)
 
 
 def linking(library: str, text: str) -> Trouble:

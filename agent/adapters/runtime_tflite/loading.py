@@ -73,7 +73,7 @@ class TfliteRuntime:
     def _opened(self, wanted: EdgeTpu | None) -> Delegate:
         if wanted is None:
             raise ModelUnloadable(
-                "compiled for an Edge TPU, which has no CPU fallback: use the variant that is not compiled"
+                "compiled for an Edge TPU, and no CPU can run it: use the variant that is not compiled"
             )
         if self._open_delegate is None:
             raise DelegateUnavailable("compiled for an Edge TPU, and this program opens none")
