@@ -22,6 +22,8 @@ def ask(job: bytes, limit_s: float) -> bytes | Died | Late:
         ended = subprocess.run(argv, input=job, capture_output=True, check=False, timeout=limit_s)
     except subprocess.TimeoutExpired:
         return Late(limit_s)
+    except OSError as error:
+        return Died("no process could be started", f"{error.filename or argv[0]}: {error.strerror}")
     if ended.returncode == 0:
         return ended.stdout
     return Died(_how(ended.returncode), _last_line(ended.stderr))

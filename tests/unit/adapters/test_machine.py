@@ -139,6 +139,12 @@ def test_a_child_that_cannot_read_its_job_has_died():
     assert "JSON" in died.last_words
 
 
+def test_where_no_child_can_be_started_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    told = f"{tmp_path / 'python'}: No such file or directory"
+    assert machine_child.ask(b"{}", 30.0) == Died("no process could be started", told)
+
+
 def test_a_child_that_takes_too_long_is_killed():
     assert machine_child.ask(b"{}", 0.01) == Late(0.01)
 
