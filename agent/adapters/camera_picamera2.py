@@ -96,13 +96,20 @@ class PiCamera:
                 camera.close()
 
     def _configuration(self) -> dict[str, Any]:
-        """`queue=False`: no frame from before the call waits to be handed out."""
+        """`queue=False`: no frame from before the call waits to be handed out.
+
+        Left alone, picamera2 takes the mode of the sensor whose size is nearest the stream's, which for a
+        small one sees only the middle (an IMX219 at 640x480: two fifths of the width). At half of the full
+        size every sensor joins its pixels two by two and sees everything.
+        """
+        wide, high = self._camera.sensor_resolution
         configuration: dict[str, Any] = self._camera.create_video_configuration(
             main={"size": self._size, "format": FORMAT},
             buffer_count=BUFFERS,
             queue=False,
             display=None,
             encode=None,
+            sensor={"output_size": (wide // 2, high // 2)},
             controls={"FrameRate": self._rate_fps} if self._rate_fps else {},
         )
         return configuration
@@ -161,9 +168,12 @@ def _made(kind: Any, number: int) -> Any:
 
 def _put_away(camera: Any) -> None:
     if getattr(camera, "is_open", False):
-        with contextlib.suppress(*_FAULTS):
+        # One that failed before it was registered is released here and then stumbles (KeyError).
+        with contextlib.suppress(*_FAULTS, KeyError):
             camera.close()
-    elif hasattr(camera, "notifyme_w"):
+        # Its finaliser would close it once more.
+        camera.is_open = False
+    if hasattr(camera, "notifyme_w") and not camera.notifymeread.closed:
         camera.notifymeread.close()
         os.close(camera.notifyme_w)
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from agent.adapters.camera_pattern import PatternCamera
 from agent.adapters.camera_replay import ReplayCamera
+from agent.adapters.camera_video import FileCamera
 from agent.core.frames import Frame
 from agent.ports.camera import Camera
 from tests.fakes.camera import ScriptedCamera
@@ -25,6 +26,19 @@ def replay(folder: Path, clock: FakeClock) -> Make:
     for index in range(3):
         Image.new("RGB", (WIDTH * 2, HEIGHT * 3), (index * 80, 10, 20)).save(folder / f"{index}.png")
     return lambda rate_fps: ReplayCamera(folder, rate_fps, clock, (WIDTH, HEIGHT), sleep=clock.advance)
+
+
+def video(folder: Path, clock: FakeClock) -> Make:
+    av = pytest.importorskip("av", reason="PyAV is an extra: pip install 'shoal[camera]'")
+    with av.open(folder / "a.mp4", "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for _ in range(3):
+            pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    path = str(folder / "a.mp4")
+    return lambda rate_fps: FileCamera(path, rate_fps, (WIDTH, HEIGHT), clock, sleep=clock.advance)
 
 
 def pattern(_: Path, clock: FakeClock) -> Make:
@@ -57,7 +71,7 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=[replay, pattern, scripted], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[replay, pattern, video, scripted], ids=lambda kind: kind.__name__)
 def make(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Make:
     return request.param(tmp_path, clock)
 
@@ -96,7 +110,7 @@ def test_closing_twice_and_opening_again_goes_on(make: Make) -> None:
     camera.close()
 
 
-@pytest.mark.parametrize("kind", [replay, pattern], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [replay, pattern, video], ids=lambda kind: kind.__name__)
 class TestWithoutHardware:
     def test_a_late_reader_gets_the_freshest_frame_and_sees_how_many_it_missed(
         self, kind: Callable[[Path, FakeClock], Make], tmp_path: Path, clock: FakeClock
@@ -147,11 +161,13 @@ class TestWithoutHardware:
         self, kind: Callable[[Path, FakeClock], Make], tmp_path: Path, clock: FakeClock
     ) -> None:
         kind(tmp_path, clock)
-        camera: Camera = (
-            ReplayCamera(tmp_path, 50.0, _RealClock())
-            if kind is replay
-            else PatternCamera(HEIGHT, WIDTH, 50.0, _RealClock())
-        )
+        size = WIDTH, HEIGHT
+        cameras: dict[object, Camera] = {
+            replay: ReplayCamera(tmp_path, 50.0, _RealClock()),
+            pattern: PatternCamera(HEIGHT, WIDTH, 50.0, _RealClock()),
+            video: FileCamera(str(tmp_path / "a.mp4"), 50.0, size, _RealClock()),
+        }
+        camera = cameras[kind]
         camera.open()
         began = time.monotonic()
         while camera.read().sequence < 5:
