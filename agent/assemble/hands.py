@@ -24,8 +24,8 @@ from agent.wire.errors import CameraFailed, Unavailable
 from agent.wire.ipc import Snap, SnapFailed, Snapped
 
 SNAP_S: Final = 5.0
-CHECK_S: Final = 100.0
-"""Of which opening an Edge TPU can take ten seconds, and each camera as long."""
+CHECK_S: Final = 240.0
+"""Half a minute on a free Pi 4; one with two cameras, at work on one slow core, needs minutes."""
 FINDINGS_MAX_BYTES: Final = 1_048_576
 FINDINGS_MAX: Final = 200
 

@@ -54,7 +54,7 @@ class Verb(StrEnum):
     RESUME = "resume"
 
 
-WAIT_S = {Verb.CHECK: 120.0, Verb.LOOK: 120.0}
+WAIT_S = {Verb.CHECK: 300.0, Verb.LOOK: 120.0}
 WAIT_OTHERS_S = 15.0
 
 
@@ -89,7 +89,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--wait",
         type=float,
         metavar="S",
-        help="seconds to wait for the answer (default: 15; check, look: 120)",
+        help="seconds to wait for the answer (default: 15; look 120, check 300)",
     )
     command.add_json(parser)
 

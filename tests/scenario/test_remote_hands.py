@@ -186,3 +186,18 @@ def test_a_replay_is_refused_after_a_restart_too(fleet, agent, wire):
     agent.ear.wait(lambda heard: len(heard.predictions) > seen + 2)
     send(content)
     assert [answer.refused for answer in answers(2)] == [None, Refusal.REPLAYED]
+
+
+@pytest.mark.usefixtures("agent")
+def test_the_machine_is_examined_from_afar(fleet):
+    said = json.loads(ask(fleet, "check", "--json").stdout)
+    result = said["answer"]["result"]
+    found = {finding["name"]: finding["severity"] for finding in result["findings"]}
+    assert result["status"] in {0, 78}
+    assert found
+    assert set(found.values()) <= {"ok", "note", "degraded", "fatal"}
+
+
+@pytest.mark.usefixtures("agent")
+def test_accelerators_are_looked_for_anew(fleet):
+    assert ask(fleet, "look").stdout.startswith(f"{rig.DEVICE} computes on ")
