@@ -20,7 +20,7 @@ class Hands(Protocol):
         ...
 
     async def look(self) -> Looked:
-        """Look for accelerators anew and let the better variant serve.
+        """Look for accelerators anew and have what serves measured anew, which may take seconds longer.
 
         Raises:
             PortError: that failed; what served goes on serving.

@@ -148,7 +148,7 @@ class Checked(Struct, frozen=True, kw_only=True, tag="check"):
 
 
 class Looked(Struct, frozen=True, kw_only=True, tag="look"):
-    """What serves from now on, and why."""
+    """What serves at the moment, why, and on what hardware; it is measured anew, which may change it."""
 
     delegate: str
     delegate_reason: str

@@ -185,7 +185,11 @@ def words(device: str, answer: Answer, file: str | None) -> list[str]:
         case Checked() as checked:
             return _findings(device, checked)
         case Looked(delegate=delegate, delegate_reason=reason):
-            return [f"{device} computes on {delegate or 'nothing'}: {output.printable(reason)}"]
+            told = output.printable(": ".join(filter(None, (delegate or "nothing", reason))))
+            return [
+                f"{device} computes on {told}",
+                "it is being measured anew; shoal devices shows what comes of it",
+            ]
         case Paced(paused=True):
             return [f"{device} classifies nothing until shoal command {device} resume, or until it restarts"]
         case Paced():

@@ -177,6 +177,8 @@ EXAMPLES: dict[str, Document] = {
     ),
     "prediction.json": Prediction(
         at=AT,
+        session="5f2c91d07a3e",
+        number=18,
         sequence=17,
         frame="parrot.jpg",
         model="efficientnet_lite0",
@@ -230,7 +232,13 @@ EXAMPLES: dict[str, Document] = {
             clock_synchronized=True,
         ),
     ),
-    "event.json": Event(at=AT, name="update.fetched", fields={"name": "efficientnet_lite0", "bytes": 65_537}),
+    "event.json": Event(
+        at=AT,
+        name="update.fetched",
+        fields={"name": "efficientnet_lite0", "bytes": 65_537},
+        session="5f2c91d07a3e",
+        number=19,
+    ),
     "command.json": Command(
         id="ab" * 16,
         device="pi-1",

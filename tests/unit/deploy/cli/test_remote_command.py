@@ -10,6 +10,7 @@ from deploy.flows.ask import Silent
 
 AT = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
 FRAME = FrameSent(digest="ab" * 32, length=2_048, height_px=240, width_px=320, sequence=7, captured_at=AT)
+MEASURED = "it is being measured anew; shoal devices shows what comes of it"
 FINDINGS = (
     Finding(name="camera", severity="fatal", cause="no camera answers", remedy="plug one in"),
     Finding(name="clock", severity="ok", cause="it follows a time source"),
@@ -31,7 +32,7 @@ FINDINGS = (
                 "ok        clock   it follows a time source",
             ],
         ),
-        (Looked(delegate="edgetpu", delegate_reason="faster"), ["pi computes on edgetpu: faster"]),
+        (Looked(delegate="edgetpu", delegate_reason="faster"), ["pi computes on edgetpu: faster", MEASURED]),
         (
             Paced(paused=True),
             ["pi classifies nothing until shoal command pi resume, or until it restarts"],
