@@ -6,20 +6,27 @@ Protocol: sd_notify(3) and sd_watchdog_enabled(3) of systemd.
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from typing import Final
 
 from agent.ports.notify import Alive, Extend, Ready, Reloading, Status, Stopping, Word
 
 log = logging.getLogger(__name__)
 
+SAID: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
 
 class SystemdNotify:
-    """Where the service manager gave no socket, all of this does nothing."""
+    """Where the service manager gave no socket, all of this does nothing.
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        self._address = _address(environment.get("NOTIFY_SOCKET", ""))
+    What it said stands in the environment, and is taken out of it: no child is to speak for this process.
+    """
+
+    def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
+        said = {name: environment.pop(name, "") for name in SAID}
+        self._address = _address(said["NOTIFY_SOCKET"])
         self._silenced = False
-        self.watchdog_s = _watchdog_s(environment) if self._address else None
+        self.watchdog_s = _watchdog_s(said) if self._address else None
 
     def tell(self, *words: Word) -> None:
         if not self._address:
@@ -44,9 +51,9 @@ def _address(path: str) -> str:
     return path if path.startswith("/") else ""
 
 
-def _watchdog_s(environment: Mapping[str, str]) -> float | None:
+def _watchdog_s(said: Mapping[str, str]) -> float | None:
     """The watchdog may be meant for another process than this one (WATCHDOG_PID)."""
-    microseconds, meant_for = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
+    microseconds, meant_for = said["WATCHDOG_USEC"], said["WATCHDOG_PID"]
     if not microseconds.isdecimal() or int(microseconds) == 0:
         return None
     return None if meant_for not in {"", str(os.getpid())} else int(microseconds) / 1e6

@@ -59,6 +59,12 @@ def test_without_a_service_manager_nothing_is_said_and_nothing_watched():
     assert notify.watchdog_s is None
 
 
+def test_what_the_service_manager_said_is_for_no_child():
+    environment = {"NOTIFY_SOCKET": "/run/x", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1", "HOME": "/"}
+    SystemdNotify(environment)
+    assert environment == {"HOME": "/"}
+
+
 def test_a_manager_that_is_gone_is_logged_once(tmp_path, caplog):
     notify = SystemdNotify({"NOTIFY_SOCKET": str(tmp_path / "nobody")})
     with caplog.at_level(logging.WARNING):
