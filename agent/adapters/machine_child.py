@@ -5,12 +5,12 @@ import subprocess
 import sys
 from typing import Final
 
-from agent.core.findings.child import Died, Late
+from agent.core.findings.child import Died, Late, Unstarted
 
 SUBCOMMAND: Final = "_examine"
 
 
-def ask(job: bytes, limit_s: float) -> bytes | Died | Late:
+def ask(job: bytes, limit_s: float) -> bytes | Died | Late | Unstarted:
     """What a child of this program answers to the job on its standard input.
 
     Args:
@@ -23,7 +23,7 @@ def ask(job: bytes, limit_s: float) -> bytes | Died | Late:
     except subprocess.TimeoutExpired:
         return Late(limit_s)
     except OSError as error:
-        return Died("no process could be started", f"{error.filename or argv[0]}: {error.strerror}")
+        return Unstarted(f"{error.filename or argv[0]}: {error.strerror}")
     if ended.returncode == 0:
         return ended.stdout
     return Died(_how(ended.returncode), _last_line(ended.stderr))

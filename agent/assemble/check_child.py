@@ -15,7 +15,15 @@ from agent.assemble.cameras import CameraFinding, examine
 from agent.config import Camera as CameraSection
 from agent.core import probe_model
 from agent.core.delegate import RuntimeChoice
-from agent.core.findings.child import Died, Failed, Late, Unanswered, in_words
+from agent.core.findings.child import (
+    UNSTARTED_REMEDY,
+    Died,
+    Failed,
+    Late,
+    Unanswered,
+    Unstarted,
+    in_words,
+)
 from agent.core.findings.devices import CameraFails, CameraWorks
 from agent.core.findings.packages import Import, Imported
 from agent.core.findings.runtime import Computed, Probe
@@ -89,7 +97,7 @@ def probe(path: str, runtime: RuntimeChoice, edgetpu: EdgeTpu | None = None) -> 
     match _ask(RunModel(path=path, runtime=runtime, edgetpu=edgetpu), RUN_MAX_S):
         case Ran() as ran:
             return Computed(ran.runtime, ran.delegate, ran.delegate_reason, ran.median_ms, ran.runs)
-        case Failed() | Died() | Late() as unanswered:
+        case Failed() | Died() | Late() | Unstarted() as unanswered:
             return unanswered
         case other:
             raise AssertionError(other)
@@ -98,7 +106,7 @@ def probe(path: str, runtime: RuntimeChoice, edgetpu: EdgeTpu | None = None) -> 
 def import_module(name: str) -> Import:
     """Import a module in a child."""
     answer = _ask(ImportModule(name=name), IMPORT_MAX_S)
-    return answer if isinstance(answer, Failed | Died | Late) else Imported()
+    return answer if isinstance(answer, Failed | Died | Late | Unstarted) else Imported()
 
 
 def look_through(camera: CameraSection) -> CameraWorks | CameraFails:
@@ -111,6 +119,8 @@ def look_through(camera: CameraSection) -> CameraWorks | CameraFails:
             return CameraFails(found.kind, found.detail, found.remedy)
         case Failed(detail):
             return CameraFails(kind, detail, _CAMERA_REMEDY)
+        case Unstarted() as unstarted:
+            return CameraFails(kind, in_words(unstarted), UNSTARTED_REMEDY)
         case Died() | Late() as unanswered:
             return CameraFails(kind, in_words(unanswered), _CAMERA_REMEDY, crashed=True)
         case other:

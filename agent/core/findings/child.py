@@ -1,6 +1,7 @@
 """How a child process that ran native code came out of it, if not with its answer."""
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,17 @@ class Late:
     limit_s: float
 
 
-Unanswered = Failed | Died | Late
+@dataclass(frozen=True, slots=True)
+class Unstarted:
+    """Nothing ran at all, which says nothing about what was to run."""
+
+    reason: str
+
+
+UNSTARTED_REMEDY: Final = (
+    "let this user run that interpreter, and see how much memory is free and how many processes it may have"
+)
+Unanswered = Failed | Died | Late | Unstarted
 
 
 def in_words(outcome: Unanswered) -> str:
@@ -34,3 +45,5 @@ def in_words(outcome: Unanswered) -> str:
             return f"{how}{last_words and f' ({last_words})'}"
         case Late(limit_s):
             return f"no answer within {limit_s:g} s"
+        case Unstarted(reason):
+            return f"no child process can be started: {reason}"

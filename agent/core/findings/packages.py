@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.core.edgetpu import Pycoral
-from agent.core.findings.child import Failed, Unanswered, in_words
+from agent.core.findings.child import Failed, Unanswered, Unstarted, in_words
 from agent.core.findings.finding import Facts, Finding, degraded, note, ok
 from agent.core.findings.runtime import Versions
 
@@ -34,8 +34,9 @@ def numpy_binding(versions: Versions, imports: dict[str, Import]) -> Finding:
         if sizes is not None:
             return _mismatch(module, numpy, built=int(sizes[1]), here=int(sizes[2]))
     for module, outcome in imports.items():
-        # A missing module has nothing to do with numpy: the camera's own examination tells.
-        if not isinstance(outcome, Imported) and not _lacks_module(outcome):
+        # A missing module has nothing to do with numpy: the camera's own examination tells. So does that of
+        # the runtime where no child can be started.
+        if not isinstance(outcome, Imported) and not _beside_the_point(outcome):
             return degraded(
                 "numpy.import",
                 f"{module} cannot be imported: {in_words(outcome)}",
@@ -48,7 +49,9 @@ def numpy_binding(versions: Versions, imports: dict[str, Import]) -> Finding:
     return ok("numpy", f"numpy {numpy} fits {', '.join(fitting)}", {"numpy": numpy})
 
 
-def _lacks_module(outcome: Unanswered) -> bool:
+def _beside_the_point(outcome: Unanswered) -> bool:
+    if isinstance(outcome, Unstarted):
+        return True
     return isinstance(outcome, Failed) and outcome.detail.startswith("No module named")
 
 

@@ -5,7 +5,15 @@ from typing import Final
 
 from agent.core import edgetpu_texts
 from agent.core.delegate import RuntimeChoice
-from agent.core.findings.child import Died, Failed, Late, Unanswered, in_words
+from agent.core.findings.child import (
+    UNSTARTED_REMEDY,
+    Died,
+    Failed,
+    Late,
+    Unanswered,
+    Unstarted,
+    in_words,
+)
 from agent.core.findings.finding import Facts, Finding, degraded, fatal, note, ok
 from agent.core.findings.host import Machine
 
@@ -53,6 +61,8 @@ def runtime(machine: Machine, versions: Versions, choice: RuntimeChoice, probe: 
     facts: Facts = {"package": package, "version": versions[package], "numpy": versions.get("numpy", "")}
     if isinstance(probe, Computed):
         return ok("runtime", f"{probe.runtime}, numpy {versions.get('numpy', 'unknown')}", facts)
+    if isinstance(probe, Unstarted):
+        return fatal("runtime.unstarted", in_words(probe), UNSTARTED_REMEDY, facts)
     known = _known_trap(machine, versions, package)
     said = f"{package} {versions[package]}"
     match known, probe:
@@ -172,6 +182,8 @@ def speed(model: str, probe: Probe | None, *, compiled: bool = False) -> Finding
         case Died() if compiled:
             trouble = edgetpu_texts.died(in_words(probe))
             return degraded("speed.edgetpu-crashed", f"{model}: {trouble.cause}", trouble.remedy, facts)
+        case Unstarted():
+            return degraded("speed.unstarted", in_words(probe), UNSTARTED_REMEDY, facts)
         case Late() | Failed() if compiled:
             return degraded(
                 "speed.edgetpu",

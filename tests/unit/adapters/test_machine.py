@@ -16,7 +16,7 @@ from agent.adapters import (
     machine_packages,
     machine_trust,
 )
-from agent.core.findings.child import Died, Late
+from agent.core.findings.child import Died, Late, Unstarted
 from agent.core.findings.files import Entry, Missing
 from agent.core.findings.trust import Damaged, Expiring, Unreadable
 
@@ -142,7 +142,7 @@ def test_a_child_that_cannot_read_its_job_has_died():
 def test_where_no_child_can_be_started_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     told = f"{tmp_path / 'python'}: No such file or directory"
-    assert machine_child.ask(b"{}", 30.0) == Died("no process could be started", told)
+    assert machine_child.ask(b"{}", 30.0) == Unstarted(told)
 
 
 def test_a_child_that_takes_too_long_is_killed():
