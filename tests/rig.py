@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Condition
@@ -20,7 +20,7 @@ from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.ports.link import Message
 from agent.wire import codec, topics
-from agent.wire.documents import Manifest
+from agent.wire.documents import Manifest, Variant
 from agent.wire.errors import WireError
 from agent.wire.reports import Event, Prediction, Report, Telemetry
 from agent.wire.topics import DeviceId, Qos, Root
@@ -84,9 +84,13 @@ class Fleet:
     ) -> Manifest:
         """A release of these very bytes with another's golden set, signed without a look at it."""
         variant = replace(like.variants[0], artifact=self._keep(model))
-        manifest = replace(like, version=version, variants=(variant,))
         if labels is not None:
-            manifest = replace(manifest, labels=self._keep(labels))
+            like = replace(like, labels=self._keep(labels))
+        return self.release_variants(like, version, [variant])
+
+    def release_variants(self, like: Manifest, version: str, variants: Sequence[Variant]) -> Manifest:
+        """Another release of these variants."""
+        manifest = replace(like, version=version, variants=tuple(variants))
         self.repository().add_release(manifest)
         publishing.publish_release(self.workspace, manifest, lambda *_: None)
         return manifest
@@ -174,8 +178,8 @@ def _is_end(event: Event, version: str) -> bool:
 
 
 @contextlib.contextmanager
-def listening(fleet: Fleet, pipeline: str = topics.MAIN) -> Iterator[Ear]:
-    ear = Ear(fleet, pipeline=pipeline)
+def listening(fleet: Fleet, pipeline: str = topics.MAIN, device: DeviceId = DEVICE) -> Iterator[Ear]:
+    ear = Ear(fleet, device, pipeline)
     try:
         yield ear
     finally:
@@ -186,13 +190,20 @@ class Agent:
     """`shoal-agent run` as a process of its own, that may be killed and started again."""
 
     def __init__(
-        self, folder: Path, fleet: Fleet, *, url: str | None = None, camera: str = REPLAY, more: str = ""
+        self,
+        folder: Path,
+        fleet: Fleet,
+        *,
+        url: str | None = None,
+        camera: str = REPLAY,
+        more: str = "",
+        device: DeviceId = DEVICE,
     ) -> None:
         """`camera` is what stands in its section, `more` are further sections."""
         self.log = folder / "agent.log"
         self._config = folder / "device.toml"
         self._config.write_text(
-            f'[device]\nid = "{DEVICE}"\nstate_dir = "device"\nfree_floor_mib = 1\n'
+            f'[device]\nid = "{device}"\nstate_dir = "device"\nfree_floor_mib = 1\n'
             f'[broker]\nurl = "{url or fleet.url}"\nroot = "{fleet.root.prefix}"\n'
             f'[trust]\nroot = "{fleet.workspace.root_of_trust}"\ntimeout_s = 5\n'
             f"[camera]\n{camera}[telemetry]\nwindow_s = 1\n{more}"

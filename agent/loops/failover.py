@@ -6,6 +6,7 @@ ten seconds. Only a model that fails while its Edge TPU is there has failed itse
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -35,6 +36,8 @@ from agent.wire.reasons import Reason
 
 log = logging.getLogger(__name__)
 
+FIRST_S = 3.0
+"""So long the fallback has the processor for itself to come up, before the Edge TPU is looked at."""
 LENT_S = 2.0
 """After it was lent, the Edge TPU is left alone for this long: what was tried there usually takes over."""
 
@@ -51,6 +54,8 @@ class Failover:
         self._lending = False
         self._words = ""
         """Why it is degraded."""
+        self._ends = 0
+        """Of the process, with a model on the Edge TPU in it."""
         self._lost_s: float | None = None
         self._aborts = self._guilty = 0
         """Of the preferred model, with its Edge TPU there; abort after abort, and in all."""
@@ -58,6 +63,7 @@ class Failover:
         self._observers: list[Callable[[Observation], None]] = []
         self._group: asyncio.TaskGroup | None = None
         self._mending: asyncio.Task[None] | None = None
+        self._serves_again = asyncio.Event()
         self.causes: dict[Cause, int] = Counter()
         keeper.on_death(self._died)
         keeper.on_retaken(self._retaken)
@@ -153,10 +159,8 @@ class Failover:
             if isinstance(stands_in, Serving):
                 self._adopt(offer, on_preferred=False)
                 self._say(StoodIn(stands_in, ""))
-        answer = await self._keeper.serve(offer.preferred)
+        answer = await self._prefer(offer, asked=True)
         if isinstance(answer, Serving):
-            self._adopt(offer, on_preferred=True)
-            self._say(Returned(None, None))
             return answer
         if offer.preferred.edgetpu is None:
             return answer
@@ -166,6 +170,23 @@ class Failover:
         if self._offer is None or self._offer.preferred.digest != offer.preferred.digest:
             self._aborts = self._guilty = 0
         self._offer, self._on_preferred, self._lost_s = offer, on_preferred, None
+
+    async def _prefer(self, offer: Offer, *, asked: bool) -> Serving | ServeFailed:
+        """Have the preferred model served; it may end the process before this is known to have happened.
+
+        Args:
+            offer: of the release.
+            asked: somebody waits for the answer, so that it is not told besides.
+        """
+        ends, lost_s = self._ends, None if asked else self._lost_s
+        answer = await self._keeper.serve(offer.preferred)
+        if isinstance(answer, Serving):
+            away_s = None if lost_s is None else asyncio.get_running_loop().time() - lost_s
+            self._adopt(offer, on_preferred=True)
+            self._say(Returned(None if asked else answer, away_s))
+            if self._ends != ends:
+                self._suspect("it ended the worker as soon as it served", examined=False)
+        return answer
 
     async def _without(
         self, offer: Offer, failed: ServeFailed, stands_in: Serving | ServeFailed | None
@@ -214,6 +235,7 @@ class Failover:
 
     def _died(self, death: Death) -> None:
         self.causes[death.cause] += 1
+        self._ends += death.on_edgetpu
         self._say(Died(death.how, counts=not death.on_edgetpu and death.cause is not Cause.CAMERA))
         if death.on_edgetpu:
             # While a model is being exchanged it is the new one that is under suspicion.
@@ -240,13 +262,14 @@ class Failover:
         self._keeper.serve_next(offer.fallback)
         why = f"the model failed on the Edge TPU ({how})"
         self._say(StoodIn(None, failover.degraded(why, offer.fallback)))
+        self._serves_again.clear()
         if not examined:
             self._begin(self._after(offer, how, alive=self._keeper.pid is not None))
 
     def _retaken(self, serving: Serving) -> None:
         """A new process serves; if that is the fallback, it is time to say so."""
-        offer = self._offer
-        if offer is not None and not self._on_preferred:
+        self._serves_again.set()
+        if self._offer is not None and not self._on_preferred:
             self._say(StoodIn(serving, self._words))
 
     async def _after(self, offer: Offer, how: str, *, alive: bool) -> None:
@@ -254,6 +277,10 @@ class Failover:
         async with self._turn:
             if alive:
                 await self._replace(offer)
+            elif offer.fallback is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FIRST_S):
+                        await self._serves_again.wait()
             why = await self._hardware_fault(offer.preferred, how)
             if why is None:
                 self._blame(how)
@@ -293,15 +320,12 @@ class Failover:
         if trouble is not None:
             self._say(StoodIn(None, failover.degraded(trouble, offer.fallback)))
             return False
-        answer = await self._keeper.serve(offer.preferred)
+        answer = await self._prefer(offer, asked=False)
         if isinstance(answer, ServeFailed):
             why = await self._hardware_fault(offer.preferred, answer.detail)
             if why is None:
                 self._blame(answer.detail)
             return False
-        now_s, lost_s = asyncio.get_running_loop().time(), self._lost_s
-        self._adopt(offer, on_preferred=True)
-        self._say(Returned(answer, None if lost_s is None else now_s - lost_s))
         return True
 
     def _mend(self, delay_s: float = 0.0) -> None:

@@ -168,10 +168,10 @@ class Update:
                 await self._remeasure()
             case Came(job) if job != self._jobs.current:
                 log.debug("event.stale", extra={"event": str(item)})
-            case Came(event=Measured(release)):
-                await self._serve_again(release)
-            case Came(event=event):
-                await self._step(event)
+            case Came(event=outcome) if isinstance(outcome, Measured):
+                await self._serve_again(outcome.release)
+            case Came(event=outcome):
+                await self._step(outcome)
             case Broke(fault):
                 raise fault
             case lifecycle.Healthy() | lifecycle.Sick() if not isinstance(

@@ -12,7 +12,7 @@ from agent.ports.runtime import Tensor, TensorInfo
 from agent.wire import codec
 from agent.wire.documents import Dtype, GoldenCase, GoldenSet, InputContract, OutputContract
 from agent.wire.errors import Malformed, ModelUnloadable, RuntimeMissing
-from agent.wire.ipc import Findings, ModelSpec, Prove, ProveFailed, Shadow, Shadowed, Stop
+from agent.wire.ipc import EdgeTpu, Findings, ModelSpec, Prove, ProveFailed, Shadow, Shadowed, Stop
 from agent.wire.reasons import Reason
 from agent.wire.topics import sha256
 from tests.fakes.children import MemoryPipe
@@ -61,8 +61,9 @@ class Scene:
         )
         self.golden.write_bytes(codec.encode(golden))
 
-    def load(self, content: bytes, *, threads: int, edgetpu=None) -> Colours:
-        assert (content, threads) == (CONTENT, 1)
+    def load(self, content: bytes, *, threads: int, edgetpu: EdgeTpu | None = None) -> Colours:
+        assert (content, edgetpu) == (CONTENT, None)
+        assert threads in {1, 2}
         return self.model
 
     def open(self, _: str) -> "Scene":
