@@ -192,9 +192,9 @@ def test_devices_are_shown_to_people_and_programs(workspace):
         for device in FIVE:
             announce(link, workspace.root, device)
     headings, *rows = workspace.run("devices").splitlines()
-    assert headings.split() == ["DEVICE", "ONLINE", "RUNNING", "ON", "PHASE", "PLAN", "SEEN", "WHY"]
-    assert [row.split()[:6] for row in rows] == [
-        [device, "yes", "tiny@1", "xnnpack", "idle", "1"] for device in FIVE
+    assert headings.split()[:7] == ["DEVICE", "ONLINE", "RUNNING", "ON", "PHASE", "CONDITION", "PLAN"]
+    assert [row.split()[:7] for row in rows] == [
+        [device, "yes", "tiny@1", "xnnpack", "idle", "ok", "1"] for device in FIVE
     ]
     answer = workspace.answer("devices")
     assert answer["complete"]
