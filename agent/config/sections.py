@@ -108,9 +108,12 @@ class Camera(Section, frozen=True, kw_only=True):
     of: str = ""
     """`shared`: the pipeline whose camera it is."""
     rate_fps: Rate = 10.0
-    """0: as often as the model is free."""
+    """Frames asked of the camera. 0: as often as the model is free, or, of a camera that has a rhythm of its
+    own, all it gives."""
     width_px: Annotated[int, Meta(ge=16, le=8192)] = 640
     height_px: Annotated[int, Meta(ge=16, le=8192)] = 480
+    """Frames are scaled to cover this size and cropped at the centre. With `picamera2` the image processor
+    does that: set both to the model's input, such as 224, and the CPU has nothing left to scale."""
     rotate_deg: Literal[0, 90, 180, 270] = 0
     """Clockwise."""
     fresh: bool = False

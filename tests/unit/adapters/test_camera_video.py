@@ -156,12 +156,12 @@ class TestRtsp:
         server = RtspServer(rate_fps=25.0)
         with streaming(server) as camera:
             camera.read()
-            until = time.monotonic() + 2.0
+            until = time.monotonic() + 1.3
             while time.monotonic() < until:
                 time.sleep(0.05)
             frame = camera.read()
             age_s = (time.monotonic_ns() - frame.captured_ns) / 1e9
-        assert frame.sequence > 20
+        assert frame.sequence > 12
         assert age_s < 0.8
 
     def test_a_stream_that_stalls_is_frozen_and_one_that_ends_is_gone_and_both_come_back(

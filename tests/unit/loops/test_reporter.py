@@ -9,9 +9,20 @@ from agent.loops.post import Post
 from agent.loops.reporter import KNOWN_BAD_TOLD, Identity, Reporter
 from agent.wire import codec, topics
 from agent.wire.documents import Delegate
-from agent.wire.ipc import Serving
+from agent.wire.ipc import CameraTurned, Serving
 from agent.wire.reasons import Reason
-from agent.wire.reports import Capabilities, Ended, Event, Outcome, Phase, Progress, Report, Running
+from agent.wire.reports import (
+    CameraReport,
+    CameraState,
+    Capabilities,
+    Ended,
+    Event,
+    Outcome,
+    Phase,
+    Progress,
+    Report,
+    Running,
+)
 from agent.wire.topics import DeviceId, Root, sha256
 from tests.fakes.clock import FakeClock
 from tests.fakes.link import MemoryBroker, MemoryLink
@@ -274,3 +285,34 @@ def test_a_report_carries_the_instant_at_which_it_became_true(bench):
     bench.clock.advance(5.0)
     bench.reporter.follow(FETCHES_B)
     assert bench.kept.at - before == timedelta(seconds=5)
+
+
+def camera(bench, *turns):
+    for state, detail in turns:
+        bench.clock.advance(2.0)
+        bench.reporter.camera(CameraTurned(state=state, kind="v4l2", detail=detail))
+
+
+def test_a_camera_is_told_when_it_goes_and_when_it_is_back_with_the_time_between(bench):
+    camera(bench, (CameraState.OPENING, ""), (CameraState.LIVE, "not picamera2: it is not installed"))
+    assert bench.kept.camera == CameraReport(
+        state=CameraState.LIVE, kind="v4l2", detail="not picamera2: it is not installed"
+    )
+    assert bench.said(topics.EVENT, Event) == []
+    camera(bench, (CameraState.LOST, "unplugged"), (CameraState.BUSY, "taken"), (CameraState.LIVE, ""))
+    assert [(event.name, event.fields) for event in bench.said(topics.EVENT, Event)] == [
+        ("camera.lost", {"kind": "v4l2", "detail": "unplugged"}),
+        ("camera.busy", {"kind": "v4l2", "detail": "taken"}),
+        ("camera.back", {"kind": "v4l2", "away_s": 4.0}),
+    ]
+
+
+def test_a_fresh_worker_after_a_hung_camera_is_no_news_until_frames_come(bench):
+    camera(bench, (CameraState.OPENING, ""), (CameraState.LIVE, ""), (CameraState.FROZEN, "no answer"))
+    reports = len(bench.reports)
+    camera(bench, (CameraState.OPENING, ""), (CameraState.FROZEN, "no answer"), (CameraState.OPENING, ""))
+    assert len(bench.reports) == reports
+    assert bench.kept.camera.state is CameraState.FROZEN
+    camera(bench, (CameraState.LIVE, ""))
+    assert [event.name for event in bench.said(topics.EVENT, Event)] == ["camera.frozen", "camera.back"]
+    assert bench.said(topics.EVENT, Event)[-1].fields["away_s"] == 8.0
