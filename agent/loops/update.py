@@ -168,10 +168,8 @@ class Update:
                 await self._remeasure()
             case Came(job) if job != self._jobs.current:
                 log.debug("event.stale", extra={"event": str(item)})
-            case Came(event=outcome) if isinstance(outcome, Measured):
-                await self._serve_again(outcome.release)
             case Came(event=outcome):
-                await self._step(outcome)
+                await self._come(outcome)
             case Broke(fault):
                 raise fault
             case lifecycle.Healthy() | lifecycle.Sick() if not isinstance(
@@ -180,6 +178,12 @@ class Update:
                 log.debug("event.stale", extra={"event": str(item)})
             case event:
                 await self._step(event)
+
+    async def _come(self, outcome: Event | Measured) -> None:
+        if isinstance(outcome, Measured):
+            await self._serve_again(outcome.release)
+        else:
+            await self._step(outcome)
 
     async def _consult(self) -> None:
         self._asked = False

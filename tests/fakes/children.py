@@ -194,7 +194,8 @@ class ScriptedCanary:
     ) -> None:
         self._proved = proved
         self._shadowed = iter(shadowed)
-        self.tuned: Tuned | ProveFailed = Tuned(invoke_ms=())
+        self.tuned: Tuned | ProveFailed | None = None
+        """None: every model takes as long."""
         self.asked: list[Prove | Shadow | Tune] = []
         self.closed = False
 
@@ -211,7 +212,7 @@ class ScriptedCanary:
     async def tune(self, tune: Tune, timeout_s: float) -> Tuned | ProveFailed:
         assert timeout_s > 0
         self.asked.append(tune)
-        return self.tuned
+        return self.tuned or Tuned(invoke_ms=(5.0,) * len(tune.models))
 
     async def close(self) -> None:
         self.closed = True

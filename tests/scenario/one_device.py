@@ -143,6 +143,16 @@ class Home:
             self.broker.publish(ROOT.chunk(sha256(part)), part, retain=True)
         return self.scripted.release(made)
 
+    def publish_pair(self, version: str) -> tuple[Digest, Digest]:
+        """A release for the CPU and the Edge TPU; the digests of the two files."""
+        compiled = pieces(f"{version} compiled", 3)
+        for part in compiled:
+            self.broker.publish(ROOT.chunk(sha256(part)), part, retain=True)
+        cpu = Variant(artifact=artifact(*pieces(version)), file="a.tflite", delegate=Delegate.CPU)
+        tpu = Variant(artifact=artifact(*compiled), file="a_edgetpu.tflite", delegate=Delegate.EDGETPU)
+        self.publish(version, variants=(cpu, tpu))
+        return Digest(cpu.artifact.digest), Digest(tpu.artifact.digest)
+
     def order(self, serial: int, stable: str | None = None, candidate: str | None = None, **changes) -> Plan:
         """Sign a plan of releases that were published."""
         described = {
@@ -309,6 +319,11 @@ class Worker(ScriptedWorker):
         )
 
 
+def host(*, edgetpu: bool) -> Host:
+    device = Device(id=DEVICE, hardware="cpu", agent="0.1.0")
+    return Host(device, edgetpu=edgetpu, runtime_version="scripted 1.0")
+
+
 class Life:
     def __init__(
         self,
@@ -318,8 +333,10 @@ class Life:
         link: MemoryLink | None = None,
         answer: Callable[[ModelSpec], Serving | ServeFailed] = intact,
         recheck_s: float = 3600.0,
+        edgetpu: bool = False,
     ) -> None:
         self.home = home
+        self.tpus = ScriptedAccelerator(there=edgetpu)
         self.store = store or home.store()
         self.link = link or MemoryLink(home.broker, will=will(ROOT, DEVICE, "session"))
         self.worker = Worker(answer)
@@ -344,15 +361,11 @@ class Life:
             clock=home.clock,
             worker=self.worker,
             spawn_canary=self.spawn,
-            accelerator=ScriptedAccelerator(there=False),
+            accelerator=self.tpus,
             tuner=Tuner(MemoryTunings(), runtime="scripted 1.0", host="here", cores=1),
             service=self.service,
             reporter=self.reporter,
-            host=Host(
-                Device(id=DEVICE, hardware="cpu", agent="0.1.0"),
-                edgetpu=False,
-                runtime_version="scripted 1.0",
-            ),
+            host=host(edgetpu=edgetpu),
             engine=Engine("auto", 1),
             stream=STREAM,
             recheck_s=recheck_s,
