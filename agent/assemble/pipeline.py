@@ -149,8 +149,11 @@ class Pipeline:
         self._require(self._shared.hardware.sight)
 
     def equip(self, sight: Sight) -> None:
-        """There are other Edge TPUs than before."""
-        self._capabilities = replace(self._capabilities, edgetpu=sight.names)
+        """There are other Edge TPUs than before. A device that has had one stays in that class for rollouts:
+        a loose plug must not move it between waves.
+        """
+        hardware = EDGETPU_CLASS if sight.tpus else self._capabilities.hardware
+        self._capabilities = replace(self._capabilities, hardware=hardware, edgetpu=sight.names)
         self.reporter.equip(self._capabilities)
         self._require(sight)
         self.update.equip(self._host(sight))
@@ -168,11 +171,9 @@ class Pipeline:
         return self.reporter.looked()
 
     def _host(self, sight: Sight) -> Host:
-        present = has_edgetpu(sight, self._edgetpu)
-        hardware = EDGETPU_CLASS if present else self._shared.facts.hardware
         return Host(
-            dataclasses.replace(self._shared.facts, hardware=hardware),
-            edgetpu=present,
+            dataclasses.replace(self._shared.facts, hardware=self._capabilities.hardware),
+            edgetpu=has_edgetpu(sight, self._edgetpu),
             runtime_version=self._capabilities.runtime,
             wanted=self._line.runtime.delegate,
         )
