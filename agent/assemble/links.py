@@ -6,6 +6,7 @@ from agent.adapters.link_mqtt import LinkSettings, Tls, Version
 from agent.config import Broker, Protocol
 from agent.core.broker_url import parse_url
 from agent.ports.link import Outgoing
+from agent.wire import topics
 from agent.wire.errors import ConfigError
 from agent.wire.topics import DeviceId
 
@@ -25,7 +26,7 @@ def link_settings(broker: Broker, device: DeviceId, will: Outgoing | None) -> Li
     return LinkSettings(
         host=address.host,
         port=address.port,
-        client_id=f"shoal-{device}",
+        client_id=client_id(broker.root, device),
         version=VERSIONS[broker.protocol],
         keepalive_s=broker.keepalive_s,
         tls=Tls(_path(broker.ca), _path(broker.certificate), _path(broker.key)) if address.tls else None,
@@ -33,6 +34,11 @@ def link_settings(broker: Broker, device: DeviceId, will: Outgoing | None) -> Li
         password_path=_path(broker.password_file),
         will=will,
     )
+
+
+def client_id(root: str, device: DeviceId) -> str:
+    """Two fleets on one broker may both have a pi-1, and of two clients of one name a broker throws one out."""
+    return f"shoal-{device}-{topics.sha256(root.encode())[:8]}"
 
 
 def _path(text: str) -> Path | None:

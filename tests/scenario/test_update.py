@@ -114,15 +114,17 @@ def test_a_release_is_fetched_proven_activated_watched_and_committed(home):
     assert home.phases == ["idle", *["fetching", "trial", "probation", "idle"] * 2]
     size = home.manifests["2"].variants[0].artifact.length
     assert home.events[-5:] == [
-        Event(at=at, name="update.fetched", fields={"name": "cats", "version": "2", "bytes": size}),
+        Event(at=at, number=5, name="update.fetched", fields={"name": "cats", "version": "2", "bytes": size}),
         Event(
             at=at,
+            number=6,
             name="trial.proven",
             fields={"golden": 1, "load_ms": 10.0, "invoke_p50_ms": 5.0, "delegate": "xnnpack"},
         ),
-        Event(at=at, name="trial.shadowed", fields={"frames": 2}),
+        Event(at=at, number=7, name="trial.shadowed", fields={"frames": 2}),
         Event(
             at=at,
+            number=8,
             name="model.serving",
             fields={
                 "manifest": second.manifest,
@@ -134,6 +136,7 @@ def test_a_release_is_fetched_proven_activated_watched_and_committed(home):
         ),
         Event(
             at=at,
+            number=9,
             name="update.ended",
             fields={"name": "cats", "version": "2", "outcome": "committed", "reason": "", "detail": ""},
         ),

@@ -12,6 +12,7 @@ from typing import Self
 import pytest
 
 from agent.adapters.link_mqtt import LinkSettings, MqttLink, Version
+from agent.core.refusal import Refusal
 from agent.ports.link import Down, LinkState, Message, Outgoing, Up
 from agent.wire.errors import LinkDown
 from agent.wire.topics import Qos
@@ -145,7 +146,7 @@ def test_the_same_trouble_is_told_once():
 
     with opened(quick("127.0.0.1", port), chance=chance) as (_, states):
         chances.wait_for(5)
-        assert states.items == [Down(f"no broker listens on 127.0.0.1:{port}")]
+        assert states.items == [Down(f"no broker listens on 127.0.0.1:{port}", Refusal.NOBODY)]
 
 
 def test_a_link_gone_dead_is_noticed_by_the_keepalive(any_broker):

@@ -203,7 +203,7 @@ def test_what_computes_the_active_release_is_told_as_far_as_it_is_known(bench):
         "gap_ms": 0.6,
     }
     assert bench.said(topics.EVENT, Event) == [
-        Event(at=bench.clock.now(), name="model.serving", fields=fields)
+        Event(at=bench.clock.now(), name="model.serving", fields=fields, number=1)
     ]
     bench.reporter.follow(PROBES_B)
     assert bench.kept.active == running(B)
@@ -244,7 +244,7 @@ def test_how_an_update_ended_is_an_event_and_stays_in_the_report(bench):
     assert bench.kept == report(bench, active=running(A), last=ended, plan_serial=7)
     fields = {"name": "b", "version": "1", "outcome": "refused", "reason": "too-slow", "detail": "9 ms"}
     assert bench.said(topics.EVENT, Event) == [
-        Event(at=bench.clock.now(), name="update.ended", fields=fields)
+        Event(at=bench.clock.now(), name="update.ended", fields=fields, number=1)
     ]
 
 
