@@ -37,7 +37,7 @@ def link_settings(broker: Broker, device: DeviceId, will: Outgoing | None) -> Li
 
 
 def client_id(root: str, device: DeviceId) -> str:
-    """Two fleets on one broker may both have a pi-1, and of two clients of one name a broker throws one out."""
+    """Two fleets on one broker may both have a pi-1; of two clients of one name a broker throws one out."""
     return f"shoal-{device}-{topics.sha256(root.encode())[:8]}"
 
 
