@@ -17,8 +17,8 @@ from statistics import median
 from time import perf_counter
 
 from agent.adapters.clock_system import SystemClock
-from agent.core.emission import EmissionMode, Rules
-from agent.core.lifecycle import Fitted, Idle, Record
+from agent.core.telemetry.emission import EmissionMode, Rules
+from agent.core.update.lifecycle import Fitted, Idle, Record
 from agent.loops.meter import Sources
 from agent.loops.post import Post
 from agent.loops.reporter import Identity, Reporter

@@ -32,9 +32,10 @@ from agent.adapters import child_process
 from agent.adapters.runtime_tflite import open_runtime
 from agent.assemble.worker import WorkerSettings
 from agent.config import Camera, CameraKind
-from agent.core import contract, flatmodel
-from agent.core.delegate import RuntimeChoice
-from agent.core.tensors import prepare
+from agent.core.inference import contract
+from agent.core.inference.tensors import prepare
+from agent.core.serving.delegate import RuntimeChoice
+from agent.core.tflite import flatmodel
 from agent.loops.keeper import Patience, WorkerKeeper
 from agent.ports.children import Observation
 from agent.ports.runtime import Model

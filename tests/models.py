@@ -13,8 +13,9 @@ from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
 from agent.adapters.runtime_tflite import open_runtime
-from agent.core import contract, flatmodel, labels, scores
-from agent.core.tensors import prepare
+from agent.core.inference import contract, labels, scores
+from agent.core.inference.tensors import prepare
+from agent.core.tflite import flatmodel
 from agent.wire import codec
 from agent.wire.documents import GoldenCase, GoldenSet
 from agent.wire.ipc import ModelSpec

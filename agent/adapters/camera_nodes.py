@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from agent.core.camera_nodes import CAPABILITY, QUERYCAP, capability, is_webcam
+from agent.core.camera.nodes import CAPABILITY, QUERYCAP, capability, is_webcam
 from agent.wire.errors import CameraFailed
 
 

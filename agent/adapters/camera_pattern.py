@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from agent.core.frames import Frame, Pixels
-from agent.core.pace import SECOND_NS, Pace
+from agent.core.camera.frames import Frame, Pixels
+from agent.core.camera.pace import SECOND_NS, Pace
 from agent.ports.clock import Clock
 
 STEPS = 16

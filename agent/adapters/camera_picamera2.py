@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from agent.core.camera_colour import Order, order
-from agent.core.camera_faults import NO_ANSWER, fault
-from agent.core.frames import Frame, Pixels
+from agent.core.camera.colour import Order, order
+from agent.core.camera.faults import NO_ANSWER, fault
+from agent.core.camera.frames import Frame, Pixels
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen, ConfigError
 
@@ -26,7 +26,7 @@ READ_S: Final = 4.0
 AGE_MAX_NS: Final = 60_000_000_000
 """An older stamp is of another clock."""
 FORMAT: Final = "BGR888"
-"""Which gives [R, G, B]: see `core.camera_colour`."""
+"""Which gives [R, G, B]: see `core.camera.colour`."""
 _GIVES: Final = {FORMAT: Order.RGB, "XBGR8888": Order.RGB, "RGB888": Order.BGR, "XRGB8888": Order.BGR}
 _FAULTS: Final = (RuntimeError, OSError, IndexError, ValueError, AttributeError)
 

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageOps
 
-from agent.core.frames import Frame, Pixels
-from agent.core.pace import SECOND_NS, Pace
+from agent.core.camera.frames import Frame, Pixels
+from agent.core.camera.pace import SECOND_NS, Pace
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraFailed
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from agent.core import freshness
+from agent.core.update import freshness
 
 _TIME_ERROR: Final = 5
 _TIMEX_BYTES: Final = 1024

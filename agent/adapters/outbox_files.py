@@ -1,6 +1,6 @@
 """An outbox in files that are only appended to.
 
-    00000007.log   records in order (see `agent.core.outbox`); the last one grows
+    00000007.log   records in order (see `agent.core.telemetry.outbox`); the last one grows
     ledger         up to where all is done, and how many were dropped: two slots, written in turn
 
 A message costs its own bytes and 30 more, into the page cache: that outlives a SIGKILL. Where everything
@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from agent.core.outbox import LEDGER_BYTES, RECORD_MAX_BYTES, Kept, Ledger, newest, record, records
+from agent.core.telemetry.outbox import LEDGER_BYTES, RECORD_MAX_BYTES, Kept, Ledger, newest, record, records
 from agent.wire.errors import StoreFailed
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from typing import Final
 
 import msgspec
 
-from agent.core.lifecycle import Record
+from agent.core.update.lifecycle import Record
 from agent.wire.documents import Artifact
 from agent.wire.errors import DiskFull, Malformed, StoreFailed
 from agent.wire.topics import Digest, sha256

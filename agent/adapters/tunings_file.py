@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.core.tuning import Tuning
+from agent.core.serving.tuning import Tuning
 from agent.wire.errors import StoreFailed
 
 

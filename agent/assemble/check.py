@@ -25,13 +25,14 @@ from agent.adapters.store_files import FileStore
 from agent.assemble import check_broker, check_child
 from agent.assemble.edgetpu import accelerator
 from agent.config import CameraKind, Configuration, Settings, pipelines
-from agent.core import flatmodel, freshness
 from agent.core.broker_url import parse_url
-from agent.core.delegate import DelegateChoice
 from agent.core.findings import broker, devices, files, host, packages, runtime, trust
 from agent.core.findings.finding import Area, Finding
 from agent.core.findings.host import Machine
 from agent.core.findings.runtime import Probe, Versions
+from agent.core.serving.delegate import DelegateChoice
+from agent.core.tflite import flatmodel
+from agent.core.update import freshness
 from agent.wire import topics
 from agent.wire.errors import Malformed, StoreFailed
 from agent.wire.ipc import EdgeTpu

@@ -13,8 +13,6 @@ from agent.adapters import machine_child
 from agent.adapters.clock_system import SystemClock
 from agent.assemble.cameras import CameraFinding, examine
 from agent.config import Camera as CameraSection
-from agent.core import probe_model
-from agent.core.delegate import RuntimeChoice
 from agent.core.findings.child import (
     UNSTARTED_REMEDY,
     Died,
@@ -27,6 +25,8 @@ from agent.core.findings.child import (
 from agent.core.findings.devices import CameraFails, CameraWorks
 from agent.core.findings.packages import Import, Imported
 from agent.core.findings.runtime import Computed, Probe
+from agent.core.serving.delegate import RuntimeChoice
+from agent.core.tflite import probe_model
 from agent.wire.errors import AgentError
 from agent.wire.ipc import EdgeTpu
 

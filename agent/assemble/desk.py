@@ -15,15 +15,15 @@ from msgspec.structs import replace
 
 from agent.assemble import invoking
 from agent.assemble.invoking import Invoke, Invoked, Listed
-from agent.core.delegate import RuntimeChoice
+from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.documents import Fit, Normalization, OutputContract
 from agent.wire.errors import Malformed, PortError, WireError
 from agent.wire.ipc import EdgeTpu
 from agent.wire.reports import Ranked
 
 if TYPE_CHECKING:
-    from agent.core.frames import Pixels
-    from agent.core.tensors import Preparer
+    from agent.core.camera.frames import Pixels
+    from agent.core.inference.tensors import Preparer
     from agent.ports.runtime import Model
 
 
@@ -128,8 +128,9 @@ def _classify(job: Classify) -> Iterator[Classified | Unreadable]:
 
 
 def _set_up(job: Classify) -> _Bench:
-    from agent.core import contract, flatmodel
-    from agent.core.tensors import Preparer
+    from agent.core.inference import contract
+    from agent.core.inference.tensors import Preparer
+    from agent.core.tflite import flatmodel
 
     content = _content(job.model)
     facts = flatmodel.examine(content)
@@ -143,7 +144,7 @@ def _set_up(job: Classify) -> _Bench:
 
 
 def _classified(bench: _Bench, image: str, pixels: "Pixels", top: int) -> Classified:
-    from agent.core.scores import rank
+    from agent.core.inference.scores import rank
 
     model = bench.model
     began = perf_counter_ns()
@@ -209,7 +210,8 @@ def _load(content: bytes, job: Load | Classify) -> "Model":
 
 def _labels(job: Classify, content: bytes, classes: int) -> tuple[str, ...]:
     """The labels that were given, else those inside the model; none where there are none."""
-    from agent.core import flatmodel, labels
+    from agent.core.inference import labels
+    from agent.core.tflite import flatmodel
 
     if job.labels is not None:
         found = labels.parse(_content(job.labels))

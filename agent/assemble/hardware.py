@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from agent.assemble.edgetpu import accelerator
 from agent.config import DelegateChoice, PipelineSettings
-from agent.core import delegate
-from agent.core.edgetpu import Ready, matching
+from agent.core.edgetpu.words import Ready, matching
+from agent.core.serving import delegate
 from agent.ports.accelerator import Sight
 from agent.wire.ipc import EdgeTpu
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from agent.core import invocation
-from agent.core.delegate import RuntimeChoice
+from agent.core.serving.delegate import RuntimeChoice
+from agent.core.tflite import invocation
 from agent.wire.documents import Quantization
 from agent.wire.errors import Malformed
 from agent.wire.ipc import EdgeTpu

@@ -20,7 +20,7 @@ from agent.assemble.hardware import EDGETPU_CLASS, Hardware, has_edgetpu, lackin
 from agent.assemble.rules import emission_rules, thermal_rules
 from agent.assemble.sharing import Sharing, patience, start_worker
 from agent.config import PipelineSettings, Settings
-from agent.core.admission import Device
+from agent.core.update.admission import Device
 from agent.loops.connection import Connection
 from agent.loops.consult import Host
 from agent.loops.failover import Failover

@@ -1,8 +1,8 @@
 """The configuration's words as the rules of those who decide by them."""
 
 from agent.config import Emission, Thermal
-from agent.core import emission, thermal
-from agent.core.vitals import HotRule
+from agent.core.telemetry import emission, thermal
+from agent.core.telemetry.vitals import HotRule
 
 
 def emission_rules(section: Emission) -> emission.Rules:

@@ -9,7 +9,7 @@ from agent.adapters.camera_shared.memory import allocate, bell
 from agent.assemble.feeder import FeederSettings
 from agent.assemble.worker import SharedSource, WorkerSettings
 from agent.config import CameraKind, PipelineSettings
-from agent.core.camera_health import patience_s
+from agent.core.camera.health import patience_s
 from agent.loops.feeding import FeederKeeper
 from agent.loops.life import Patience
 

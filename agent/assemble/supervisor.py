@@ -26,7 +26,7 @@ from agent.assemble.rules import hot_rule
 from agent.assemble.sharing import shared_cameras
 from agent.assemble.vitals import monitor
 from agent.config import Settings, pipelines
-from agent.core.admission import Device
+from agent.core.update.admission import Device
 from agent.loops.connection import Connection
 from agent.loops.hardware import HardwareWatch
 from agent.loops.heartbeat import Heartbeat

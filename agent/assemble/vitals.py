@@ -5,7 +5,7 @@ from pathlib import Path
 from agent.adapters.host_linux import LinuxHost
 from agent.assemble.rules import hot_rule
 from agent.config import Settings
-from agent.core.vitals import Watch
+from agent.core.telemetry.vitals import Watch
 from agent.loops.post import Mail
 from agent.loops.roundtrip import TimedLink
 from agent.loops.vitals import Monitor, Sources

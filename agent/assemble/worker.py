@@ -101,7 +101,7 @@ def runtime(name: str) -> "Runtime":
     from agent.adapters.edgetpu.delegate import OpenEdgeTpu
     from agent.adapters.edgetpu.host import explain
     from agent.adapters.runtime_tflite import open_runtime
-    from agent.core.delegate import RuntimeChoice
+    from agent.core.serving.delegate import RuntimeChoice
 
     return open_runtime(RuntimeChoice(name), OpenEdgeTpu(explain))
 

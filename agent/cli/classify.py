@@ -11,8 +11,8 @@ import msgspec
 from agent.assemble.desk import Classified, Classify, Refused, Unreadable
 from agent.cli import native
 from agent.cli.text import path, printable
-from agent.core.delegate import RuntimeChoice
-from agent.core.edgetpu import buses
+from agent.core.edgetpu.words import buses
+from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.documents import Fit, Normalization
 from agent.wire.ipc import EdgeTpu
 

@@ -12,8 +12,9 @@ from agent.assemble.desk import Load, Loaded, Refused
 from agent.cli import native
 from agent.cli.classify import add_edgetpu, add_runtime, edgetpu
 from agent.cli.text import path, printable
-from agent.core import contract, flatmodel, labels
-from agent.core.flatmodel import ModelFacts, TensorFacts
+from agent.core.inference import contract, labels
+from agent.core.tflite import flatmodel
+from agent.core.tflite.flatmodel import ModelFacts, TensorFacts
 from agent.wire.documents import Normalization, OutputContract
 from agent.wire.errors import Malformed
 

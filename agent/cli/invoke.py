@@ -13,7 +13,7 @@ from agent.assemble.invoking import Given, Invoke, Invoked, Listed, Output, Port
 from agent.cli import native
 from agent.cli.classify import add_edgetpu, add_runtime, edgetpu
 from agent.cli.text import path, printable
-from agent.core.invocation import said
+from agent.core.tflite.invocation import said
 
 _DESCRIPTION = """\
 Call a signature of a .tflite model, of any kind, with arrays from .npy files: detectors, segmenters,

@@ -18,7 +18,7 @@ import msgspec
 
 from agent.assemble import desk
 from agent.assemble.desk import Answer, Job, Load, Loaded, Refused
-from agent.core import edgetpu_texts
+from agent.core.edgetpu import texts as edgetpu_texts
 
 SUBCOMMAND: Final = "_native"
 LOAD_MAX_S: Final = 60.0

@@ -23,8 +23,8 @@ from agent.config.sections import (
     Trust,
     Update,
 )
-from agent.core.delegate import DelegateChoice
-from agent.core.emission import EmissionMode
+from agent.core.serving.delegate import DelegateChoice
+from agent.core.telemetry.emission import EmissionMode
 
 __all__ = [
     "DEFAULT_PATH",

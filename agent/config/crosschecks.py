@@ -16,8 +16,8 @@ from agent.config.sections import (
     Thermal,
 )
 from agent.core.broker_url import parse_url
-from agent.core.delegate import DelegateChoice
-from agent.core.emission import EmissionMode
+from agent.core.serving.delegate import DelegateChoice
+from agent.core.telemetry.emission import EmissionMode
 from agent.wire import topics
 from agent.wire.errors import ConfigError
 from agent.wire.topics import MAIN

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from agent.core.delegate import DelegateChoice, RuntimeChoice
-from agent.core.emission import EmissionMode
+from agent.core.serving.delegate import DelegateChoice, RuntimeChoice
+from agent.core.telemetry.emission import EmissionMode
 
 Rate = Annotated[float, Meta(ge=0.0, le=1000.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]

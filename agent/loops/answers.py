@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.core import scores
-from agent.core.frames import Pixels
+from agent.core.camera.frames import Pixels
+from agent.core.inference import scores
 from agent.loops.loading import Loaded
 from agent.ports.clock import Clock
 from agent.ports.runtime import Tensor

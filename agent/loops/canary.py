@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from agent.core import contract, scores
-from agent.core.frames import Pixels
-from agent.core.tensors import Preparer
+from agent.core.camera.frames import Pixels
+from agent.core.inference import contract, scores
+from agent.core.inference.tensors import Preparer
 from agent.loops.loading import Opened, OpenRuntime, Refusal, open_model
 from agent.loops.measuring import measure
 from agent.ports.clock import Clock

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from threading import Event
 from typing import Final
 
-from agent.core.camera_health import Limits
-from agent.core.camera_pictures import Turns, turned
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
+from agent.core.camera.health import Limits
+from agent.core.camera.pictures import Turns, turned
 from agent.loops.loading import Loaded
 from agent.loops.slot import Ready, Slot
 from agent.loops.source import Source

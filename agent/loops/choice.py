@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from agent.core.camera_stream import Numbers
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
+from agent.core.camera.stream import Numbers
 from agent.ports.camera import Camera
 from agent.wire.errors import CameraBusy, CameraFailed
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from agent.core import admission, delegate, lifecycle
-from agent.core.admission import Device
-from agent.core.delegate import DelegateChoice
-from agent.core.lifecycle import Fitted, Record
+from agent.core.serving import delegate
+from agent.core.serving.delegate import DelegateChoice
+from agent.core.update import admission, lifecycle
+from agent.core.update.admission import Device
+from agent.core.update.lifecycle import Fitted, Record
 from agent.ports.trust import Trust
 from agent.wire.documents import Delegate, Manifest, Plan, ReleaseRef, Variant
 from agent.wire.errors import Stale, Untrusted, WireError

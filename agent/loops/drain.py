@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from agent.core.outbox import Allowance
+from agent.core.telemetry.outbox import Allowance
 from agent.loops.connection import Connection
 from agent.ports.link import Down, Link, LinkState, Outgoing
 from agent.ports.outbox import Outbox

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from agent.core import lifecycle
-from agent.core.lifecycle import Event, Fitted, Record
+from agent.core.update import lifecycle
+from agent.core.update.lifecycle import Event, Fitted, Record
 from agent.loops.jobs import RETRY_S, Jobs
 from agent.loops.reporter import Reporter
 from agent.loops.shelf import Shelf

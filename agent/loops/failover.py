@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
-from agent.core import failover
-from agent.core.edgetpu import Trouble
-from agent.core.failover import Cause, Offer
+from agent.core.edgetpu.words import Trouble
+from agent.core.serving import failover
+from agent.core.serving.failover import Cause, Offer
 from agent.loops.keeper import WorkerKeeper
 from agent.loops.life import Death
 from agent.ports.accelerator import Accelerator

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import Final
 
-from agent.core.camera_ring import Told
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
+from agent.core.camera.ring import Told
 from agent.loops.source import Source
 from agent.ports.camera import Camera
 from agent.ports.clock import Clock

@@ -7,8 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from agent.core import window as windows
-from agent.core.window import Ask, Done, GiveUp, Lack, Patience, Wait
+from agent.core.update import window as windows
+from agent.core.update.window import Ask, Done, GiveUp, Lack, Patience, Wait
 from agent.loops.connection import Connection
 from agent.ports.clock import Clock
 from agent.ports.link import Down, Link, LinkState, Message

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from agent.core.edgetpu import Obstacle, Tpu, Trouble
+from agent.core.edgetpu.words import Obstacle, Tpu, Trouble
 from agent.ports.accelerator import Accelerator, Sight
 from agent.wire.ipc import EdgeTpu
 

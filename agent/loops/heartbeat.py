@@ -9,9 +9,9 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from agent.core import progress
-from agent.core.latency import Sketch, quantile
-from agent.core.progress import Facts, Feed, Starve, Strand
+from agent.core.serving import progress
+from agent.core.serving.progress import Facts, Feed, Starve, Strand
+from agent.core.telemetry.latency import Sketch, quantile
 from agent.ports.children import Observation
 from agent.ports.notify import Alive, Extend, Notify, Ready, Reloading, Status, Stopping
 from agent.wire.ipc import Predicted

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from agent.core.lifecycle import (
+from agent.core.update.lifecycle import (
     Event,
     Fetched,
     FetchFailed,

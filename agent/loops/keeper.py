@@ -12,8 +12,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from agent.core import backoff, failover
-from agent.core.failover import Cause
+from agent.core import backoff
+from agent.core.serving import failover
+from agent.core.serving.failover import Cause
 from agent.loops.life import Death, Life, Order, Patience, WorkerChild
 from agent.ports.children import Observation
 from agent.wire.errors import Unavailable

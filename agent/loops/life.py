@@ -4,7 +4,7 @@ import asyncio
 import math
 from dataclasses import dataclass
 
-from agent.core.failover import Cause
+from agent.core.serving.failover import Cause
 from agent.ports.pipe import Child
 from agent.wire.ipc import FromWorker, ModelSpec, ServeFailed, Serving, ToWorker
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.core import contract, flatmodel, labels
-from agent.core.tensors import Preparer
+from agent.core.inference import contract, labels
+from agent.core.inference.tensors import Preparer
+from agent.core.tflite import flatmodel
 from agent.ports.clock import Clock
 from agent.ports.runtime import Model, Runtime
 from agent.wire.errors import DelegateUnavailable, Malformed, ModelUnloadable, RuntimeMissing

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from agent.core.latency import nearest_rank
+from agent.core.telemetry.latency import nearest_rank
 from agent.loops.loading import OpenRuntime, Refusal, open_model
 from agent.ports.clock import Clock
 from agent.ports.runtime import Model

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent.core.latency import Sketch, percentiles
+from agent.core.telemetry.latency import Sketch, percentiles
 from agent.loops.pacer import Limit
 from agent.loops.vitals import Told
 from agent.ports.clock import Clock

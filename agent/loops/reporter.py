@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from agent.core.lifecycle import Fetching, Fitted, Idle, Probation, Record, State, Trial
+from agent.core.update.lifecycle import Fetching, Fitted, Idle, Probation, Record, State, Trial
 from agent.loops.post import Post
 from agent.ports.clock import Clock
 from agent.ports.link import Outgoing

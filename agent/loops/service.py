@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from agent.core import lifecycle, probation
-from agent.core.emission import Emission, Rules
-from agent.core.lifecycle import Event, Probation, Record
-from agent.core.probation import Baseline, Window
+from agent.core.telemetry.emission import Emission, Rules
+from agent.core.update import lifecycle, probation
+from agent.core.update.lifecycle import Event, Probation, Record
+from agent.core.update.probation import Baseline, Window
 from agent.loops.meter import Meter, Sources
 from agent.loops.reporter import Reporter
 from agent.ports.children import Observation

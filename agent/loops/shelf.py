@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from agent.core import tuning
-from agent.core.delegate import DelegateChoice
-from agent.core.failover import Offer
-from agent.core.lifecycle import Fitted
+from agent.core.serving import tuning
+from agent.core.serving.delegate import DelegateChoice
+from agent.core.serving.failover import Offer
+from agent.core.update.lifecycle import Fitted
 from agent.loops.tuner import Tuner
 from agent.ports.store import Store
 from agent.wire import codec

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from threading import Condition
 from typing import Final
 
-from agent.core.frames import Frame
-from agent.core.pace import Gate
+from agent.core.camera.frames import Frame
+from agent.core.camera.pace import Gate
 from agent.loops.loading import Loaded
 from agent.ports.clock import Clock
 from agent.ports.runtime import Tensor

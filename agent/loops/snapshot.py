@@ -5,7 +5,7 @@ from typing import Final
 
 from PIL import Image
 
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
 from agent.wire.ipc import Snap, SnapFailed, Snapped
 
 QUALITIES: Final = (85, 70, 50, 30)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from threading import Event, Lock
 from typing import TypeVar
 
-from agent.core.camera_health import Health, Limits, Turn, silent_after_s
-from agent.core.camera_pictures import glance
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
+from agent.core.camera.health import Health, Limits, Turn, silent_after_s
+from agent.core.camera.pictures import glance
 from agent.ports.camera import Camera
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen

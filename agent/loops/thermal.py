@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from agent.core import thermal
-from agent.core.gauges import Gauges
-from agent.core.thermal import Hold, Rules
+from agent.core.telemetry import thermal
+from agent.core.telemetry.gauges import Gauges
+from agent.core.telemetry.thermal import Hold, Rules
 from agent.loops.pacer import Limit, Pacer
 from agent.ports.clock import Clock
 

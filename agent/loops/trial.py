@@ -4,9 +4,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from agent.core import labels as label_files
-from agent.core import trial as judge
-from agent.core.lifecycle import TrialFailed, TrialPassed
+from agent.core.inference import labels as label_files
+from agent.core.update import trial as judge
+from agent.core.update.lifecycle import TrialFailed, TrialPassed
 from agent.ports.children import Canary, SpawnCanary, Worker
 from agent.wire.documents import Manifest, TrialPolicy
 from agent.wire.errors import StoreFailed

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from agent.core import tuning
-from agent.core.lifecycle import Fitted
-from agent.core.tuning import Timing, Tuning
+from agent.core.serving import tuning
+from agent.core.serving.tuning import Timing, Tuning
+from agent.core.update.lifecycle import Fitted
 from agent.ports.children import Canary
 from agent.ports.tunings import Tunings
 from agent.wire.documents import Delegate

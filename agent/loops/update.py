@@ -1,4 +1,4 @@
-"""The loop around `core.lifecycle`: it stores what `step` decided, then performs the effects.
+"""The loop around `core.update.lifecycle`: it stores what `step` decided, then performs the effects.
 
 One task consumes one queue, so steps never interleave. What takes long (a download, a trial) runs as
 a job of its own and comes back as an event.
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from agent.core import cohort, lifecycle
-from agent.core.lifecycle import Event, Fitted, Record
+from agent.core.update import cohort, lifecycle
+from agent.core.update.lifecycle import Event, Fitted, Record
 from agent.loops.connection import Connection
 from agent.loops.consult import Desired, Hold, Host, consult
 from agent.loops.effects import Effects, named

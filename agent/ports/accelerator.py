@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.core.edgetpu import Finding, Tpu
+from agent.core.edgetpu.words import Finding, Tpu
 from agent.wire.ipc import EdgeTpu
 
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
 
 
 class Camera(Protocol):

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.core.failover import Cause, Offer
+from agent.core.serving.failover import Cause, Offer
 from agent.wire.ipc import (
     CameraTurned,
     Findings,

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from agent.core.gauges import Gauges
+from agent.core.telemetry.gauges import Gauges
 
 
 class Host(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from agent.core.outbox import Kept
+from agent.core.telemetry.outbox import Kept
 
 
 class Outbox(Protocol):

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from agent.core.camera_ring import Told
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
+from agent.core.camera.ring import Told
 
 
 class Ring(Protocol):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from agent.core.lifecycle import Record
+from agent.core.update.lifecycle import Record
 from agent.wire.documents import Artifact
 from agent.wire.topics import Digest
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from agent.core.tuning import Tuning
+from agent.core.serving.tuning import Tuning
 
 
 class Tunings(Protocol):

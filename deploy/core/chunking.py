@@ -9,7 +9,7 @@ cut makes it 67 %. Any other file is cut at fixed distances.
 from itertools import pairwise
 from typing import Final
 
-from agent.core import flatmodel
+from agent.core.tflite import flatmodel
 from agent.wire.documents import CHUNK_MAX_BYTES, Artifact, Chunk
 from agent.wire.errors import Malformed
 from agent.wire.topics import sha256

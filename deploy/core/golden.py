@@ -4,9 +4,9 @@ from typing import Final
 
 import numpy as np
 
-from agent.core import scores
-from agent.core.frames import Pixels
-from agent.core.scores import Scores
+from agent.core.camera.frames import Pixels
+from agent.core.inference import scores
+from agent.core.inference.scores import Scores
 
 FRAMES_MAX: Final = 8
 SIDE_MAX_PX: Final = 320

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from agent.core import cohort
+from agent.core.update import cohort
 from agent.wire.codec import decode, encode
 from agent.wire.documents import Plan, ProbationPolicy, ReleaseRef, TrialPolicy
 from agent.wire.errors import TooLarge, WireError

@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from agent.core import contract, flatmodel, labels
-from agent.core.flatmodel import ModelFacts
+from agent.core.inference import contract, labels
+from agent.core.tflite import flatmodel
+from agent.core.tflite.flatmodel import ModelFacts
 from agent.wire.documents import Activation, Delegate, Fit, InputContract, Normalization, OutputContract
 from agent.wire.errors import Malformed
 from deploy.core.refusal import Refused

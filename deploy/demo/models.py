@@ -5,8 +5,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.core import flatmodel
-from agent.core import labels as label_files
+from agent.core.inference import labels as label_files
+from agent.core.tflite import flatmodel
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from agent.core.latency import merge, percentiles
+from agent.core.telemetry.latency import merge, percentiles
 from agent.wire.reports import Event, Histogram, Prediction, Report, Telemetry
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.core import scores
-from agent.core.frames import Pixels
-from agent.core.tensors import Preparer
+from agent.core.camera.frames import Pixels
+from agent.core.inference import scores
+from agent.core.inference.tensors import Preparer
 from agent.ports.runtime import Model, Runtime
 from agent.wire.documents import GoldenCase, GoldenSet, OutputContract
 from deploy.core import golden

@@ -7,7 +7,7 @@ import pytest
 
 from agent.adapters.edgetpu import process
 from agent.assemble.edgetpu import accelerator
-from agent.core.edgetpu import Obstacle, Ready, Trouble
+from agent.core.edgetpu.words import Obstacle, Ready, Trouble
 from agent.wire.ipc import EdgeTpu
 
 

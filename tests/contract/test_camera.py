@@ -13,7 +13,7 @@ from PIL import Image
 from agent.adapters.camera_pattern import PatternCamera
 from agent.adapters.camera_replay import ReplayCamera
 from agent.adapters.camera_video import FileCamera
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
 from agent.ports.camera import Camera
 from tests.fakes.camera import ScriptedCamera
 from tests.fakes.clock import FakeClock

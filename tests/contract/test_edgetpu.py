@@ -14,8 +14,8 @@ import pytest
 from agent.adapters.edgetpu.delegate import OpenEdgeTpu
 from agent.adapters.edgetpu.host import explain
 from agent.adapters.runtime_tflite import open_runtime
-from agent.core import edgetpu_texts
-from agent.core.delegate import RuntimeChoice
+from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.errors import DelegateUnavailable, ModelUnloadable, RuntimeMissing
 from agent.wire.ipc import EdgeTpu
 from tests.fakes.tflite import CUSTOM, RESHAPE, Form, Operator, Sketch, build, classifier, edgetpu
@@ -252,7 +252,7 @@ import numpy as np
 from agent.adapters.edgetpu.delegate import OpenEdgeTpu
 from agent.adapters.edgetpu.host import explain
 from agent.adapters.runtime_tflite import open_runtime
-from agent.core.delegate import RuntimeChoice
+from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.ipc import EdgeTpu
 runtime = open_runtime(RuntimeChoice(sys.argv[1]), OpenEdgeTpu(explain))
 model = runtime.load(open(sys.argv[3], "rb").read(), threads=1, edgetpu=EdgeTpu(library=sys.argv[2]))

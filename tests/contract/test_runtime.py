@@ -12,10 +12,11 @@ from PIL import Image
 
 from agent.adapters import runtime_tflite
 from agent.adapters.runtime_tflite import open_runtime, xnnpack
-from agent.core import contract, flatmodel, labels
-from agent.core.delegate import RuntimeChoice
-from agent.core.scores import rank, scores
-from agent.core.tensors import prepare
+from agent.core.inference import contract, labels
+from agent.core.inference.scores import rank, scores
+from agent.core.inference.tensors import prepare
+from agent.core.serving.delegate import RuntimeChoice
+from agent.core.tflite import flatmodel
 from agent.wire.documents import Dtype, Fit, Quantization
 from agent.wire.errors import ModelUnloadable, RuntimeMissing
 from tests.fakes.tflite import RESHAPE, Form, Operator, Sketch, build, classifier, edgetpu
@@ -237,7 +238,7 @@ def test_real_models_that_cannot_serve_are_refused_in_one_sentence(runtime, name
 LOAD_EACH = """
 import sys
 from agent.adapters.runtime_tflite import open_runtime
-from agent.core.delegate import RuntimeChoice
+from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.errors import ModelUnloadable
 runtime = open_runtime(RuntimeChoice(sys.argv[1]))
 for path in sys.argv[2:]:

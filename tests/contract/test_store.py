@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.adapters.store_files import Disk, FileStore
-from agent.core.lifecycle import Record
+from agent.core.update.lifecycle import Record
 from agent.ports.store import Store
 from agent.wire.documents import Artifact, Chunk
 from agent.wire.errors import DiskFull, Malformed, StoreFailed

@@ -1,4 +1,4 @@
-from agent.core.edgetpu import Bus, Obstacle, Ready, Tpu, Trouble
+from agent.core.edgetpu.words import Bus, Obstacle, Ready, Tpu, Trouble
 from agent.ports.accelerator import Sight
 from agent.wire.ipc import EdgeTpu
 

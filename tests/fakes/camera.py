@@ -1,6 +1,6 @@
 from queue import SimpleQueue
 
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
 from agent.wire.errors import CameraFailed
 
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from agent.core.failover import Cause, Offer
+from agent.core.serving.failover import Cause, Offer
 from agent.ports.children import Died, Happening, Observation
 from agent.wire.ipc import (
     Findings,

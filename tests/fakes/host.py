@@ -1,4 +1,4 @@
-from agent.core.gauges import Gauges
+from agent.core.telemetry.gauges import Gauges
 
 
 class ScriptedHost:

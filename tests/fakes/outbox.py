@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from agent.core.outbox import Kept
+from agent.core.telemetry.outbox import Kept
 from agent.wire.errors import StoreFailed
 
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from agent.core.lifecycle import Record
+from agent.core.update.lifecycle import Record
 from agent.wire.documents import Artifact
 from agent.wire.errors import DiskFull, Malformed, StoreFailed
 from agent.wire.topics import Digest, sha256

@@ -1,4 +1,4 @@
-from agent.core.tuning import Tuning
+from agent.core.serving.tuning import Tuning
 
 
 class MemoryTunings:

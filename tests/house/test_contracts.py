@@ -18,7 +18,7 @@ CONTRACTS = [
 ]
 
 PLANTED = {
-    "agent/wire/planted.py": "import agent.core.cohort\nimport numpy\n",
+    "agent/wire/planted.py": "import agent.core.update.cohort\nimport numpy\n",
     "agent/core/planted.py": "import socket\nimport deploy.core\n",
     "agent/utils.py": "",
     "agent/adapters/planted_one.py": "import agent.adapters.planted_two\n",

@@ -41,8 +41,13 @@ def modules_of(package: str) -> list[str]:
 @pytest.mark.parametrize(
     "modules",
     [
-        ("agent.core.lifecycle", "agent.core.trial", "agent.core.probation", "agent.core.latency"),
-        ("agent.core.admission", "agent.core.cohort", "agent.core.delegate"),
+        (
+            "agent.core.update.lifecycle",
+            "agent.core.update.trial",
+            "agent.core.update.probation",
+            "agent.core.telemetry.latency",
+        ),
+        ("agent.core.update.admission", "agent.core.update.cohort", "agent.core.serving.delegate"),
         ("agent.loops.update", "agent.loops.service", "agent.loops.keeper", "agent.loops.connection"),
         ("agent.adapters.link_mqtt", "agent.adapters.trust_tuf", "agent.adapters.store_files"),
         ("agent.adapters.child_process",),

@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from agent.adapters.store_files import FileStore
-from agent.core.lifecycle import Record
+from agent.core.update.lifecycle import Record
 from agent.loops.connection import Connection
 from agent.loops.fetch import fetch
 from agent.ports.link import Message

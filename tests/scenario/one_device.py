@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from agent.adapters.store_files import Disk, FileStore
-from agent.core.admission import Device
-from agent.core.cohort import EVERYBODY
-from agent.core.lifecycle import Fitted, Idle, Record
+from agent.core.update.admission import Device
+from agent.core.update.cohort import EVERYBODY
+from agent.core.update.lifecycle import Fitted, Idle, Record
 from agent.loops.connection import Connection
 from agent.loops.consult import Host
 from agent.loops.meter import Sources

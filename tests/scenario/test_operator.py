@@ -13,7 +13,7 @@ import pytest
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.adapters.trust_tuf import TufTrust
-from agent.core import cohort
+from agent.core.update import cohort
 from agent.ports.link import Outgoing
 from agent.wire import codec, topics
 from agent.wire.reports import Capabilities, Phase, Presence, Report, Running, Status

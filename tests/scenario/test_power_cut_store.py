@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from agent.adapters.store_files import Disk, FileStore
-from agent.core.lifecycle import Record
-from agent.core.window import FIRST_LIMIT
+from agent.core.update.lifecycle import Record
+from agent.core.update.window import FIRST_LIMIT
 from agent.wire.documents import Artifact, Chunk
 from agent.wire.topics import Digest, sha256
 

@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from agent.adapters.trust_tuf import TufTrust
-from agent.core.cohort import NOBODY
-from agent.core.known_bad import Bad
-from agent.core.lifecycle import Fetching, Idle, Probation, Record, Trial
-from agent.core.window import Patience
+from agent.core.update.cohort import NOBODY
+from agent.core.update.known_bad import Bad
+from agent.core.update.lifecycle import Fetching, Idle, Probation, Record, Trial
+from agent.core.update.window import Patience
 from agent.loops.fetch import fetch
 from agent.wire.errors import (
     DiskFull,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.lifecycle import Fitted, Idle, Probation
+from agent.core.update.lifecycle import Fitted, Idle, Probation
 from agent.ports.children import Lost, Returned, StoodIn
 from agent.wire.ipc import ModelSpec, ProveFailed, ServeFailed, Serving
 from agent.wire.reasons import Reason

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from agent.core.known_bad import Bad
-from agent.core.lifecycle import Idle, Record
-from agent.core.window import FIRST_LIMIT
+from agent.core.update.known_bad import Bad
+from agent.core.update.lifecycle import Idle, Record
+from agent.core.update.window import FIRST_LIMIT
 from agent.wire.reasons import Reason
 from agent.wire.reports import Ended, Outcome, Phase
 from tests.fakes.link import MemoryLink

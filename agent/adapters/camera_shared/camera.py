@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from agent.adapters.camera_shared.memory import fence
-from agent.core.camera_ring import (
+from agent.core.camera.frames import Frame
+from agent.core.camera.ring import (
     FRAME,
     HEAD,
     MAGIC,
@@ -25,7 +26,6 @@ from agent.core.camera_ring import (
     slot_at,
     unpack_state,
 )
-from agent.core.frames import Frame
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen
 from agent.wire.reports import CAMERA_OUT, CameraState

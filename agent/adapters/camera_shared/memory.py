@@ -5,7 +5,7 @@ the last process that holds them.
 import os
 import threading
 
-from agent.core.camera_ring import ring_bytes
+from agent.core.camera.ring import ring_bytes
 
 _fence_lock = threading.Lock()
 

@@ -9,7 +9,8 @@ from datetime import datetime
 import numpy as np
 
 from agent.adapters.camera_shared.memory import fence
-from agent.core.camera_ring import (
+from agent.core.camera.frames import Frame
+from agent.core.camera.ring import (
     FRAME,
     HEAD,
     MAGIC,
@@ -24,8 +25,7 @@ from agent.core.camera_ring import (
     pixel_bytes,
     slot_at,
 )
-from agent.core.camera_stream import Numbers
-from agent.core.frames import Frame
+from agent.core.camera.stream import Numbers
 from agent.wire.errors import CameraFailed
 
 

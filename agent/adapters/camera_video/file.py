@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from agent.adapters.camera_video.opening import Opener, open_container, shown
 from agent.adapters.camera_video.packets import pictures
 from agent.adapters.camera_video.picture import rgb
-from agent.core.frames import Frame
-from agent.core.pace import SECOND_NS, Pace
+from agent.core.camera.frames import Frame
+from agent.core.camera.pace import SECOND_NS, Pace
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraFailed
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from agent.adapters.camera_video.opening import Opener, open_container, shown
 from agent.adapters.camera_video.packets import pictures
 from agent.adapters.camera_video.picture import rgb
-from agent.core.camera_stream import SECOND_NS, Lateness, Thinning
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
+from agent.core.camera.stream import SECOND_NS, Lateness, Thinning
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraFailed
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.core.camera_pictures import cover
-from agent.core.frames import Pixels
+from agent.core.camera.frames import Pixels
+from agent.core.camera.pictures import cover
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from agent.adapters.edgetpu import library as libedgetpu
-from agent.core.edgetpu import Tpu, matching, ways
+from agent.core.edgetpu.words import Tpu, matching, ways
 from agent.wire.errors import DelegateUnavailable
 from agent.wire.ipc import EdgeTpu
 

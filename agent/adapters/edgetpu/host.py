@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.core.edgetpu import Bus, Tpu, Trouble
-from agent.core.edgetpu_diagnosis import Holder, Host, Node, diagnose
+from agent.core.edgetpu.diagnosis import Holder, Host, Node, diagnose
+from agent.core.edgetpu.words import Bus, Tpu, Trouble
 from agent.wire.ipc import EdgeTpu
 
 _USB: Final = frozenset({"1a6e:089a", "18d1:9302"})

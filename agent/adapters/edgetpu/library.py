@@ -6,8 +6,8 @@ Source: libedgetpu, tflite/public/edgetpu_c.h.
 import ctypes
 from typing import Final
 
-from agent.core import edgetpu_texts
-from agent.core.edgetpu import Bus, Tpu, Trouble, numbered
+from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.edgetpu.words import Bus, Tpu, Trouble, numbered
 from agent.wire.errors import DelegateUnavailable
 
 CREATE: Final = "tflite_plugin_create_delegate"

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from agent.adapters.edgetpu import library as libedgetpu
 from agent.adapters.edgetpu import pycoral
-from agent.core.edgetpu import Obstacle, Tpu
+from agent.core.edgetpu.words import Obstacle, Tpu
 from agent.ports.accelerator import OpenDelegate
 from agent.wire.errors import DelegateUnavailable
 from agent.wire.ipc import EdgeTpu

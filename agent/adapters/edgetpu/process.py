@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 
 from agent.adapters.edgetpu.look import Listed, Opened, Step, Unlinked
-from agent.core import edgetpu_texts
-from agent.core.edgetpu import Obstacle, Tpu, Trouble
-from agent.core.edgetpu_diagnosis import Host, diagnose
+from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.edgetpu.diagnosis import Host, diagnose
+from agent.core.edgetpu.words import Obstacle, Tpu, Trouble
 from agent.ports.accelerator import Sight
 from agent.wire.ipc import EdgeTpu
 

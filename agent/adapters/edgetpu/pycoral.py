@@ -10,7 +10,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any, Final
 
-from agent.core.edgetpu import Bus, Pycoral, Tpu, numbered
+from agent.core.edgetpu.words import Bus, Pycoral, Tpu, numbered
 
 _CAPABILITY: Final = "pycoral.utils.edgetpu"
 _NATIVE_MIN_BYTES: Final = 4096

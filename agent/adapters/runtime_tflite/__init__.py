@@ -18,7 +18,7 @@ import numpy as np
 
 from agent.adapters.runtime_tflite.loading import TfliteRuntime
 from agent.adapters.runtime_tflite.native import NUMPY_TRAP
-from agent.core.delegate import RuntimeChoice
+from agent.core.serving.delegate import RuntimeChoice
 from agent.ports.accelerator import OpenDelegate
 from agent.wire.errors import RuntimeMissing
 

@@ -7,8 +7,9 @@ from agent.adapters.runtime_tflite import xnnpack
 from agent.adapters.runtime_tflite.model import TfliteModel, delegated
 from agent.adapters.runtime_tflite.native import call, stderr_silenced
 from agent.adapters.runtime_tflite.signatures import TfliteCallables
-from agent.core import edgetpu_texts, flatmodel
-from agent.core.flatmodel import Arithmetic, ModelFacts
+from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.tflite import flatmodel
+from agent.core.tflite.flatmodel import Arithmetic, ModelFacts
 from agent.ports.accelerator import Delegate, OpenDelegate
 from agent.ports.runtime import Model
 from agent.wire.errors import DelegateUnavailable, Malformed, ModelUnloadable

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from agent.adapters.runtime_tflite.native import sentence
-from agent.core.contract import not_a_classifier
-from agent.core.flatmodel import ModelFacts
+from agent.core.inference.contract import not_a_classifier
+from agent.core.tflite.flatmodel import ModelFacts
 from agent.ports.runtime import Tensor, TensorInfo
 from agent.wire.documents import Dtype, Quantization
 from agent.wire.errors import DelegateUnavailable, ModelUnloadable

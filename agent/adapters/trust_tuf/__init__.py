@@ -8,7 +8,7 @@ TUF verifies, this module carries. Where MQTT or a small device differs from wha
   garbage, or a signature fails that a newer root could mend, the root is waited for instead. Every other
   topic that does not come in time is `Unavailable`. Somebody who lies in the index can only delay.
 - A message arrives whole, so its length is bounded before TUF sees it, by role, and by what was signed.
-- Expiry is judged by `agent.core.freshness`, not by the system clock alone.
+- Expiry is judged by `agent.core.update.freshness`, not by the system clock alone.
 - TUF's client replaces files without fsync and tolerates damaged ones: they are fetched again from the
   pinned root onwards, which is the only trust anchor there is. What changed is fsynced after a refresh.
 - A plan counts only from the role `rollouts` and a manifest only from `models`, each delegated by
@@ -38,7 +38,7 @@ from agent.adapters.trust_tuf.envelopes import Delegator
 from agent.adapters.trust_tuf.files import fsync, write
 from agent.adapters.trust_tuf.retained import BASE, MAX_TARGETS_BYTES, Fetcher, Reader
 from agent.adapters.trust_tuf.retained import MAX_BYTES as METADATA_MAX_BYTES
-from agent.core import freshness
+from agent.core.update import freshness
 from agent.ports.clock import Clock
 from agent.ports.link import Link
 from agent.ports.trust import Signed
@@ -73,7 +73,7 @@ class TufTrust:
         root: below which the topics stand.
         folder: for verified metadata, targets and the time mark; made where it is missing.
         pinned_root: root metadata that came with the device, not over the network.
-        clock: judged by `agent.core.freshness`.
+        clock: judged by `agent.core.update.freshness`.
         timeout_s: for each topic; a refresh after n changes of the root reads n + 4 of them.
 
     Raises:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from agent.core.edgetpu import Finding as Diagnosis
-from agent.core.edgetpu import Ready, Trouble
+from agent.core.edgetpu.words import Finding as Diagnosis
+from agent.core.edgetpu.words import Ready, Trouble
 from agent.core.findings.finding import Facts, Finding, degraded, fatal, note, ok
 
 _ABSENT = ("library-missing", "absent")

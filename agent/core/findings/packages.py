@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from agent.core.edgetpu import Pycoral
+from agent.core.edgetpu.words import Pycoral
 from agent.core.findings.child import Failed, Unanswered, Unstarted, in_words
 from agent.core.findings.finding import Facts, Finding, degraded, note, ok
 from agent.core.findings.runtime import Versions

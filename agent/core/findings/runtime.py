@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from agent.core import edgetpu_texts
-from agent.core.delegate import RuntimeChoice
+from agent.core.edgetpu import texts as edgetpu_texts
 from agent.core.findings.child import (
     UNSTARTED_REMEDY,
     Died,
@@ -16,6 +15,7 @@ from agent.core.findings.child import (
 )
 from agent.core.findings.finding import Facts, Finding, degraded, fatal, note, ok
 from agent.core.findings.host import Machine
+from agent.core.serving.delegate import RuntimeChoice
 
 LITERT: Final = "ai-edge-litert"
 TFLITE: Final = "tflite-runtime"

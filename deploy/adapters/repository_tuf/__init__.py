@@ -29,7 +29,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import TargetFile
 
-from agent.core import freshness
+from agent.core.update import freshness
 from agent.ports.clock import Clock
 from agent.wire.codec import MAX_BYTES, decode, encode
 from agent.wire.commands import PAYLOAD_TYPE

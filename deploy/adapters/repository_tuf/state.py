@@ -20,7 +20,7 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
-from agent.core import freshness
+from agent.core.update import freshness
 from agent.wire.errors import ConfigError
 from deploy.adapters.repository_tuf.keys import KeyFolders, Role
 from deploy.adapters.repository_tuf.shelf import Shelf

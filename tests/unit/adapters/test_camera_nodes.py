@@ -4,7 +4,7 @@ import pytest
 
 from agent.adapters import camera_nodes
 from agent.adapters.camera_nodes import capture_nodes, first_node
-from agent.core.camera_nodes import CAPABILITY
+from agent.core.camera.nodes import CAPABILITY
 from agent.wire.errors import CameraFailed
 
 DEVICE_CAPS, CAPTURE, M2M = 0x8000_0000, 0x1, 0x8000

@@ -13,8 +13,8 @@ from agent.adapters.camera_shared import camera as camera_module
 from agent.adapters.camera_shared.camera import SharedCamera
 from agent.adapters.camera_shared.memory import allocate, bell
 from agent.adapters.camera_shared.writer import RingWriter
-from agent.core.camera_ring import NEWEST, SLOTS, TURNS_AT, Told, slot_at
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
+from agent.core.camera.ring import NEWEST, SLOTS, TURNS_AT, Told, slot_at
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen
 from agent.wire.reports import CameraState
 

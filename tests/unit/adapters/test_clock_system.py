@@ -4,7 +4,7 @@ import pytest
 
 from agent.adapters import clock_system
 from agent.adapters.clock_system import SystemClock
-from agent.core.freshness import DAWN
+from agent.core.update.freshness import DAWN
 
 
 def test_both_clocks_go_forward_and_the_first_is_utc(tmp_path):

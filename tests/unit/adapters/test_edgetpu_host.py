@@ -6,7 +6,7 @@ import pytest
 
 from agent.adapters.edgetpu import host, pycoral
 from agent.adapters.edgetpu.host import Roots
-from agent.core.edgetpu import Bus, Pycoral, Tpu
+from agent.core.edgetpu.words import Bus, Pycoral, Tpu
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from agent import config
 from agent.assemble import check, check_broker, check_child
 from agent.assemble.check import AREAS, Examination
 from agent.config import Broker
-from agent.core.delegate import RuntimeChoice
 from agent.core.findings.broker import Refused, Visited
 from agent.core.findings.child import Died, Failed
 from agent.core.findings.devices import CameraFails, CameraWorks
@@ -18,6 +17,7 @@ from agent.core.findings.finding import Area
 from agent.core.findings.packages import Imported
 from agent.core.findings.runtime import Computed
 from agent.core.refusal import Refusal
+from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.topics import DeviceId
 from tests import models
 from tests.fakes.tflite import Form, classifier, edgetpu

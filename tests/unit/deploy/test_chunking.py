@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core import flatmodel
+from agent.core.tflite import flatmodel
 from agent.wire.documents import CHUNK_MAX_BYTES, Artifact
 from agent.wire.errors import Malformed
 from agent.wire.topics import sha256

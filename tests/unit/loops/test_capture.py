@@ -7,8 +7,8 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from agent.core.camera_health import Limits
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
+from agent.core.camera.health import Limits
 from agent.loops.capture import Capture, Taking
 from agent.loops.slot import Slot
 from agent.wire.errors import CameraFailed

@@ -1,11 +1,11 @@
 import pytest
 from msgspec.structs import replace
 
-from agent.core.admission import Device
-from agent.core.cohort import EVERYBODY, NOBODY
-from agent.core.delegate import DelegateChoice
-from agent.core.known_bad import Bad
-from agent.core.lifecycle import Fitted, Idle, Record
+from agent.core.serving.delegate import DelegateChoice
+from agent.core.update.admission import Device
+from agent.core.update.cohort import EVERYBODY, NOBODY
+from agent.core.update.known_bad import Bad
+from agent.core.update.lifecycle import Fitted, Idle, Record
 from agent.loops.consult import Desired, Hold, Host, consult
 from agent.wire import codec
 from agent.wire.documents import (

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
-from agent.core.failover import GUILTY_MAX, Cause, Offer
+from agent.core.serving.failover import GUILTY_MAX, Cause, Offer
 from agent.loops import failover
 from agent.loops.failover import Failover
 from agent.loops.keeper import WorkerKeeper
@@ -101,7 +101,7 @@ async def bench() -> AsyncIterator[Bench]:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failover, "LENT_S", 0.01)
-    monkeypatch.setattr("agent.core.failover.LOOK_FIRST_S", 0.01)
+    monkeypatch.setattr("agent.core.serving.failover.LOOK_FIRST_S", 0.01)
 
 
 def told(story: Callable[[Bench], Awaitable[None]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.window import FIRST_LIMIT, Patience
+from agent.core.update.window import FIRST_LIMIT, Patience
 from agent.loops.connection import Connection
 from agent.loops.fetch import fetch
 from agent.ports.link import Down, LinkState, Message, Up

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from agent.adapters import cpu_linux
-from agent.core.edgetpu import Obstacle, Trouble
+from agent.core.edgetpu.words import Obstacle, Trouble
 from agent.loops import hardware
 from agent.loops.hardware import HardwareWatch
 from agent.ports.accelerator import Sight

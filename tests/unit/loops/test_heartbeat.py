@@ -5,7 +5,7 @@ import logging
 import pytest
 from msgspec.structs import replace
 
-from agent.core.progress import PATIENCE_S
+from agent.core.serving.progress import PATIENCE_S
 from agent.loops.heartbeat import EXTEND_EVERY_S, EXTEND_S, LATELY_S, Heartbeat, Pulse
 from agent.ports.notify import Alive, Extend, Ready, Reloading, Status, Stopping
 from agent.wire.ipc import Predicted

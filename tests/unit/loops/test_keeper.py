@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agent.core.failover import Cause
+from agent.core.serving.failover import Cause
 from agent.loops.keeper import SERVING_DELAY_MAX_S, USELESS_DELAY_MAX_S, Patience, WorkerKeeper
 from agent.loops.life import Death
 from agent.wire.documents import Dtype, InputContract, OutputContract

@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from agent.core.known_bad import Bad, condemn, revoke
-from agent.core.lifecycle import Fetching, Fitted, Idle, Probation, Record, Trial
+from agent.core.update.known_bad import Bad, condemn, revoke
+from agent.core.update.lifecycle import Fetching, Fitted, Idle, Probation, Record, Trial
 from agent.loops.post import Post
 from agent.loops.reporter import KNOWN_BAD_TOLD, Identity, Reporter
 from agent.wire import codec, topics

@@ -3,9 +3,9 @@ from contextlib import suppress
 
 import pytest
 
-from agent.core import lifecycle
-from agent.core.emission import EmissionMode, Rules
-from agent.core.lifecycle import Fetching, Fitted, Healthy, Idle, Probation, Record, Sick
+from agent.core.telemetry.emission import EmissionMode, Rules
+from agent.core.update import lifecycle
+from agent.core.update.lifecycle import Fetching, Fitted, Healthy, Idle, Probation, Record, Sick
 from agent.loops.meter import STAGES, Sources
 from agent.loops.pacer import Limit
 from agent.loops.post import Post

@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
 from agent.loops.loading import Loaded
 from agent.loops.slot import LEAD, REFRESH, SLACK_NS, Ready, Slot
 from tests.fakes.clock import FakeClock

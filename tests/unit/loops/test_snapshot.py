@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
 from agent.loops.snapshot import snapshot
 from agent.wire.commands import FRAME_MAX_BYTES
 from agent.wire.ipc import Snap, SnapFailed, Snapped

@@ -6,8 +6,8 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from agent.core.camera_health import Limits
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
+from agent.core.camera.health import Limits
 from agent.loops.choice import FirstThatWorks
 from agent.loops.source import Source
 from agent.ports.camera import Camera

@@ -1,5 +1,5 @@
-from agent.core.gauges import Gauges
-from agent.core.thermal import Rules
+from agent.core.telemetry.gauges import Gauges
+from agent.core.telemetry.thermal import Rules
 from agent.loops.pacer import Pacer
 from agent.loops.thermal import Thermostat
 from agent.wire.ipc import Pace, ServeFailed

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from agent.core.lifecycle import TrialFailed, TrialPassed
+from agent.core.update.lifecycle import TrialFailed, TrialPassed
 from agent.loops import trial
 from agent.wire.documents import TrialPolicy
 from agent.wire.errors import StoreFailed, Unavailable

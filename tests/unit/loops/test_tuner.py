@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from agent.adapters.tunings_file import TuningsFile
-from agent.core import tuning
-from agent.core.delegate import DelegateChoice
-from agent.core.lifecycle import Fitted
-from agent.core.tuning import Timing, Tuning
+from agent.core.serving import tuning
+from agent.core.serving.delegate import DelegateChoice
+from agent.core.serving.tuning import Timing, Tuning
+from agent.core.update.lifecycle import Fitted
 from agent.loops.shelf import Engine, Shelf
 from agent.loops.tuner import Tuner
 from agent.wire.documents import Delegate

@@ -12,7 +12,7 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from agent.core.frames import Frame
+from agent.core.camera.frames import Frame
 from agent.loops.capture import Taking
 from agent.loops.worker import FAILURES_MAX, Worker
 from agent.ports.runtime import Tensor, TensorInfo

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.core import findings
-from agent.core.delegate import RuntimeChoice
-from agent.core.edgetpu import Bus, Obstacle, Pycoral, Ready, Tpu, Trouble
+from agent.core.edgetpu.words import Bus, Obstacle, Pycoral, Ready, Tpu, Trouble
 from agent.core.findings import broker, devices, files, host, packages, runtime, trust
 from agent.core.findings.child import Died, Failed, Late, Unstarted
 from agent.core.findings.devices import CameraFails, CameraWorks
@@ -20,6 +19,7 @@ from agent.core.findings.packages import Imported
 from agent.core.findings.runtime import Computed
 from agent.core.findings.trust import Damaged, Expiring, Unreadable
 from agent.core.refusal import Refusal
+from agent.core.serving.delegate import RuntimeChoice
 
 GIB = 2**30
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core import cohort
+from agent.core.update import cohort
 from agent.wire.documents import Plan, ProbationPolicy, ReleaseRef, TrialPolicy
 from agent.wire.topics import DeviceId, Digest
 from deploy.core import plans

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from agent.core import cohort
+from agent.core.update import cohort
 from agent.wire.documents import Plan
 from agent.wire.topics import DeviceId, Digest
 from deploy.adapters.repository_tuf import TufRepository

@@ -1,0 +1,231 @@
+"""The words of the lifecycle: what a device remembers, what can happen, and what is to be done about it.
+
+A release passes through slots: `candidate` is on its way in, `active` serves, `fallback` served before.
+"""
+
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from agent.core.update.known_bad import Known
+from agent.wire.documents import Delegate, ProbationPolicy, TrialPolicy
+from agent.wire.reasons import Reason
+from agent.wire.reports import Ended
+from agent.wire.topics import Digest
+
+
+class Fitted(Struct, frozen=True, kw_only=True):
+    """A release as it fits this device: the variant chosen, and every file that must stay on disk.
+
+    `twin` is the variant for the CPU, kept beside one that is compiled for an Edge TPU.
+    """
+
+    name: str
+    version: str
+    manifest: Digest
+    variant: Digest
+    delegate: Delegate
+    files: tuple[Digest, ...]
+    twin: Digest | None = None
+
+    def is_as(self, other: "Fitted | None") -> bool:
+        """The same release in the same variant: one that gains its Edge TPU is proven anew."""
+        return other is not None and (self.manifest, self.variant) == (other.manifest, other.variant)
+
+
+class Idle(Struct, frozen=True, kw_only=True, tag="idle"):
+    active: Fitted | None = None
+    fallback: Fitted | None = None
+
+
+class Fetching(Struct, frozen=True, kw_only=True, tag="fetching"):
+    active: Fitted | None
+    fallback: Fitted | None
+    candidate: Fitted
+
+
+class Trial(Struct, frozen=True, kw_only=True, tag="trial"):
+    active: Fitted | None
+    fallback: Fitted | None
+    candidate: Fitted
+    tries: int
+
+
+class Probation(Struct, frozen=True, kw_only=True, tag="probation"):
+    """`active` is the candidate that serves; `fallback` is what served before it."""
+
+    active: Fitted
+    fallback: Fitted | None
+    need: int
+    good: int = 0
+    unclean_starts: int = 0
+
+
+State = Idle | Fetching | Trial | Probation
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What is fsynced: the state, and what outlives it."""
+
+    state: State = Idle()
+    known_bad: Known = ()
+    last: Ended | None = None
+    plan_serial: int = -1
+    trial: TrialPolicy = TrialPolicy()
+    probation: ProbationPolicy = ProbationPolicy()
+    """The policies of the plan last admitted: a trial that a power cut interrupted goes on under them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The agent came up. `clean` if it went down by its own will."""
+
+    clean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The plan asks for this release."""
+
+    release: Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    manifest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailed:
+    """The files cannot be had in a way that trying again would mend."""
+
+    manifest: Digest
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPassed:
+    manifest: Digest
+    healthy_windows: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFailed:
+    manifest: Digest
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Healthy:
+    manifest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Sick:
+    manifest: Digest
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    digests: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The plan no longer offers this device what is under way, and nothing in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotten:
+    """A slot's file on disk no longer has its digest; found at a start."""
+
+    release: Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """The hardware has changed: what only lacked it may be tried again."""
+
+
+Event = (
+    Started
+    | Wanted
+    | Withdrawn
+    | Fetched
+    | FetchFailed
+    | TrialPassed
+    | TrialFailed
+    | Healthy
+    | Sick
+    | Revoked
+    | Rotten
+    | Refitted
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Pull every file of the release that is not on disk."""
+
+    release: Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Prove the candidate in a canary, then beside the running release."""
+
+    candidate: Fitted
+    running: Fitted | None
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Make the worker serve this release; nothing if it does already."""
+
+    release: Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End what is under way for this release: its fetch, its trial or, where nothing ran before it,
+    its service.
+    """
+
+    release: Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell the world how an update ended."""
+
+    ended: Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Delete what no slot refers to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The event spoke of a release that is no longer under way."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Make the worker serve nothing: what it serves was taken back, and there was nothing before it."""
+
+
+Effect = Fetch | Try | Activate | Rest | Cancel | Announce | Collect | Dropped
+Step = tuple[Record, tuple[Effect, ...]]
+
+
+class ImpossibleEvent(Exception):
+    def __init__(self, record: Record, event: Event) -> None:
+        super().__init__(f"{type(event).__name__} cannot happen in {type(record.state).__name__}: {event}")
