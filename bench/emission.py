@@ -19,10 +19,10 @@ from time import perf_counter
 from agent.adapters.clock_system import SystemClock
 from agent.core.telemetry.emission import EmissionMode, Rules
 from agent.core.update.lifecycle import Fitted, Idle, Record
-from agent.loops.meter import Sources
-from agent.loops.post import Post
-from agent.loops.reporter import Identity, Reporter
-from agent.loops.service import Service
+from agent.loops.telling.meter import Sources
+from agent.loops.telling.post import Post
+from agent.loops.telling.reporter import Identity, Reporter
+from agent.loops.telling.service import Service
 from agent.ports.link import Outgoing
 from agent.wire import topics
 from agent.wire.documents import Delegate

@@ -36,7 +36,7 @@ from agent.core.inference import contract
 from agent.core.inference.tensors import prepare
 from agent.core.serving.delegate import RuntimeChoice
 from agent.core.tflite import flatmodel
-from agent.loops.keeper import Patience, WorkerKeeper
+from agent.loops.keeping.keeper import Patience, WorkerKeeper
 from agent.ports.children import Observation
 from agent.ports.runtime import Model
 from agent.wire.ipc import ModelSpec, Predicted, Serving

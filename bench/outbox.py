@@ -30,8 +30,8 @@ from agent.assemble.mail import open_mail
 from agent.config import Settings
 from agent.config.sections import Broker, Device, Outbox
 from agent.loops.connection import Connection
-from agent.loops.post import Mail, Post
-from agent.loops.reporter import Identity, Reporter
+from agent.loops.telling.post import Mail, Post
+from agent.loops.telling.reporter import Identity, Reporter
 from agent.ports.link import Message, Outgoing
 from agent.wire import codec, topics
 from agent.wire.reports import Capabilities, Event, Prediction, Ranked, StageLatency

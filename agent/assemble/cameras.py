@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from agent.config import Camera as CameraSection
 from agent.config import CameraKind
-from agent.loops.choice import FirstThatWorks
+from agent.loops.child.choice import FirstThatWorks
 from agent.ports.camera import Camera
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraFailed, ConfigError

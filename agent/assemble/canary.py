@@ -23,7 +23,7 @@ def run(settings: CanarySettings) -> int:
     from agent.adapters.pipe_stdio import StdioPipe, become_child
     from agent.assemble import logs
     from agent.assemble.worker import runtime
-    from agent.loops.canary import Canary
+    from agent.loops.child.canary import Canary
     from agent.wire import ipc
 
     become_child()

@@ -37,7 +37,7 @@ def run(settings: FeederSettings) -> int:
     from agent.adapters.pipe_stdio import StdioPipe, become_child
     from agent.assemble import cameras, logs
     from agent.core.backoff import delay_s
-    from agent.loops.feeder import Feeder
+    from agent.loops.child.feeder import Feeder
     from agent.wire import ipc
 
     become_child()

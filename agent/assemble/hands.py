@@ -16,8 +16,8 @@ from agent.assemble.logs import Ring
 from agent.assemble.pipeline import Pipeline, Shared
 from agent.config import Settings, pipelines
 from agent.loops.commands import Commands, Reach
-from agent.loops.pacer import Pacer
-from agent.loops.reporter import Reporter
+from agent.loops.telling.pacer import Pacer
+from agent.loops.telling.reporter import Reporter
 from agent.ports.children import Worker
 from agent.wire.commands import FRAME_MAX_BYTES, Checked, Finding, Frame, Lines, Looked
 from agent.wire.errors import CameraFailed, Unavailable

@@ -6,8 +6,8 @@ from typing import Final
 from agent.adapters.outbox_files import FileOutbox
 from agent.config import Settings
 from agent.loops.connection import Connection
-from agent.loops.drain import Drain, Lane
-from agent.loops.post import Mail
+from agent.loops.telling.drain import Drain, Lane
+from agent.loops.telling.post import Mail
 from agent.ports.clock import Clock
 from agent.ports.link import Link, Outgoing
 from agent.wire import codec, topics

@@ -22,20 +22,20 @@ from agent.assemble.sharing import Sharing, patience, start_worker
 from agent.config import PipelineSettings, Settings
 from agent.core.update.admission import Device
 from agent.loops.connection import Connection
-from agent.loops.consult import Host
-from agent.loops.failover import Failover
 from agent.loops.heartbeat import Pulse
-from agent.loops.keeper import WorkerKeeper
-from agent.loops.meter import Sources
-from agent.loops.pacer import Pacer
-from agent.loops.post import Post
-from agent.loops.reporter import Identity, Reporter
-from agent.loops.service import Service
-from agent.loops.standing import Standing
-from agent.loops.thermal import Thermostat
-from agent.loops.tuner import Tuner
-from agent.loops.update import Engine, Update
-from agent.loops.vitals import Monitor
+from agent.loops.keeping.failover import Failover
+from agent.loops.keeping.keeper import WorkerKeeper
+from agent.loops.release.consult import Host
+from agent.loops.release.tuner import Tuner
+from agent.loops.release.update import Engine, Update
+from agent.loops.telling.meter import Sources
+from agent.loops.telling.pacer import Pacer
+from agent.loops.telling.post import Post
+from agent.loops.telling.reporter import Identity, Reporter
+from agent.loops.telling.service import Service
+from agent.loops.telling.standing import Standing
+from agent.loops.telling.thermal import Thermostat
+from agent.loops.telling.vitals import Monitor
 from agent.ports.accelerator import Accelerator, Sight
 from agent.ports.children import Lost
 from agent.ports.clock import Clock

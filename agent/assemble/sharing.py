@@ -10,8 +10,8 @@ from agent.assemble.feeder import FeederSettings
 from agent.assemble.worker import SharedSource, WorkerSettings
 from agent.config import CameraKind, PipelineSettings
 from agent.core.camera.health import patience_s
-from agent.loops.feeding import FeederKeeper
-from agent.loops.life import Patience
+from agent.loops.keeping.feeding import FeederKeeper
+from agent.loops.keeping.life import Patience
 
 
 class Sharing:

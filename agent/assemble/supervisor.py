@@ -28,12 +28,12 @@ from agent.assemble.vitals import monitor
 from agent.config import Settings, pipelines
 from agent.core.update.admission import Device
 from agent.loops.connection import Connection
-from agent.loops.hardware import HardwareWatch
 from agent.loops.heartbeat import Heartbeat
-from agent.loops.post import Post
-from agent.loops.presence import Presence, new_session, will
-from agent.loops.reporter import Identity
-from agent.loops.roundtrip import TimedLink
+from agent.loops.keeping.hardware import HardwareWatch
+from agent.loops.telling.post import Post
+from agent.loops.telling.presence import Presence, new_session, will
+from agent.loops.telling.reporter import Identity
+from agent.loops.telling.roundtrip import TimedLink
 from agent.ports.accelerator import Sight
 from agent.ports.link import Down, LinkState, Up
 from agent.wire import topics

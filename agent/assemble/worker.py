@@ -56,8 +56,8 @@ def run(settings: WorkerSettings) -> int:
     from agent.adapters.pipe_stdio import StdioPipe, become_child
     from agent.assemble import logs
     from agent.core.backoff import delay_s
-    from agent.loops.capture import Taking
-    from agent.loops.worker import Worker
+    from agent.loops.child.capture import Taking
+    from agent.loops.child.worker import Worker
     from agent.wire import ipc
 
     become_child()

@@ -13,7 +13,7 @@ from typing import Final
 
 from agent.core import commands
 from agent.core.commands import Allowance, Judge, Memory
-from agent.loops.post import Post
+from agent.loops.telling.post import Post
 from agent.ports.clock import Clock
 from agent.ports.hands import Hands, Machine
 from agent.ports.link import Link, Message, Outgoing

@@ -188,7 +188,8 @@ class Plan(Document, frozen=True, kw_only=True):
     candidate: ReleaseRef | None = None
     cut: dict[str, Cut] = {}
     """Hardware class (`cpu`, `edgetpu`, or `*` for the others) to 16 hexadecimal digits: a device belongs
-    to the wave if its position (see `core.update.cohort`) is strictly below. 0 is nobody; 1 and sixteen 0, all."""
+    to the wave if its position (see `core.update.cohort`) is strictly below. 0 is nobody; 1 and sixteen 0 are
+    all."""
     salt: str = ""
     match: tuple[str, ...] = ()
     spread_s: Annotated[float, Meta(ge=0.0)] = 0.0

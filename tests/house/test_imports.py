@@ -48,7 +48,12 @@ def modules_of(package: str) -> list[str]:
             "agent.core.telemetry.latency",
         ),
         ("agent.core.update.admission", "agent.core.update.cohort", "agent.core.serving.delegate"),
-        ("agent.loops.update", "agent.loops.service", "agent.loops.keeper", "agent.loops.connection"),
+        (
+            "agent.loops.release.update",
+            "agent.loops.telling.service",
+            "agent.loops.keeping.keeper",
+            "agent.loops.connection",
+        ),
         ("agent.adapters.link_mqtt", "agent.adapters.trust_tuf", "agent.adapters.store_files"),
         ("agent.adapters.child_process",),
         ("agent.assemble.supervisor",),

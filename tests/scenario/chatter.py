@@ -17,9 +17,9 @@ from agent.assemble.mail import open_mail
 from agent.config import Settings
 from agent.config.sections import Broker, Device, Outbox
 from agent.loops.connection import Connection
-from agent.loops.post import Mail, Post
-from agent.loops.presence import new_session
-from agent.loops.reporter import Identity, Reporter
+from agent.loops.telling.post import Mail, Post
+from agent.loops.telling.presence import new_session
+from agent.loops.telling.reporter import Identity, Reporter
 from agent.wire import topics
 from agent.wire.reports import Capabilities
 from agent.wire.topics import DeviceId

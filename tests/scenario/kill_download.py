@@ -20,7 +20,7 @@ from pathlib import Path
 from agent.adapters.store_files import FileStore
 from agent.core.update.lifecycle import Record
 from agent.loops.connection import Connection
-from agent.loops.fetch import fetch
+from agent.loops.release.fetch import fetch
 from agent.ports.link import Message
 from agent.wire.documents import Artifact, Chunk
 from agent.wire.topics import Root, sha256

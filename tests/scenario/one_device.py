@@ -15,15 +15,15 @@ from agent.core.update.admission import Device
 from agent.core.update.cohort import EVERYBODY
 from agent.core.update.lifecycle import Fitted, Idle, Record
 from agent.loops.connection import Connection
-from agent.loops.consult import Host
-from agent.loops.meter import Sources
-from agent.loops.post import Post
-from agent.loops.presence import Presence, will
-from agent.loops.reporter import Identity, Reporter
-from agent.loops.service import Service
-from agent.loops.standing import Standing
-from agent.loops.tuner import Tuner
-from agent.loops.update import Engine, Update
+from agent.loops.release.consult import Host
+from agent.loops.release.tuner import Tuner
+from agent.loops.release.update import Engine, Update
+from agent.loops.telling.meter import Sources
+from agent.loops.telling.post import Post
+from agent.loops.telling.presence import Presence, will
+from agent.loops.telling.reporter import Identity, Reporter
+from agent.loops.telling.service import Service
+from agent.loops.telling.standing import Standing
 from agent.ports.link import LinkState, Up
 from agent.ports.store import Store
 from agent.ports.trust import Trust

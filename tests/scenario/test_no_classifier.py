@@ -4,7 +4,7 @@ import pytest
 
 from agent.adapters.runtime_tflite import open_runtime
 from agent.cli.main import main
-from agent.loops.canary import Canary
+from agent.loops.child.canary import Canary
 from agent.wire import ipc
 from agent.wire.reasons import Reason
 from tests import models, rig

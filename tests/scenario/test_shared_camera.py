@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from agent.assemble.sharing import Sharing, shared_cameras, start_worker
 from agent.config import Camera, CameraKind, Emission, PipelineSettings, Runtime
-from agent.loops.keeper import WorkerKeeper
+from agent.loops.keeping.keeper import WorkerKeeper
 from agent.ports.children import Observation
 from agent.wire.ipc import CameraTurned, Predicted, Serving
 from agent.wire.reports import CameraState

@@ -11,7 +11,7 @@ from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.adapters.store_files import FileStore
 from agent.loops.connection import Connection
-from agent.loops.fetch import fetch
+from agent.loops.release.fetch import fetch
 from agent.ports.link import LinkState, Up
 from agent.wire.topics import Root, sha256
 from deploy.adapters.broker_local import LocalBroker

@@ -10,7 +10,7 @@ from agent.core.update.cohort import NOBODY
 from agent.core.update.known_bad import Bad
 from agent.core.update.lifecycle import Fetching, Idle, Probation, Record, Trial
 from agent.core.update.window import Patience
-from agent.loops.fetch import fetch
+from agent.loops.release.fetch import fetch
 from agent.wire.errors import (
     DiskFull,
     Malformed,
@@ -49,7 +49,7 @@ from tests.scenario.one_device import (
 def haste(monkeypatch):
     for module in ("jobs", "effects", "update"):
         monkeypatch.setattr(f"agent.loops.{module}.RETRY_S", 0.005)
-    monkeypatch.setattr("agent.loops.update.CLOCK_POLL_S", 0.005)
+    monkeypatch.setattr("agent.loops.release.update.CLOCK_POLL_S", 0.005)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from agent.adapters import child_process
 from agent.assemble.canary import CanarySettings
 from agent.assemble.worker import WorkerSettings
 from agent.config import Camera, CameraKind
-from agent.loops.keeper import WorkerKeeper
+from agent.loops.keeping.keeper import WorkerKeeper
 from agent.ports.children import Observation
 from agent.wire.ipc import Findings, ModelSpec, Predicted, Prove, ProveFailed, ServeFailed, Serving, Shadow
 from agent.wire.reasons import Reason

@@ -8,7 +8,7 @@ import pytest
 
 from agent.core.commands import Memory
 from agent.loops.commands import WAITING_MAX, Commands, Reach
-from agent.loops.post import Post
+from agent.loops.telling.post import Post
 from agent.wire import codec, topics
 from agent.wire.commands import (
     ENVELOPE_MAX_BYTES,

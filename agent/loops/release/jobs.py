@@ -1,0 +1,252 @@
+"""What takes long on a release's way in: the pull of its files, and its trial."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from agent.core.update.lifecycle import (
+    Event,
+    Fetched,
+    FetchFailed,
+    Fitted,
+    Record,
+    Rotten,
+    TrialFailed,
+    TrialPassed,
+)
+from agent.loops.connection import Connection
+from agent.loops.release import trial
+from agent.loops.release.fetch import fetch
+from agent.loops.release.shelf import Shelf
+from agent.loops.telling.reporter import Reporter
+from agent.ports.accelerator import Accelerator
+from agent.ports.children import SpawnCanary, Worker
+from agent.ports.clock import Clock
+from agent.ports.link import Link
+from agent.ports.store import Store
+from agent.wire.documents import Delegate, Manifest
+from agent.wire.errors import AgentError, DiskFull, Malformed, PortError, StoreFailed, WireError
+from agent.wire.ipc import EdgeTpu
+from agent.wire.reasons import Reason
+from agent.wire.topics import Digest, Root
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 5.0
+MAY_BE_HARDWARE = frozenset(
+    {Reason.CANARY_CRASHED, Reason.CANARY_TIMEOUT, Reason.LOAD_FAILED, Reason.INVOKE_ERRORS}
+)
+"""How a candidate fails whose Edge TPU is lost in the middle of its trial."""
+RETRY_MAX_S = 300.0
+"""A download waits twice as long after each failure: a forged chunk is pulled again at every attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """This release has been measured: it may be served better."""
+
+    release: Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What a job came to."""
+
+    job: int
+    event: Event | Measured
+
+
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """A fault in this program ended a job."""
+
+    fault: BaseException
+
+
+class Jobs:
+    """At most one job; a new one ends the one before it.
+
+    `current` is the number of the newest. What an older one came to may still be on its way when it was
+    ended, and counts no more.
+    """
+
+    def __init__(  # noqa: PLR0913 - a pull and a trial touch most ports of the device
+        self,
+        *,
+        link: Link,
+        connection: Connection,
+        topics: Root,
+        store: Store,
+        shelf: Shelf,
+        clock: Clock,
+        worker: Worker,
+        spawn_canary: SpawnCanary,
+        accelerator: Accelerator,
+        reporter: Reporter,
+        came: Callable[[Came | Broke], None],
+        consult: Callable[[], None],
+    ) -> None:
+        self._link, self._connection, self._topics, self._clock = link, connection, topics, clock
+        self._store, self._shelf = store, shelf
+        self._worker, self._spawn_canary, self._reporter = worker, spawn_canary, reporter
+        self._accelerator = accelerator
+        self._came, self._consult = came, consult
+        self._task: asyncio.Task[Event | Measured] | None = None
+        self.current = 0
+
+    async def fetch(self, release: Fitted) -> None:
+        await self.cancel()
+        self._start(self._fetch(release))
+
+    async def prove(self, candidate: Fitted, running: Fitted | None, record: Record) -> None:
+        await self.cancel()
+        self._start(self._prove(candidate, running, record))
+
+    async def measure(self, release: Fitted) -> None:
+        """Nothing, while something else is under way, and where there is nothing to choose."""
+        if self._task is not None and not self._task.done():
+            return
+        try:
+            manifest = await asyncio.to_thread(self._shelf.manifest, release)
+        except (StoreFailed, WireError):
+            return
+        if self._shelf.tuner.of(release) is None and self._shelf.candidates(release, manifest):
+            await self.cancel()
+            self._start(self._measure(release))
+
+    async def cancel(self) -> None:
+        self.current += 1
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def _start(self, work: Coroutine[Any, Any, Event | Measured]) -> None:
+        job = self.current
+        self._task = asyncio.create_task(work)
+        self._task.add_done_callback(lambda task: self._ended(job, task))
+
+    def _ended(self, job: int, task: asyncio.Task[Event | Measured]) -> None:
+        if task.cancelled():
+            return
+        fault = task.exception()
+        self._came(Came(job, task.result()) if fault is None else Broke(fault))
+
+    async def _fetch(self, release: Fitted) -> Event:
+        """Pull what is missing; only what trying again cannot mend is a failure of the release."""
+        pause_s = RETRY_S
+        while True:
+            try:
+                manifest = await asyncio.to_thread(self._shelf.manifest, release)
+            except (StoreFailed, WireError) as error:
+                log.warning("manifest.lost", extra={"error": str(error), "retry_s": RETRY_S})
+                # It is laid into the store whenever the plan is read.
+                self._consult()
+                await asyncio.sleep(RETRY_S)
+                continue
+            try:
+                await self._pull(release, manifest)
+            except DiskFull as error:
+                log.warning("fetch.low-disk", extra={"error": str(error), "retry_s": pause_s})
+                self._reporter.hold(Reason.LOW_DISK, str(error))
+            except Malformed as error:
+                return FetchFailed(release.manifest, Reason.DIGEST_MISMATCH, str(error))
+            except AgentError as error:
+                log.warning("fetch.interrupted", extra={"error": str(error), "retry_s": pause_s})
+            else:
+                self._reporter.release_hold(Reason.LOW_DISK)
+                return Fetched(release.manifest)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RETRY_MAX_S)
+
+    async def _pull(self, release: Fitted, manifest: Manifest) -> None:
+        models = [v.artifact for v in manifest.variants if v.artifact.digest in release.files]
+        others = [a for a in (manifest.golden.artifact, manifest.labels) if a is not None]
+        artifacts = [*models, *others]
+        missing = await asyncio.to_thread(
+            lambda: sum(a.chunks[i].length for a in artifacts for i in self._store.missing(a))
+        )
+        await asyncio.to_thread(self._store.require, missing)
+        self._reporter.release_hold(Reason.LOW_DISK)
+        progress = self._reporter.progress
+        await fetch(self._link, self._connection, self._topics, self._store, artifacts, self._clock, progress)
+        self._reporter.event(
+            "update.fetched", {"name": release.name, "version": release.version, "bytes": missing}
+        )
+
+    async def _prove(self, candidate: Fitted, running: Fitted | None, record: Record) -> Event:
+        while True:
+            try:
+                manifest = await asyncio.to_thread(self._shelf.manifest, candidate)
+            except (StoreFailed, WireError) as error:
+                log.warning("manifest.lost", extra={"error": str(error)})
+                return Rotten(candidate)
+            try:
+                return await self._try(candidate, manifest, running, record)
+            except PortError as error:
+                log.warning("trial.interrupted", extra={"error": str(error), "retry_s": RETRY_S})
+            await asyncio.sleep(RETRY_S)
+
+    async def _try(
+        self, candidate: Fitted, manifest: Manifest, running: Fitted | None, record: Record
+    ) -> TrialPassed | TrialFailed:
+        """A candidate for an Edge TPU is lent the worker's."""
+        if candidate.delegate is not Delegate.EDGETPU:
+            return await self._proven(candidate, manifest, record, shadows=running is not None)
+        async with self._worker.lent() as serves:
+            if running is not None and not serves:
+                self._reporter.event(
+                    "trial.alone",
+                    {"detail": "the running release needs the Edge TPU too, so no frames are shadowed"},
+                )
+            shadows = running is not None and serves
+            return await self._innocent(await self._proven(candidate, manifest, record, shadows=shadows))
+
+    async def _proven(
+        self, candidate: Fitted, manifest: Manifest, record: Record, *, shadows: bool
+    ) -> TrialPassed | TrialFailed:
+        specs = () if self._shelf.tuner.of(candidate) else self._shelf.candidates(candidate, manifest)
+        return await trial.prove(
+            spawn=self._spawn_canary,
+            worker=self._worker if shadows else None,
+            spec=self._shelf.spec(candidate, manifest),
+            manifest=manifest,
+            golden_path=str(self._store.path(Digest(manifest.golden.artifact.digest))),
+            policy=record.trial,
+            healthy_windows=record.probation.healthy_windows,
+            note=self._reporter.event,
+            measure=(lambda canary: self._shelf.tuner.measure(canary, candidate, specs)) if specs else None,
+        )
+
+    async def _innocent(self, judged: TrialPassed | TrialFailed) -> TrialPassed | TrialFailed:
+        """A candidate that failed without its Edge TPU has not failed itself."""
+        if isinstance(judged, TrialPassed) or judged.reason not in MAY_BE_HARDWARE:
+            return judged
+        sight = await self._accelerator.look(self._shelf.engine.edgetpu or EdgeTpu(), opening=True)
+        if sight.opened:
+            return judged
+        return TrialFailed(
+            judged.manifest, Reason.NEEDS_EDGETPU, f"{judged.detail}; then the Edge TPU: {sight.finding}"
+        )
+
+    async def _measure(self, release: Fitted) -> Event | Measured:
+        """An active release that nothing is known of, or not with this runtime."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            try:
+                manifest = await asyncio.to_thread(self._shelf.manifest, release)
+                specs = self._shelf.candidates(release, manifest)
+                lends = any(spec.edgetpu is not None for spec in specs)
+                async with self._worker.lent() if lends else contextlib.nullcontext():
+                    canary = await self._spawn_canary()
+                    try:
+                        await self._shelf.tuner.measure(canary, release, specs)
+                    finally:
+                        await canary.close()
+            except (PortError, WireError) as error:
+                log.warning("tuning.interrupted", extra={"error": str(error), "retry_s": RETRY_S})
+            else:
+                return Measured(release)
