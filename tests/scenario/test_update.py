@@ -48,7 +48,7 @@ from tests.scenario.one_device import (
 @pytest.fixture(autouse=True)
 def haste(monkeypatch):
     for module in ("jobs", "effects", "update"):
-        monkeypatch.setattr(f"agent.loops.{module}.RETRY_S", 0.005)
+        monkeypatch.setattr(f"agent.loops.release.{module}.RETRY_S", 0.005)
     monkeypatch.setattr("agent.loops.release.update.CLOCK_POLL_S", 0.005)
 
 

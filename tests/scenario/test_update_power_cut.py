@@ -128,7 +128,7 @@ def _settled(life: Life):
 @pytest.fixture(autouse=True)
 def haste(monkeypatch):
     for module in ("jobs", "effects", "update"):
-        monkeypatch.setattr(f"agent.loops.{module}.RETRY_S", 0.005)
+        monkeypatch.setattr(f"agent.loops.release.{module}.RETRY_S", 0.005)
 
 
 @pytest.fixture(scope="module")
