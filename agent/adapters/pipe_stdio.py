@@ -60,7 +60,14 @@ class StdioPipe(Generic[Out]):
 def become_child() -> None:
     """Die with the supervisor, and leave Ctrl-C to it: it reaches the whole foreground group.
 
-    PR_SET_PDEATHSIG holds from now on; a supervisor that died before shows as the end of the pipe.
+    A supervisor that died before this shows as the end of the pipe.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+
+
+def die_with_parent() -> None:
+    """From now on, however it ends: a child that hangs in a driver would hold the device for ever. The parent
+    is the thread that started this process.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -35,7 +35,9 @@ def run(settings: LookSettings) -> int:
     """The child: a line of JSON a step. Whatever native libraries print goes to standard error."""
     from agent.adapters.edgetpu.delegate import OpenEdgeTpu
     from agent.adapters.edgetpu.look import look
+    from agent.adapters.pipe_stdio import die_with_parent
 
+    die_with_parent()
     out = os.dup(1)
     os.dup2(2, 1)
     opener = OpenEdgeTpu(lambda *_: "closed") if settings.opening else None

@@ -61,8 +61,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def _examine(_: argparse.Namespace) -> int:
     """The child's side. What native libraries print goes to standard error, not into the answer."""
-    from agent.assemble import check_child  # noqa: PLC0415 - other commands must not pay for it
+    from agent.adapters.pipe_stdio import die_with_parent  # noqa: PLC0415 - other commands must not pay
+    from agent.assemble import check_child  # noqa: PLC0415 - same
 
+    die_with_parent()
     out = os.dup(1)
     os.dup2(2, 1)
     answer = check_child.perform(sys.stdin.buffer.read())
