@@ -34,9 +34,10 @@ NOT_INHERITED: Final = frozenset(
 """What the service manager says to the supervisor alone."""
 
 
-def command(subcommand: str, settings: msgspec.Struct) -> list[str]:
+def command(subcommand: str, settings: msgspec.Struct | None = None) -> list[str]:
     """The command line of a child of this very program; its settings travel as one JSON argument."""
-    return [sys.executable, "-P", "-m", "agent", subcommand, msgspec.json.encode(settings).decode()]
+    told = [] if settings is None else [msgspec.json.encode(settings).decode()]
+    return [sys.executable, "-P", "-m", "agent", subcommand, *told]
 
 
 class ChildProcess(Generic[In, Out]):

@@ -15,7 +15,6 @@ from agent.adapters.host_linux import rss_bytes
 from agent.adapters.link_mqtt import MqttLink
 from agent.adapters.store_files import FileStore
 from agent.adapters.tunings_file import TuningsFile
-from agent.assemble.canary import CanarySettings
 from agent.assemble.hardware import EDGETPU_CLASS, Hardware, has_edgetpu, lacking
 from agent.assemble.rules import emission_rules, thermal_rules
 from agent.assemble.sharing import Sharing, patience, start_worker
@@ -114,7 +113,7 @@ class Pipeline:
             consulting=shared.consulting,
             clock=shared.clock,
             worker=self.worker,
-            spawn_canary=child_process.StartCanary(child_process.command("canary", CanarySettings())),
+            spawn_canary=child_process.StartCanary(child_process.command("canary")),
             accelerator=shared.accelerator,
             tuner=Tuner(
                 TuningsFile(state_dir(settings, line.name) / "tunings.json"),

@@ -2,17 +2,17 @@
 
 import logging
 import os
-import signal
 import sys
 import threading
-from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from msgspec import Struct
 
+from agent.assemble import child
 from agent.config import Camera as CameraSection
 from agent.config import CameraKind
+from agent.wire import ipc
 
 if TYPE_CHECKING:
     from agent.ports.camera import Camera
@@ -41,29 +41,16 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     camera: CameraSection
     shared: SharedSource | None = None
     """Where set, the frames come from there; of `camera` only what is made of them counts."""
-    verbose: bool = False
 
 
-def run(settings: WorkerSettings) -> int:
+def run(settings: WorkerSettings) -> NoReturn:
     """Serve until the supervisor ends this process or itself."""
-    # Before any import starts threads (numpy's does): the signal must find none that would take it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    from agent.adapters import cage_linux
-
-    # Before them for the same reason: it holds for this thread and those that it starts.
-    cage = cage_linux.close(network=settings.camera.kind is CameraKind.RTSP)
+    child.hold_sigterm()
+    pipe = child.begin(ipc.to_worker, network=settings.camera.kind is CameraKind.RTSP)
     from agent.adapters.clock_system import SystemClock
-    from agent.adapters.pipe_stdio import StdioPipe, become_child
-    from agent.assemble import logs
-    from agent.core.backoff import delay_s
     from agent.loops.child.capture import Taking
     from agent.loops.child.worker import Worker
-    from agent.wire import ipc
 
-    become_child()
-    pipe = StdioPipe(ipc.to_worker)
-    logs.start(verbose=settings.verbose)
-    log.info("cage.closed", extra=cage.in_words())
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.excepthook = _die
     clock, random = SystemClock(), Random()  # noqa: S311 - jitter
@@ -73,18 +60,15 @@ def run(settings: WorkerSettings) -> int:
         clock,
         runtime,
         Taking(
-            lambda attempt: delay_s(attempt, random.random(), base_s=0.2, cap_s=10.0),
+            lambda attempt: child.camera_delay_s(attempt, random.random()),
             rate_fps=settings.shared.rate_fps if settings.shared else settings.camera.rate_fps,
             every_nth=settings.camera.every_nth,
             rotate_deg=settings.camera.rotate_deg,
         ),
         os._exit,
     )
-    threading.Thread(target=_stop_on_sigterm, args=(worker.stop,), name="signals", daemon=True).start()
-    status = worker.run()
-    sys.stderr.flush()
-    # Not sys.exit: a thread that hangs in a driver would see the interpreter go away under it.
-    os._exit(status)
+    child.on_sigterm(worker.stop)
+    child.leave(worker.run())
 
 
 def _camera(settings: WorkerSettings, clock: "Clock") -> "Camera":
@@ -104,11 +88,6 @@ def runtime(name: str) -> "Runtime":
     from agent.core.serving.delegate import RuntimeChoice
 
     return open_runtime(RuntimeChoice(name), OpenEdgeTpu(explain))
-
-
-def _stop_on_sigterm(stop: Callable[[], None]) -> None:
-    signal.sigwait({signal.SIGTERM})
-    stop()
 
 
 def _die(failed: threading.ExceptHookArgs) -> None:

@@ -1,6 +1,6 @@
 """`shoal-agent worker`, `canary`, `feeder`, `edgetpu`: started by the supervisor, never by people, so that
-`--help` does not list them. Their one argument is JSON; they speak `agent.wire.ipc` on standard input and
-output.
+`--help` does not list them. Their one argument, where they have one, is JSON; they speak `agent.wire.ipc` on
+standard input and output.
 """
 
 import argparse
@@ -9,7 +9,8 @@ import msgspec
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    for name, run in (("worker", _worker), ("canary", _canary), ("feeder", _feeder), ("edgetpu", _edgetpu)):
+    commands.add_parser("canary").set_defaults(run=_canary)
+    for name, run in (("worker", _worker), ("feeder", _feeder), ("edgetpu", _edgetpu)):
         parser = commands.add_parser(name)
         parser.add_argument("settings", metavar="JSON")
         parser.set_defaults(run=run)
@@ -27,10 +28,10 @@ def _feeder(arguments: argparse.Namespace) -> int:
     return feeder.run(msgspec.json.decode(arguments.settings, type=feeder.FeederSettings))
 
 
-def _canary(arguments: argparse.Namespace) -> int:
+def _canary(_: argparse.Namespace) -> int:
     from agent.assemble import canary  # noqa: PLC0415 - same
 
-    return canary.run(msgspec.json.decode(arguments.settings, type=canary.CanarySettings))
+    return canary.run()
 
 
 def _edgetpu(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,6 @@ import asyncio
 from msgspec.structs import replace
 
 from agent.adapters.child_process import StartCanary, command
-from agent.assemble.canary import CanarySettings
 from agent.wire.ipc import Findings, Prove, ProveFailed
 from tests.models import TINY, golden, shared, spec
 
@@ -19,7 +18,7 @@ def prove(edgetpus, tmp_path):
     question = Prove(model=candidate, golden_path=str(golden(shared(TINY), tmp_path / "golden")), repeats=2)
 
     async def ask():
-        canary = await StartCanary(command("canary", CanarySettings()))()
+        canary = await StartCanary(command("canary"))()
         try:
             return await canary.prove(question, timeout_s=30)
         finally:

@@ -13,7 +13,6 @@ import pytest
 from msgspec.structs import replace
 
 from agent.adapters import child_process
-from agent.assemble.canary import CanarySettings
 from agent.assemble.worker import WorkerSettings
 from agent.config import Camera, CameraKind
 from agent.loops.keeping.keeper import WorkerKeeper
@@ -192,7 +191,7 @@ def test_a_worker_whose_supervisor_is_gone_ends() -> None:
 
 
 async def ask_canary(question: Prove, timeout_s: float = DEADLINE_S) -> Findings | ProveFailed:
-    canary = await child_process.StartCanary(child_process.command("canary", CanarySettings()))()
+    canary = await child_process.StartCanary(child_process.command("canary"))()
     try:
         return await canary.prove(question, timeout_s)
     finally:
@@ -323,7 +322,7 @@ def test_another_models_contract_shows_in_the_findings(tmp_path: Path) -> None:
 def test_a_canary_that_hangs_is_killed_at_the_time_limit(tmp_path: Path) -> None:
     async def story() -> None:
         path = models.shared(models.TINY)
-        canary = await child_process.StartCanary(child_process.command("canary", CanarySettings()))()
+        canary = await child_process.StartCanary(child_process.command("canary"))()
         os.kill(canary._child.pid, signal.SIGSTOP)
         question = Prove(model=models.spec(path), golden_path=str(models.golden(path, tmp_path / "golden")))
         found = await canary.prove(question, 0.3)
@@ -338,7 +337,7 @@ def test_a_canary_that_hangs_is_killed_at_the_time_limit(tmp_path: Path) -> None
 def test_a_canary_shadows_live_frames_after_its_proof(tmp_path: Path) -> None:
     async def story() -> None:
         path = models.shared(models.TINY)
-        canary = await child_process.StartCanary(child_process.command("canary", CanarySettings()))()
+        canary = await child_process.StartCanary(child_process.command("canary"))()
         golden_path = models.golden(path, tmp_path / "golden")
         await canary.prove(
             Prove(model=models.spec(path), golden_path=str(golden_path), repeats=1), DEADLINE_S
