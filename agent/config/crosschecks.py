@@ -10,6 +10,7 @@ from agent.config.sections import (
     Broker,
     Camera,
     CameraKind,
+    Device,
     Emission,
     Runtime,
     Settings,
@@ -36,6 +37,7 @@ _LOCAL = frozenset({CameraKind.AUTO, CameraKind.PICAMERA2, CameraKind.V4L2})
 
 def faults(settings: Settings) -> Iterator[Fault]:
     """Everything that a person must mend before the agent can run, in the order of the file."""
+    yield from _device(settings.device)
     yield from _broker(settings.broker)
     yield from _thermal(settings.thermal)
     if MAIN in settings.pipeline:
@@ -55,6 +57,15 @@ def faults(settings: Settings) -> Iterator[Fault]:
 
 def _section(line: PipelineSettings, name: str) -> Key:
     return (name,) if line.name == MAIN else ("pipeline", line.name, name)
+
+
+def _device(device: Device) -> Iterator[Fault]:
+    if not device.id:
+        return
+    try:
+        topics.device_id(device.id)
+    except ConfigError as error:
+        yield Fault(("device", "id"), str(error))
 
 
 def _broker(broker: Broker) -> Iterator[Fault]:
@@ -151,7 +162,7 @@ def _same_camera(one: PipelineSettings, other: PipelineSettings) -> Iterator[Fau
     if CameraKind.AUTO in kinds:
         auto, rest = (one, other) if one.camera.kind is CameraKind.AUTO else (other, one)
         said = f"the camera of pipeline {auto.name!r} is 'auto' and may be the one of {rest.name!r}"
-    elif one.camera.kind is other.camera.kind and _device(one.camera) == _device(other.camera):
+    elif one.camera.kind is other.camera.kind and _node(one.camera) == _node(other.camera):
         said = f"pipelines {one.name!r} and {other.name!r} open the same {one.camera.kind.value} camera"
     else:
         return
@@ -161,7 +172,7 @@ def _same_camera(one: PipelineSettings, other: PipelineSettings) -> Iterator[Fau
     )
 
 
-def _device(camera: Camera) -> str:
+def _node(camera: Camera) -> str:
     """Empty: the first there is, which picamera2 numbers 0."""
     return camera.device or ("0" if camera.kind is CameraKind.PICAMERA2 else "/dev/video0")
 

@@ -63,7 +63,7 @@ def examine(path: Path, environment: Mapping[str, str] = os.environ) -> Configur
     try:
         settings = _resolve(settings, path.resolve().parent, environment)
     except ConfigError as error:
-        raise source.refusal(("device", "id"), str(error)) from error
+        raise source.refusal((), str(error)) from error
     return Configuration(settings, path, source.lines)
 
 
@@ -71,7 +71,7 @@ def defaults(folder: Path, environment: Mapping[str, str] = os.environ) -> Confi
     """What would apply without a file; paths are relative to the folder.
 
     Raises:
-        ConfigError: the host's name is no device id.
+        ConfigError: the host's name is no device id, or a path begins with a home that is not there.
     """
     return Configuration(_resolve(Settings(), folder, environment))
 
@@ -102,6 +102,11 @@ def _parsed(path: Path) -> tuple[dict[str, Any], str]:
         return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"configuration {path} is not TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"configuration {path} is nested too deeply to be one") from error
+    except ValueError as error:
+        # The parser lets through what Python says of numbers with thousands of digits.
+        raise ConfigError(f"configuration {path} holds a number with too many digits") from error
 
 
 def _resolve(settings: Settings, folder: Path, environment: Mapping[str, str]) -> Settings:
@@ -145,4 +150,7 @@ def _resolve_camera(camera: Camera, folder: Path) -> Camera:
 
 
 def _absolute(path: str, folder: Path) -> str:
-    return str(folder / Path(path).expanduser()) if path else ""
+    try:
+        return str(folder / Path(path).expanduser()) if path else ""
+    except RuntimeError as error:
+        raise ConfigError(f"path {path!r}: there is no such home here, write the path in full") from error

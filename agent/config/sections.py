@@ -11,6 +11,7 @@ from agent.core.telemetry.emission import EmissionMode
 Rate = Annotated[float, Meta(ge=0.0, le=1000.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=86_400.0)]
+Given = Annotated[str, Meta(min_length=1)]
 Segment = Annotated[
     str,
     Meta(
@@ -64,9 +65,9 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Device(Section, frozen=True, kw_only=True):
     id: str = ""
     """Empty: the host's name."""
-    state_dir: str = "state"
+    state_dir: Given = "state"
     tags: tuple[str, ...] = ()
-    free_floor_mib: Annotated[int, Meta(ge=0)] = 64
+    free_floor_mib: Annotated[int, Meta(ge=0, le=1_048_576)] = 64
     """Free disk that a download must leave."""
 
 
@@ -84,14 +85,14 @@ class Broker(Section, frozen=True, kw_only=True):
 
 
 class Trust(Section, frozen=True, kw_only=True):
-    root: str = "root.json"
+    root: Given = "root.json"
     """The pinned root of trust, from `shoal init`."""
-    timeout_s: Annotated[float, Meta(gt=0.0)] = 20.0
+    timeout_s: Annotated[float, Meta(gt=0.0, le=3600.0)] = 20.0
 
 
 class Update(Section, frozen=True, kw_only=True):
     stream: Segment = "main"
-    recheck_s: Annotated[float, Meta(ge=1.0)] = 3600.0
+    recheck_s: Annotated[float, Meta(ge=1.0, le=604_800.0)] = 3600.0
     """How often the signed metadata is read even if nothing announced a change."""
 
 
@@ -127,7 +128,7 @@ class Runtime(Section, frozen=True, kw_only=True):
     threads: Annotated[int, Meta(ge=0, le=64)] = 0
     """0: the fastest number, measured once a model and host."""
     delegate: DelegateChoice = DelegateChoice.AUTO
-    edgetpu_library: str = "libedgetpu.so.1"
+    edgetpu_library: Given = "libedgetpu.so.1"
     edgetpu_device: TpuDevice = ""
     """`usb`, `pci`, `usb:1`, `pci:0`, ...; empty: the first there is."""
     edgetpu_performance: Performance = Performance.MAX
@@ -150,7 +151,7 @@ class Emission(Section, frozen=True, kw_only=True):
 
 
 class Telemetry(Section, frozen=True, kw_only=True):
-    window_s: Annotated[float, Meta(ge=1.0)] = 10.0
+    window_s: Annotated[float, Meta(ge=1.0, le=3600.0)] = 10.0
     top: Annotated[int, Meta(ge=1, le=100)] = 5
     """Ranked labels in a prediction."""
 

@@ -4,7 +4,8 @@ import difflib
 import math
 import typing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from datetime import date, time
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT, Struct, inspect
@@ -14,6 +15,9 @@ from agent.config.lines import Key
 from agent.wire.errors import ConfigError
 
 S = TypeVar("S", bound=Struct)
+
+CONTROL: Final = frozenset(map(chr, (*range(32), 127)))
+"""In no path, address or name: the kernel and the broker refuse some of them, and a terminal obeys others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,19 @@ def _value(value: Any, about: FieldInfo, source: Source, key: Key) -> Any:
         raise source.refusal(key, _impossible(value, about.type, key)) from error
     if isinstance(converted, float) and not math.isfinite(converted):
         raise source.refusal(key, _impossible(value, about.type, key))
+    if any(character in CONTROL for text in _texts(converted) for character in text):
+        raise source.refusal(key, f"{'.'.join(key)} is {_shown(value)}: leave out the control character")
     return converted
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    match value:
+        case str():
+            return (value,)
+        case tuple():
+            return value
+        case _:
+            return ()
 
 
 def _named(table: dict[str, Any], about: FieldInfo, source: Source, key: Key) -> dict[str, Struct]:
@@ -87,7 +103,9 @@ def _named(table: dict[str, Any], about: FieldInfo, source: Source, key: Key) ->
 
 def _table(value: Any, source: Source, key: Key) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise source.refusal(key, f"{'.'.join(key)} is {value!r}: a section [{'.'.join(key)}] is needed")
+        raise source.refusal(
+            key, f"{'.'.join(key)} is {_shown(value)}: a section [{'.'.join(key)}] is needed"
+        )
     return value
 
 
@@ -104,9 +122,13 @@ def _impossible(value: Any, kind: Any, key: Key) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value)[:120]
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case date() | time():
+            return value.isoformat()
+        case _:
+            return repr(value)[:120]
 
 
 def expected(kind: Any) -> str:
@@ -120,6 +142,8 @@ def _words(kind: inspect.Type) -> str:
             return str((extra or {}).get("description", "")) or _words(inner)
         case inspect.BoolType():
             return "true or false"
+        case inspect.StrType(min_length=int()):
+            return "text in quotes, and not empty"
         case inspect.IntType(ge=low, le=high):
             return f"a whole number{_range(low, None, high)}"
         case inspect.FloatType(ge=low, gt=above, le=high):
@@ -136,11 +160,11 @@ def _words(kind: inspect.Type) -> str:
 
 def _range(low: float | None, above: float | None, high: float | None) -> str:
     if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
+        return f" from {low:.12g} to {high:.12g}"
     parts = (
-        "" if low is None else f"from {low:g} up",
-        "" if above is None else f"above {above:g}",
-        "" if high is None else f"up to {high:g}",
+        "" if low is None else f"from {low:.12g} up",
+        "" if above is None else f"above {above:.12g}",
+        "" if high is None else f"up to {high:.12g}",
     )
     said = " and ".join(filter(None, parts))
     return f" {said}" if said else ""

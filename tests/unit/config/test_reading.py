@@ -32,8 +32,20 @@ def written(folder, text):
         ("[broker]\nkeepalive_s = 2", "line 2: broker.keepalive_s is 2: use a whole number from 5 to 3600"),
         ("[camera]\nrate_fps = 5000", "line 2: camera.rate_fps is 5000: use a number from 0 to 1000"),
         ("[camera]\nrate_fps = nan", "line 2: camera.rate_fps is nan: use a number from 0 to 1000"),
-        ("[update]\nrecheck_s = inf", "line 2: update.recheck_s is inf: use a number from 1 up"),
-        ("[trust]\ntimeout_s = 0", "line 2: trust.timeout_s is 0: use a number above 0"),
+        ("[update]\nrecheck_s = inf", "line 2: update.recheck_s is inf: use a number from 1 to 604800"),
+        ("[trust]\ntimeout_s = 0", "line 2: trust.timeout_s is 0: use a number above 0 and up to 3600"),
+        (
+            "[telemetry]\nwindow_s = 1e300",
+            "line 2: telemetry.window_s is 1e+300: use a number from 1 to 3600",
+        ),
+        ("[device]\nstate_dir = ''", "line 2: device.state_dir is '': use text in quotes, and not empty"),
+        ('[device]\nstate_dir = "a\\u0000"', "line 2: device.state_dir is 'a\\x00': leave out the control"),
+        (
+            '[device]\ntags = ["a\\u001b"]',
+            "line 2: device.tags is ['a\\x1b']: leave out the control character",
+        ),
+        ("[device]\nstate_dir = 1979-05-27", "line 2: device.state_dir is 1979-05-27: use text in quotes"),
+        ("camera = true", "line 1: camera is true: a section [camera] is needed"),
         ("[camera]\nrotate_deg = 45", "line 2: camera.rotate_deg is 45: use one of 0, 90, 180, 270"),
         ("[camera]\nfresh = 1", "line 2: camera.fresh is 1: use true or false"),
         ("[log]\nverbose = 'yes'", "line 2: log.verbose is 'yes': use true or false"),
@@ -42,6 +54,8 @@ def written(folder, text):
         ("[runtime]\nedgetpu_device = 'x'", "line 2: runtime.edgetpu_device is 'x': use usb, pci, usb:1"),
         ("[device]\nid = 'a b'", "line 2: device id 'a b': use 1 to 64 letters"),
         ("[broker", "is not TOML: Expected ']'"),
+        (f"a = {'[' * 5000}", "is nested too deeply"),
+        (f"a = {'9' * 5000}", "holds a number with too many digits"),
     ],
 )
 def test_a_wrong_key_or_value_is_named_with_its_line_and_its_limit(tmp_path, text, said):
@@ -49,6 +63,12 @@ def test_a_wrong_key_or_value_is_named_with_its_line_and_its_limit(tmp_path, tex
     with pytest.raises(ConfigError) as refused:
         config.read(path)
     assert f"configuration {path} {said}" in str(refused.value)
+
+
+def test_a_home_that_is_not_there_is_named(tmp_path):
+    path = written(tmp_path, "trust.root = '~nobody-of-this-name/r'")
+    with pytest.raises(ConfigError, match="path '~nobody-of-this-name/r': there is no such home here"):
+        config.read(path)
 
 
 @pytest.mark.parametrize(
