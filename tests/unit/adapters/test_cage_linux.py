@@ -12,19 +12,27 @@ from pathlib import Path
 import pytest
 
 from agent.adapters import cage_linux
-from agent.adapters.cage_linux import Cage
+from agent.adapters.cage_linux import Cage, landlock, seccomp
 from tests.rig import REPOSITORY, SHIPPED
 
 AF = {"unix": 1, "inet": 2, "inet6": 10, "netlink": 16, "packet": 17, "vsock": 40}
 ALLOWED, REFUSED = 0x7FFF0000, 0x00050000 | errno.EACCES
 
 CAGED = """
-import json, os, socket, subprocess, sys
+import ctypes, json, os, platform, signal, socket, subprocess, sys, threading
 from pathlib import Path
 from agent.adapters import cage_linux
 
-network, folder, writes = json.loads(sys.argv[1])
-cage = cage_linux.close(network=network, writes=[*map(Path, writes), cage_linux.DEVICES])
+TRACE = {"x86_64": 101, "aarch64": 117}.get(platform.machine(), 26)
+libc = ctypes.CDLL(None, use_errno=True)
+
+def called(*arguments):
+    if libc.syscall(*map(ctypes.c_long, arguments)) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+network, folder, writes, hidden = json.loads(sys.argv[1])
+writes = [*map(Path, writes), cage_linux.DEVICES]
+cage = cage_linux.close(network=network, writes=writes, hidden=[*map(Path, hidden)])
 
 def tried(act):
     try:
@@ -50,6 +58,17 @@ print(json.dumps({
     "device": tried(lambda: Path("/dev/null").write_text("x")),
     "program": tried(lambda: subprocess.run(["true"])),
     "signal": tried(lambda: os.kill(os.getppid(), 0)),
+    "group": tried(lambda: os.kill(0, 0)),
+    "own": tried(lambda: os.kill(os.getpid(), 0)),
+    "thread": tried(lambda: signal.pthread_kill(threading.get_ident(), 0)),
+    "handle": tried(lambda: os.pidfd_open(os.getppid())),
+    "memory": tried(lambda: Path(f"/proc/{os.getppid()}/mem").open("rb").close()),
+    "trace": tried(lambda: called(TRACE, 16, os.getppid(), 0, 0)),
+    "child": tried(lambda: os.fork() or os._exit(0)),
+    "threads": tried(lambda: threading.Thread(target=int).start()),
+    "program in memory": tried(lambda: os.execve(os.memfd_create("x"), ["x"], {})),
+    "shared memory": tried(lambda: Path("/dev/shm/shoal-cage").write_text("x")),
+    "temporary": tried(lambda: Path("/tmp/shoal-cage").write_text("x")),
 }))
 """
 NO = "Permission denied"
@@ -86,9 +105,11 @@ def port():
 def caged(tmp_path, port):
     """What a process manages in the cage; the port is one that it tries to reach."""
 
-    def attempts(*, network: bool = False, writes: tuple[Path, ...] = ()) -> dict[str, str]:
+    def attempts(
+        *, network: bool = False, writes: tuple[Path, ...] = (), hidden: tuple[Path, ...] = ()
+    ) -> dict[str, str]:
         (tmp_path / "old").write_text("here before")
-        settings = json.dumps([network, str(tmp_path), [str(path) for path in writes]])
+        settings = json.dumps([network, str(tmp_path), [*map(str, writes)], [*map(str, hidden)]])
         return json.loads(python(CAGED, settings, str(port)))
 
     return attempts
@@ -99,7 +120,8 @@ def caged(tmp_path, port):
 def test_a_caged_process_reaches_no_network_and_changes_no_file(caged):
     did = caged()
     assert {name for name, outcome in did.items() if outcome == NO} >= {
-        "connect", "ipv6", "write", "append", "truncate", "remove", "folder", "program",
+        "connect", "ipv6", "write", "append", "truncate", "remove", "folder", "program", "temporary",
+        "shared memory",
     }  # fmt: skip
     assert {name for name, outcome in did.items() if outcome == "done"} >= {
         "local", "netlink", "read", "device",
@@ -146,8 +168,51 @@ def test_a_caged_process_still_classifies(runtime, package):
     assert caged == free
 
 
+@needs_network
+def test_a_caged_process_reaches_no_other_process_and_starts_none(caged):
+    did = caged()
+    assert {name for name, outcome in did.items() if outcome == NO} >= {
+        "signal", "group", "handle", "trace", "child", "program in memory",
+    }  # fmt: skip
+    assert {did[act] for act in ("own", "thread", "threads")} == {"done"}
+
+
+@needs_files
+def test_the_memory_of_the_process_outside_is_out_of_reach(caged):
+    assert caged()["memory"] == NO
+
+
+@needs_files
+@pytest.mark.parametrize("network", [False, True])
+def test_what_is_hidden_cannot_be_read_and_all_else_can(caged, tmp_path, network):
+    secret = tmp_path / "secrets" / "password"
+    secret.parent.mkdir()
+    secret.write_text("hush")
+    (tmp_path / "link").symlink_to(secret)
+    assert caged(hidden=(secret,), network=network)["read"] == "done"
+    assert caged(hidden=(tmp_path / "old",), network=network)["read"] == NO
+    assert caged(hidden=(tmp_path,), network=network)["read"] == NO
+
+
+def test_what_stands_beside_a_secret_is_listed_in_few_places(tmp_path):
+    for name in ("a/secret", "a/other", "b/c/d", "a/b/deep"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "way").symlink_to(tmp_path / "a" / "secret")
+    found = set(landlock.beside(tmp_path, frozenset({tmp_path / "a" / "secret", tmp_path / "never"})))
+    assert found == {tmp_path / "b", tmp_path / "a" / "other", tmp_path / "a" / "b"}
+
+
+def test_a_shielded_process_belongs_to_nobody_and_still_sees_itself():
+    said = python(
+        "import os\nfrom agent.adapters import cage_linux\ncage_linux.shield()\n"
+        "print(os.stat('/proc/self/environ').st_uid, os.listdir('/proc/self/fd') != [])"
+    )
+    assert said.split() == ["0", "True"]
+
+
 def verdict(program: bytes, audit_arch: int, number: int, first: int) -> int:
-    """What the filter answers: an interpreter of the four instructions that it is made of."""
+    """What the filter answers: an interpreter of the five instructions that it is made of."""
     fields = {4: audit_arch, 0: number, 16: first}
     steps = list(struct.iter_unpack("=HBBI", program))
     at = accumulator = 0
@@ -155,36 +220,71 @@ def verdict(program: bytes, audit_arch: int, number: int, first: int) -> int:
         code, yes, no, value = steps[at]
         at += 1
         match code:
-            case 0x20:
+            case seccomp.LOAD:
                 accumulator = fields[value]
-            case 0x15:
+            case seccomp.EQUAL:
                 at += yes if accumulator == value else no
-            case 0x35:
+            case seccomp.AT_LEAST:
                 at += yes if accumulator >= value else no
-            case 0x06:
+            case seccomp.ANY_BIT:
+                at += yes if accumulator & value else no
+            case seccomp.RETURN:
                 return value
 
 
-@pytest.mark.parametrize("machine", sorted(cage_linux._ABIS))
+PID = 4711
+machines = pytest.mark.parametrize("machine", sorted(seccomp.ABIS))
+
+
+def filtered(
+    machine: str, number: int, first: int = 0, *, network: bool = False, programs: bool = False
+) -> int:
+    abi = seccomp.ABIS[machine]
+    return verdict(
+        seccomp.program(abi, PID, network=network, programs=programs), abi.audit_arch, number, first
+    )
+
+
+@machines
 @pytest.mark.parametrize("family", AF)
 def test_the_filter_lets_local_sockets_and_netlink_through(machine, family):
-    abi = cage_linux._ABIS[machine]
+    number = seccomp.ABIS[machine].socket
     expected = ALLOWED if family in {"unix", "netlink"} else REFUSED
-    assert verdict(cage_linux._program(abi), abi.audit_arch, abi.socket, AF[family]) == expected
+    assert filtered(machine, number, AF[family]) == expected
+    assert filtered(machine, number, AF[family], network=True) == ALLOWED
 
 
-@pytest.mark.parametrize("machine", sorted(cage_linux._ABIS))
+@machines
 def test_the_filter_leaves_other_calls_alone_and_closes_the_ways_around_it(machine):
-    abi = cage_linux._ABIS[machine]
-    program = cage_linux._program(abi)
-    assert verdict(program, abi.audit_arch, 0, AF["inet"]) == ALLOWED
-    assert verdict(program, abi.audit_arch, 425, 0) == REFUSED, "io_uring"
-    assert verdict(program, abi.audit_arch ^ 1, 0, 0) == REFUSED, "another architecture"
+    abi = seccomp.ABIS[machine]
+    program = seccomp.program(abi, PID, network=False, programs=False)
+    assert filtered(machine, 1023, AF["inet"]) == ALLOWED
+    assert filtered(machine, 425) == REFUSED, "io_uring"
+    assert verdict(program, abi.audit_arch ^ 1, 1023, 0) == REFUSED, "another architecture"
+
+
+@machines
+@pytest.mark.parametrize("programs", [False, True])
+def test_the_filter_lets_signals_reach_this_process_alone(machine, programs):
+    for number in seccomp.ABIS[machine].own:
+        assert filtered(machine, number, PID, programs=programs) == ALLOWED
+        for other in (1, 0, 2**32 - 1, PID + 1):
+            assert filtered(machine, number, other, programs=programs) == REFUSED
+
+
+@machines
+def test_the_filter_lets_threads_start_and_processes_only_where_they_are_needed(machine):
+    abi = seccomp.ABIS[machine]
+    assert filtered(machine, abi.clone, 0x3D0F00) == ALLOWED, "what the C library starts a thread with"
+    assert filtered(machine, abi.clone, 17) == REFUSED, "and a process: SIGCHLD"
+    assert filtered(machine, abi.clone, 17, programs=True) == ALLOWED
+    assert filtered(machine, 435) == seccomp.UNKNOWN, "clone3"
+    assert {filtered(machine, number) for number in abi.programs} == {REFUSED}
+    assert {filtered(machine, number, programs=True) for number in abi.programs} == {ALLOWED}
 
 
 def test_the_other_abi_of_x86_is_refused():
-    abi = cage_linux._ABIS["x86_64"]
-    assert verdict(cage_linux._program(abi), abi.audit_arch, 0x40000000 | 41, AF["inet"]) == REFUSED
+    assert filtered("x86_64", 0x40000000 | 41, AF["unix"]) == REFUSED
 
 
 @pytest.mark.parametrize(
@@ -200,7 +300,7 @@ def test_the_other_abi_of_x86_is_refused():
 def test_the_filter_is_that_of_the_process_and_not_of_the_kernel(monkeypatch, machine, pointer_bytes, found):
     monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setattr(struct, "calcsize", lambda _: pointer_bytes)
-    assert cage_linux._seccomp_abi() == cage_linux._ABIS[found]
+    assert seccomp.abi() == seccomp.ABIS[found]
 
 
 @pytest.mark.parametrize(("machine", "pointer_bytes"), [("x86_64", 4), ("s390x", 8)])
