@@ -121,6 +121,13 @@ class InvokeFailed(Struct, frozen=True, kw_only=True, tag="invoke-failed"):
     detail: str
 
 
+class InvokeHangs(Struct, frozen=True, kw_only=True, tag="invoke-hangs"):
+    """An invocation on an Edge TPU does not return: only a new process gets past that."""
+
+    manifest: Digest
+    detail: str
+
+
 class Sampled(Struct, frozen=True, kw_only=True, tag="sampled"):
     sequence: int
     height_px: int
@@ -230,7 +237,17 @@ class Tuned(Struct, frozen=True, kw_only=True, tag="tuned"):
 
 
 ToWorker = Serve | Sample | Pace | Snap | Stop
-FromWorker = Serving | ServeFailed | Predicted | InvokeFailed | Sampled | CameraTurned | Snapped | SnapFailed
+FromWorker = (
+    Serving
+    | ServeFailed
+    | Predicted
+    | InvokeFailed
+    | InvokeHangs
+    | Sampled
+    | CameraTurned
+    | Snapped
+    | SnapFailed
+)
 ToCanary = Prove | Shadow | Tune | Stop
 FromCanary = Findings | ProveFailed | Shadowed | Tuned
 

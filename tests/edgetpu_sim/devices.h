@@ -16,7 +16,7 @@ static const char *const bus_names[] = {"pci", "usb"};
 struct state {
   int plugged[2];
   long open_ms, invoke_us;
-  int mute;
+  int mute, hang;
   char loss[16], fault[16];
 };
 
@@ -33,6 +33,7 @@ static void state_read(struct state *state) {
     else if (!strcmp(key, "open_ms")) state->open_ms = atol(value);
     else if (!strcmp(key, "invoke_us")) state->invoke_us = atol(value);
     else if (!strcmp(key, "mute")) state->mute = atoi(value);
+    else if (!strcmp(key, "hang")) state->hang = atoi(value);
     else if (!strcmp(key, "loss")) snprintf(state->loss, sizeof state->loss, "%.15s", value);
     else if (!strcmp(key, "fault")) snprintf(state->fault, sizeof state->fault, "%.15s", value);
   }

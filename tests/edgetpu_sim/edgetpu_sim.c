@@ -10,6 +10,7 @@
  *     fault none|create|prepare|datatype|version
  *                             a crash in one of the two, as of an ABI mismatch; the real library's refusals
  *     mute N                  1: no device opens, and no word is said
+ *     hang N                  1: an invocation does not return
  *   SHOAL_EDGETPU_SIM_TWINS   the folder of the twins, `<key of the custom op>.tflite`
  *   SHOAL_EDGETPU_SIM_OPTIONS a file to which each attempt to open a device appends its options, where the
  *                             process may write
@@ -185,6 +186,7 @@ static Status kernel_invoke(Context *context, Node *node) {
     context->ReportError(context, "Deadline exceeded: USB transfer error 2 [LibUsbDataOutCallback]");
     return DELEGATE_ERROR;
   }
+  while (state.hang) rest(1000000);
   rest(state.invoke_us);
   struct memory in[MAX_TENSORS], out[MAX_TENSORS];
   int ins = memories(context, kernel->inputs, in), outs = memories(context, kernel->outputs, out);

@@ -89,6 +89,10 @@ def happened(name: str) -> Callable[[Heard], bool]:
     return lambda heard: any(event.name == name for event in heard.events)
 
 
+def words_of(heard: Heard, name: str) -> str:
+    return next(str(event.fields) for event in heard.events if event.name == name)
+
+
 def outcomes(heard: Heard) -> list[object]:
     return [event.fields["outcome"] for event in heard.events if event.name == "update.ended"]
 
@@ -235,3 +239,19 @@ def test_an_edge_tpu_that_is_lost_while_a_release_takes_over_takes_nothing_back(
         device.computes_on("edgetpu")
         assert gap_s(device.heard.predictions[began:]) < LOST_S
         assert not device.report.known_bad
+
+
+def test_an_edge_tpu_that_hangs_is_stood_in_for_within_seconds(device: Device, edgetpus: Simulator) -> None:
+    edgetpus.plug()
+    with device.running(edgetpus):
+        device.commit("pair")
+        device.computes_on("edgetpu")
+        began = len(device.heard.predictions)
+        edgetpus.plug(hang=1)
+        device.wait(happened("edgetpu.lost"))
+        edgetpus.plug()
+        device.wait(happened("edgetpu.back"))
+        device.computes_on("edgetpu")
+        assert gap_s(device.heard.predictions[began:]) < LOST_S
+        assert "hung" in words_of(device.heard, "edgetpu.lost")
+        assert device.report.degraded == ""

@@ -12,9 +12,11 @@ from agent.wire.ipc import ModelSpec
 
 GUILTY_MAX: Final = 3
 """A compiled model that has ended the worker this often is not brought back until the agent starts anew."""
-ABORTS_FORGIVEN: Final = 1
-"""Aborts in a row with the Edge TPU there again at once, before they count against the model: a stick that
-lost its power for a moment is back before anybody can look."""
+SPELLS_FORGIVEN: Final = 1
+"""Aborts and hangs in a row with the Edge TPU there again at once, before they count against the model: a
+stick that lost its power for a moment is back before anybody can look."""
+CALM_S: Final = 600.0
+"""A model that has served on its Edge TPU for this long has left its failures there behind."""
 LOOK_FIRST_S: Final = 1.0
 LOOK_MAX_S: Final = 30.0
 
@@ -59,19 +61,19 @@ def cause(how: str, *, started: bool, hung: bool, on_edgetpu: bool) -> Cause:
     return Cause.INVOKE if how == GAVE_UP else Cause.CRASHED
 
 
-def is_hardware(how: str, *, opens: bool, aborts: int) -> bool:
+def is_hardware(how: str, *, opens: bool, spells: int) -> bool:
     """Whether the hardware is to blame for the end of a model that was computed on an Edge TPU.
 
     Args:
         how: it ended, in words.
         opens: whether the Edge TPU could be opened afterwards.
-        aborts: how often in a row it had been aborted before, with the Edge TPU there.
+        spells: how often in a row it had been aborted or hung before, with the Edge TPU there.
     """
-    return not opens or (is_abort(how) and aborts < ABORTS_FORGIVEN)
+    return not opens or (_is_spell(how) and spells < SPELLS_FORGIVEN)
 
 
-def is_abort(how: str) -> bool:
-    return "SIGABRT" in how
+def _is_spell(how: str) -> bool:
+    return "SIGABRT" in how or how.startswith("hung")
 
 
 def look_again_s(attempt: int) -> float:

@@ -47,6 +47,8 @@ class Loaded:
     labels: tuple[str, ...]
     load_ms: float
     top: int
+    first_ms: float = 0.0
+    """What the invocation that warmed it up took."""
 
 
 def open_model(spec: ModelSpec, open_runtime: OpenRuntime, clock: Clock) -> Opened | Refusal:

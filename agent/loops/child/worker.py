@@ -8,12 +8,13 @@ Its threads:
     prepare   makes a tensor of the freshest frame just before the model is free (see `slot`)
     main      invokes, and exchanges models
     writer    ranks and sends (see `replies`)
+    overdue   once a model is on an Edge TPU: watches for an invocation that hangs (see `overdue`)
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from statistics import median
 from threading import Event, Thread
@@ -24,6 +25,7 @@ import numpy as np
 from agent.loops.child.answers import Answer
 from agent.loops.child.capture import MS, Capture, Taking, prepare
 from agent.loops.child.loading import Loaded, OpenRuntime, Refusal, load
+from agent.loops.child.overdue import Overdue
 from agent.loops.child.replies import Replies
 from agent.loops.child.slot import Ready, Slot
 from agent.loops.child.snapshot import snapshot
@@ -92,6 +94,7 @@ class Worker:
         self._capture = Capture(camera, clock, self._slot, self._replies.put, taking)
         self._orders: SimpleQueue[Serve] = SimpleQueue()
         self._arrived: deque[Loaded] = deque()
+        self._overdue = Overdue(self._replies.put)
         self._stopping = Event()
         self._sample_wanted = Event()
         self._serving: Loaded | None = None
@@ -108,6 +111,7 @@ class Worker:
         _start(self._obey, "reader")
         _start(self._load, "loader")
         status = self._serve()
+        self._overdue.close()
         self._capture.stop()
         self._replies.close()
         capture.join(LEAVE_S)
@@ -159,12 +163,12 @@ class Worker:
         loaded = load(serve.model, self._open_runtime, self._clock, serve.top)
         if isinstance(loaded, Refusal):
             return loaded
-        tensor = loaded.model.input
+        tensor, began_ns = loaded.model.input, self._clock.monotonic_ns()
         try:
             loaded.model.invoke(np.zeros(tensor.shape, tensor.dtype.value))
         except ModelUnloadable as error:
             return Refusal(Reason.LOAD_FAILED, str(error))
-        return loaded
+        return replace(loaded, first_ms=(self._clock.monotonic_ns() - began_ns) / MS)
 
     def _serve(self) -> int:
         while not self._stopping.is_set():
@@ -190,6 +194,7 @@ class Worker:
         first = self._serving is None
         self._serving = loaded
         self._failures = 0
+        self._overdue.watch(loaded)
         self._capture.prepare_for(loaded)
         if first:
             self._announce(gap_ns=0)
@@ -217,6 +222,7 @@ class Worker:
 
     def _answer(self, ready: Ready, loaded: Loaded) -> None:
         frame, began_ns = ready.frame, self._clock.monotonic_ns()
+        self._overdue.begin()
         try:
             output = loaded.model.invoke(ready.tensor)
         except ModelUnloadable as error:
@@ -224,8 +230,10 @@ class Worker:
             manifest = loaded.spec.manifest
             self._replies.put(InvokeFailed(manifest=manifest, sequence=frame.sequence, detail=str(error)))
             return
+        finally:
+            done_ns = self._clock.monotonic_ns()
+            self._overdue.end((done_ns - began_ns) / MS)
         self._failures = 0
-        done_ns = self._clock.monotonic_ns()
         self._tick(done_ns)
         self._replies.put(
             Answer(

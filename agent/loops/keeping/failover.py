@@ -57,8 +57,10 @@ class Failover:
         self._ends = 0
         """Of the process, with a model on the Edge TPU in it."""
         self._lost_s: float | None = None
-        self._aborts = self._guilty = 0
-        """Of the preferred model, with its Edge TPU there; abort after abort, and in all."""
+        self._spells = self._guilty = 0
+        """Of the preferred model, with its Edge TPU there: aborts and hangs in a row, and failures in all."""
+        self._since_s = 0.0
+        """When it began to serve there."""
         self._sinks: list[Callable[[Happening], None]] = []
         self._observers: list[Callable[[Observation], None]] = []
         self._group: asyncio.TaskGroup | None = None
@@ -168,8 +170,9 @@ class Failover:
 
     def _adopt(self, offer: Offer, *, on_preferred: bool) -> None:
         if self._offer is None or self._offer.preferred.digest != offer.preferred.digest:
-            self._aborts = self._guilty = 0
+            self._spells = self._guilty = 0
         self._offer, self._on_preferred, self._lost_s = offer, on_preferred, None
+        self._since_s = asyncio.get_running_loop().time()
 
     async def _prefer(self, offer: Offer, *, asked: bool) -> Serving | ServeFailed:
         """Have the preferred model served; it may end the process before this is known to have happened.
@@ -209,9 +212,9 @@ class Failover:
     async def _hardware_fault(self, model: ModelSpec, how: str) -> str | None:
         """Look at the Edge TPU: in words, why it is the hardware's fault; None where it is the model's."""
         trouble = await self._trouble(model)
-        if failover.is_hardware(how, opens=trouble is None, aborts=self._aborts):
+        if failover.is_hardware(how, opens=trouble is None, spells=self._spells):
             if trouble is None:
-                self._aborts += 1
+                self._spells += 1
             return trouble or f"the Edge TPU failed and is there again ({how})"
         return None
 
@@ -259,6 +262,8 @@ class Failover:
             return
         self._on_preferred = False
         self._lost_s = asyncio.get_running_loop().time()
+        if self._lost_s - self._since_s > failover.CALM_S:
+            self._spells = self._guilty = 0
         self._keeper.serve_next(offer.fallback)
         why = f"the model failed on the Edge TPU ({how})"
         self._say(StoodIn(None, failover.degraded(why, offer.fallback)))

@@ -22,6 +22,7 @@ from agent.wire.ipc import (
     CameraTurned,
     FromWorker,
     InvokeFailed,
+    InvokeHangs,
     ModelSpec,
     Pace,
     Predicted,
@@ -280,6 +281,8 @@ class WorkerKeeper:
                         asked.set_result(message)
             case Predicted() | InvokeFailed() | CameraTurned():
                 return self._observed(life, message)
+            case InvokeHangs(detail=detail):
+                return detail
         return None
 
     def _observed(self, life: Life, message: Observation) -> str | None:

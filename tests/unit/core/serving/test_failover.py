@@ -5,19 +5,21 @@ from agent.core.serving.failover import LOOK_MAX_S, Cause
 
 
 @pytest.mark.parametrize(
-    ("how", "opens", "aborts", "hardware"),
+    ("how", "opens", "spells", "hardware"),
     [
         ("killed by SIGABRT", False, 0, True),
         ("killed by SIGSEGV", False, 0, True),
         ("hung: no prediction for 10 s", False, 5, True),
         ("killed by SIGABRT", True, 0, True),
         ("killed by SIGABRT", True, 1, False),
+        ("hung: no answer", True, 0, True),
+        ("hung: no answer", True, 1, False),
         ("killed by SIGSEGV", True, 0, False),
         ("exit status 1", True, 0, False),
     ],
 )
-def test_only_where_the_edge_tpu_is_still_there_the_model_is_to_blame(how, opens, aborts, hardware):
-    assert failover.is_hardware(how, opens=opens, aborts=aborts) is hardware
+def test_only_where_the_edge_tpu_is_still_there_the_model_is_to_blame(how, opens, spells, hardware):
+    assert failover.is_hardware(how, opens=opens, spells=spells) is hardware
 
 
 @pytest.mark.parametrize(
