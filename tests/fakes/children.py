@@ -1,6 +1,6 @@
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -26,6 +26,7 @@ from agent.wire.ipc import (
     Tune,
     Tuned,
 )
+from agent.wire.topics import Digest
 
 M = TypeVar("M", bound=Message)
 
@@ -190,9 +191,14 @@ class ScriptedCanary:
     """A `Canary` that has its answers ready."""
 
     def __init__(
-        self, proved: Findings | ProveFailed, shadowed: Iterable[Shadowed | ProveFailed] = ()
+        self,
+        proved: Findings | ProveFailed,
+        shadowed: Iterable[Shadowed | ProveFailed] = (),
+        *,
+        otherwise: Mapping[Digest, Findings | ProveFailed] | None = None,
     ) -> None:
-        self._proved = proved
+        """`otherwise`: what comes of models with these digests."""
+        self._proved, self._otherwise = proved, otherwise or {}
         self._shadowed = iter(shadowed)
         self.tuned: Tuned | ProveFailed | None = None
         """None: every model takes as long."""
@@ -202,7 +208,7 @@ class ScriptedCanary:
     async def prove(self, prove: Prove, timeout_s: float) -> Findings | ProveFailed:
         assert timeout_s > 0
         self.asked.append(prove)
-        return self._proved
+        return self._otherwise.get(prove.model.digest, self._proved)
 
     async def shadow(self, frame: Shadow, timeout_s: float) -> Shadowed | ProveFailed:
         assert timeout_s > 0

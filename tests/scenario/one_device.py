@@ -341,6 +341,8 @@ class Life:
         self.link = link or MemoryLink(home.broker, will=will(ROOT, DEVICE, "session"))
         self.worker = Worker(answer)
         self.proved: Findings | ProveFailed = FOUND
+        self.proved_otherwise: dict[Digest, Findings | ProveFailed] = {}
+        """Of models with these digests."""
         self.canaries: list[ScriptedCanary] = []
         self.spawning = asyncio.Event()
         """Cleared: a canary does not come up."""
@@ -379,7 +381,7 @@ class Life:
     async def spawn(self) -> ScriptedCanary:
         await self.spawning.wait()
         shadowed = [Shadowed(sequence=1, predictions=CAT, invoke_ms=5.0, finite=True)] * 50
-        self.canaries.append(ScriptedCanary(self.proved, shadowed))
+        self.canaries.append(ScriptedCanary(self.proved, shadowed, otherwise=self.proved_otherwise))
         return self.canaries[-1]
 
     def start(self) -> None:

@@ -5,15 +5,22 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from agent.core.update.lifecycle import Fitted, Idle, Probation
 from agent.ports.children import Lost, Returned, StoodIn
-from agent.wire.ipc import ModelSpec, ProveFailed, ServeFailed, Serving
+from agent.wire.ipc import Findings, GoldenFinding, ModelSpec, Prove, ProveFailed, ServeFailed, Serving
 from agent.wire.reasons import Reason
 from agent.wire.topics import Digest
-from tests.scenario.one_device import Home, Life, host, serving
+from tests.fakes.children import ScriptedCanary
+from tests.scenario.one_device import FOUND, Home, Life, host, serving
 
 CRASHED = ProveFailed(manifest=Digest("0" * 64), reason=Reason.CANARY_CRASHED, detail="killed by SIGABRT")
+WRONG = GoldenFinding(expected=((0, 0.9),), found_top=1, found=(0.1,), finite=True)
+
+
+def proofs(canary: ScriptedCanary) -> list[Prove]:
+    return [asked for asked in canary.asked if isinstance(asked, Prove)]
 
 
 def lived(
@@ -64,7 +71,7 @@ def test_a_pair_is_fetched_whole_proven_on_a_lent_edge_tpu_and_offered_with_its_
         assert offer.fallback is not None
         assert (offer.preferred.digest, offer.fallback.digest) == (tpu, cpu)
         assert all(life.store.verify(digest) for digest in release.files)
-        assert life.canaries[0].asked[0].model.digest == tpu
+        assert [canary.asked[0].model.digest for canary in life.canaries] == [cpu, tpu]
 
     lived(home, story)
 
@@ -78,13 +85,45 @@ def test_a_compiled_variant_that_fails_its_trial_leaves_the_twin_to_be_tried(
 
     async def story(life: Life) -> None:
         life.tpus.there = there
-        proved, life.proved = life.proved, CRASHED
+        life.proved_otherwise = {tpu: CRASHED}
         await life.until(lambda: life.record.last is not None)
-        life.proved = proved
         assert life.record.last is not None
         assert life.record.last.reason is reason
         assert [(bad.digest, bad.reason) for bad in life.record.known_bad] == [(tpu, reason)]
         assert (await settles_on(life, cpu)).twin is None
+
+    lived(home, story)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        pytest.param(CRASHED, Reason.CANARY_CRASHED, id="it crashes"),
+        pytest.param(replace(FOUND, golden=(WRONG,)), Reason.GOLDEN_MISMATCH, id="it answers wrongly"),
+        pytest.param(replace(FOUND, classes=3), Reason.CONTRACT_MISMATCH, id="it has other tensors"),
+    ],
+)
+def test_a_pair_whose_twin_could_not_stand_in_is_refused_whole(
+    home: Home, found: Findings | ProveFailed, reason: Reason
+) -> None:
+    home.publish("1")
+    home.order(1, stable="1")
+    cpu, tpu = home.publish_pair("2")
+
+    async def story(life: Life) -> None:
+        await life.commits("1")
+        life.proved_otherwise = {cpu: found}
+        home.order(2, stable="1", candidate="2")
+        life.update.poke()
+        await life.until(lambda: life.record.last is not None and life.record.last.version == "2")
+        await life.quiet()
+        assert life.record.last is not None
+        assert life.record.last.reason is reason
+        assert "stand in" in life.record.last.detail
+        assert [bad.digest for bad in life.record.known_bad] == [home.ref("2").manifest]
+        assert life.worker.lends == 0
+        assert not any(ask.model.digest == tpu for canary in life.canaries for ask in proofs(canary))
+        assert life.runs == "1"
 
     lived(home, story)
 

@@ -231,8 +231,8 @@ def _progress(
         case Trial(active=active, candidate=candidate), TrialPassed(_, need):
             probation = Probation(active=candidate, fallback=active, need=need)
             return replace(record, state=probation), (Activate(candidate),)
-        case Trial() as trial, TrialFailed(_, reason, detail):
-            return _refuse(record, trial, reason, detail)
+        case Trial() as trial, TrialFailed(_, reason, detail, whole):
+            return _refuse(record, trial, reason, detail, whole=whole)
         case Probation(need=need, good=good) as probation, Healthy() if good + 1 < need:
             return replace(record, state=replace(probation, good=good + 1)), ()
         case Probation(active=active, fallback=fallback), Healthy():
@@ -247,12 +247,14 @@ def _progress(
             raise ImpossibleEvent(record, event)
 
 
-def _refuse(record: Record, state: Fetching | Trial, reason: Reason, detail: str) -> Step:
+def _refuse(
+    record: Record, state: Fetching | Trial, reason: Reason, detail: str, *, whole: bool = False
+) -> Step:
     ended = _ended(state.candidate, Outcome.REFUSED, reason, detail)
     back = replace(
         record,
         state=Idle(active=state.active, fallback=state.fallback),
-        known_bad=_condemn(record, state.candidate, reason),
+        known_bad=_condemn(record, state.candidate, reason, whole=whole),
         last=ended,
     )
     return back, (Announce(ended), Collect())
@@ -327,7 +329,11 @@ def _ended(release: Fitted, outcome: Outcome, reason: Reason | None, detail: str
     )
 
 
-def _condemn(record: Record, release: Fitted, reason: Reason) -> Known:
+def _condemn(record: Record, release: Fitted, reason: Reason, *, whole: bool = False) -> Known:
     return condemn(
-        record.known_bad, reason, manifest=release.manifest, variant=release.variant, twin=release.twin
+        record.known_bad,
+        reason,
+        manifest=release.manifest,
+        variant=release.manifest if whole else release.variant,
+        twin=release.twin,
     )

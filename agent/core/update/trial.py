@@ -49,14 +49,14 @@ class ShadowPair:
 
 def judge(findings: Findings, manifest: Manifest, policy: TrialPolicy) -> Judgement:
     """What the canary found on the golden inputs, against what was signed."""
-    return (
-        _contract(findings, manifest)
-        or _labels(findings, manifest)
-        or _finite(findings)
-        or _golden(findings, manifest)
-        or _budget(findings, policy)
-        or Passed()
-    )
+    return _answers(findings, manifest) or _budget(findings, policy) or Passed()
+
+
+def judge_twin(findings: Findings, manifest: Manifest) -> Judgement:
+    """The same of what is to stand in for the candidate: late answers are better than none then, so it is
+    held to no budget.
+    """
+    return _answers(findings, manifest) or Passed()
 
 
 def judge_shadow(pairs: Sequence[ShadowPair], policy: TrialPolicy, labels: Collection[str]) -> Judgement:
@@ -73,6 +73,15 @@ def judge_shadow(pairs: Sequence[ShadowPair], policy: TrialPolicy, labels: Colle
         or _constant(pairs)
         or _agreement(pairs, policy, frozenset(map(label_key, labels)))
         or Passed()
+    )
+
+
+def _answers(findings: Findings, manifest: Manifest) -> Failed | None:
+    return (
+        _contract(findings, manifest)
+        or _labels(findings, manifest)
+        or _finite(findings)
+        or _golden(findings, manifest)
     )
 
 

@@ -112,9 +112,14 @@ class TrialPassed:
 
 @dataclass(frozen=True, slots=True)
 class TrialFailed:
+    """`whole`: what failed is not the variant that was chosen but the one that would stand in for it, so that
+    nothing of the release is left to try.
+    """
+
     manifest: Digest
     reason: Reason
     detail: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,9 @@ class Jobs:
         """A candidate for an Edge TPU is lent the worker's."""
         if candidate.delegate is not Delegate.EDGETPU:
             return await self._proven(candidate, manifest, record, shadows=running is not None)
+        failed = await self._twin_failed(candidate, manifest, running, record)
+        if failed is not None:
+            return failed
         async with self._worker.lent() as serves:
             if running is not None and not serves:
                 self._reporter.event(
@@ -204,6 +207,16 @@ class Jobs:
                 )
             shadows = running is not None and serves
             return await self._innocent(await self._proven(candidate, manifest, record, shadows=shadows))
+
+    async def _twin_failed(
+        self, candidate: Fitted, manifest: Manifest, running: Fitted | None, record: Record
+    ) -> TrialFailed | None:
+        """Looked at first: it keeps nobody from the Edge TPU."""
+        twin = self._shelf.twin(candidate, manifest)
+        if twin is None or _stands_in(running, candidate):
+            return None
+        path, note = self._golden_path(manifest), self._reporter.event
+        return await trial.prove_twin(self._spawn_canary, twin, manifest, path, record.trial, note)
 
     async def _proven(
         self, candidate: Fitted, manifest: Manifest, record: Record, *, shadows: bool
@@ -214,12 +227,15 @@ class Jobs:
             worker=self._worker if shadows else None,
             spec=self._shelf.spec(candidate, manifest),
             manifest=manifest,
-            golden_path=str(self._store.path(Digest(manifest.golden.artifact.digest))),
+            golden_path=self._golden_path(manifest),
             policy=record.trial,
             healthy_windows=record.probation.healthy_windows,
             note=self._reporter.event,
             measure=(lambda canary: self._shelf.tuner.measure(canary, candidate, specs)) if specs else None,
         )
+
+    def _golden_path(self, manifest: Manifest) -> str:
+        return str(self._store.path(Digest(manifest.golden.artifact.digest)))
 
     async def _innocent(self, judged: TrialPassed | TrialFailed) -> TrialPassed | TrialFailed:
         """A candidate that failed without its Edge TPU has not failed itself."""
@@ -250,3 +266,8 @@ class Jobs:
                 log.warning("tuning.interrupted", extra={"error": str(error), "retry_s": RETRY_S})
             else:
                 return Measured(release)
+
+
+def _stands_in(running: Fitted | None, candidate: Fitted) -> bool:
+    """Whether what is to stand in serves already: an Edge TPU has come to it."""
+    return running is not None and (running.manifest, running.variant) == (candidate.manifest, candidate.twin)

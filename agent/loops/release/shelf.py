@@ -53,9 +53,9 @@ class Shelf:
     def offer(self, release: Fitted, manifest: Manifest, *, on_probation: bool = False) -> Offer:
         """What the worker is to serve: the variant that was chosen, unless the CPU was measured faster."""
         preferred = self.spec(release, manifest)
-        if release.twin is None:
+        fallback = self.twin(release, manifest)
+        if fallback is None:
             return Offer(preferred, on_probation=on_probation)
-        fallback = self._spec(release, manifest, release.twin, compiled=False)
         found = self.tuner.of(release)
         if found is None or self.engine.wanted is not DelegateChoice.AUTO or not tuning.prefers_cpu(found):
             return Offer(preferred, fallback, on_probation)
@@ -66,6 +66,12 @@ class Shelf:
         """The variant that was chosen."""
         compiled = release.delegate is Delegate.EDGETPU
         return self._spec(release, manifest, release.variant, compiled=compiled)
+
+    def twin(self, release: Fitted, manifest: Manifest) -> ModelSpec | None:
+        """What stands in for it while its Edge TPU is away."""
+        if release.twin is None:
+            return None
+        return self._spec(release, manifest, release.twin, compiled=False)
 
     def candidates(self, release: Fitted, manifest: Manifest) -> tuple[ModelSpec, ...]:
         """What is worth measuring of it: the variant for the CPU with so and so many threads, then the

@@ -11,6 +11,7 @@ from agent.ports.children import Canary, SpawnCanary, Worker
 from agent.wire.documents import Manifest, TrialPolicy
 from agent.wire.errors import StoreFailed
 from agent.wire.ipc import Findings, ModelSpec, Prove, ProveFailed, Shadow
+from agent.wire.reasons import Reason
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,40 @@ async def prove(  # noqa: PLR0913 - what a trial is made of
         return judged
     finally:
         await canary.close()
+
+
+async def prove_twin(
+    spawn: SpawnCanary,
+    spec: ModelSpec,
+    manifest: Manifest,
+    golden_path: str,
+    policy: TrialPolicy,
+    note: Note,
+) -> TrialFailed | None:
+    """Whether the variant for the CPU could stand in for a candidate on an Edge TPU: in a canary of its own,
+    on golden inputs; None if so. A failover is no time to find out.
+
+    Raises:
+        PortError: it could not be found out.
+    """
+    canary = await spawn()
+    try:
+        found = await canary.prove(Prove(model=spec, golden_path=golden_path, repeats=0), policy.timeout_s)
+    finally:
+        await canary.close()
+    if isinstance(found, ProveFailed):
+        return _cannot_stand_in(spec, found.reason, found.detail)
+    match judge.judge_twin(found, manifest):
+        case judge.Failed(reason, detail):
+            return _cannot_stand_in(spec, reason, detail)
+        case judge.Passed():
+            note("trial.twin-proven", {"golden": len(found.golden), "delegate": found.delegate})
+            return None
+
+
+def _cannot_stand_in(spec: ModelSpec, reason: Reason, detail: str) -> TrialFailed:
+    words = f"the variant for the CPU, which is to stand in for the Edge TPU: {detail}"
+    return TrialFailed(spec.manifest, reason, words, whole=True)
 
 
 async def _judge(  # noqa: PLR0913, PLR0917 - what a trial is made of

@@ -347,6 +347,13 @@ def test_a_compiled_variant_that_fails_never_condemns_a_release_that_has_a_twin(
     assert refused.state == RUNS_A
 
 
+@pytest.mark.parametrize("reason", [Reason.GOLDEN_MISMATCH, Reason.CANARY_CRASHED, Reason.NEEDS_EDGETPU])
+def test_a_twin_that_cannot_stand_in_condemns_the_release_and_neither_of_its_files(reason):
+    refused, _ = step(Record(state=TRIES_PAIR), TrialFailed(PAIR.manifest, reason, whole=True))
+    assert refused.known_bad == (Bad(PAIR.manifest, reason),)
+    assert refused.state == RUNS_A
+
+
 @pytest.mark.parametrize("event", [Started(clean=True), Started(clean=False), Refitted()])
 def test_what_only_lacked_its_edge_tpu_is_forgiven_at_a_start_and_when_the_hardware_changes(event):
     lacked, _ = step(Record(state=TRIES_PAIR), TrialFailed(PAIR.manifest, Reason.NEEDS_EDGETPU))
