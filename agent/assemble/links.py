@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from agent.adapters.link_mqtt import LinkSettings, Tls, Version
-from agent.config import Broker, Protocol
+from agent.adapters.link_mqtt import LinkSettings, Tls
+from agent.config import Broker
 from agent.core.broker_url import parse_url
 from agent.ports.link import Outgoing
 from agent.wire import topics
 from agent.wire.errors import ConfigError
 from agent.wire.topics import DeviceId
-
-VERSIONS = {Protocol.MQTT_5: Version.MQTT_5, Protocol.MQTT_311: Version.MQTT_3_1_1}
 
 
 def link_settings(broker: Broker, device: DeviceId, will: Outgoing | None) -> LinkSettings:
@@ -27,7 +25,7 @@ def link_settings(broker: Broker, device: DeviceId, will: Outgoing | None) -> Li
         host=address.host,
         port=address.port,
         client_id=client_id(broker.root, device),
-        version=VERSIONS[broker.protocol],
+        version=broker.protocol,
         keepalive_s=broker.keepalive_s,
         tls=Tls(_path(broker.ca), _path(broker.certificate), _path(broker.key)) if address.tls else None,
         username=broker.username or address.username,

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from agent.core.serving.delegate import DelegateChoice, RuntimeChoice
 from agent.core.telemetry.emission import EmissionMode
+from agent.wire.topics import MqttVersion
 
 Rate = Annotated[float, Meta(ge=0.0, le=1000.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -26,11 +27,6 @@ TpuDevice = Annotated[
         description="usb, pci, usb:1, pci:0, ..., or nothing for the first there is",
     ),
 ]
-
-
-class Protocol(StrEnum):
-    MQTT_5 = "5"
-    MQTT_311 = "3.1.1"
 
 
 class CameraKind(StrEnum):
@@ -73,7 +69,7 @@ class Device(Section, frozen=True, kw_only=True):
 
 class Broker(Section, frozen=True, kw_only=True):
     url: str = "mqtt://127.0.0.1:1883"
-    protocol: Protocol = Protocol.MQTT_311
+    protocol: MqttVersion = MqttVersion.MQTT_3_1_1
     root: str = "shoal/default"
     username: str = ""
     password_file: str = ""

@@ -8,7 +8,7 @@ the pipeline that every device has, `main`, goes without. The topics stand under
 import hashlib
 import re
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import NewType
 
 from agent.wire.errors import ConfigError, Malformed
@@ -19,6 +19,11 @@ Digest = NewType("Digest", str)
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class MqttVersion(StrEnum):
+    MQTT_5 = "5"
+    MQTT_3_1_1 = "3.1.1"
 
 
 class Qos(Enum):

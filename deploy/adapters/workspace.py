@@ -3,7 +3,6 @@
 import hashlib
 import os
 import tempfile
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -11,15 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from agent.wire.errors import ConfigError, StoreFailed
-from agent.wire.topics import Digest, sha256
+from agent.wire.topics import Digest, MqttVersion, sha256
 from deploy.core.refusal import Refused
 
 FILE: Final = "shoal.toml"
-
-
-class Protocol(StrEnum):
-    MQTT_5 = "5"
-    MQTT_311 = "3.1.1"
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +28,7 @@ class Fleet(Section, frozen=True, kw_only=True):
 class Broker(Section, frozen=True, kw_only=True):
     url: str = "mqtt://127.0.0.1:1883"
     root: str = "shoal/home"
-    protocol: Protocol = Protocol.MQTT_311
+    protocol: MqttVersion = MqttVersion.MQTT_3_1_1
     username: str = ""
     password_file: str = ""
     ca: str = ""

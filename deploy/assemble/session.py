@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.adapters.link_mqtt import LinkSettings, MqttLink, Tls, Version
+from agent.adapters.link_mqtt import LinkSettings, MqttLink, Tls
 from agent.core.broker_url import parse_url
 from agent.ports.link import Down, Link, LinkState, Up
 from agent.wire import topics
@@ -81,7 +81,7 @@ def _settings(broker: Broker) -> LinkSettings:
         host=address.host,
         port=address.port,
         client_id=f"shoal-operator-{secrets.token_hex(4)}",
-        version=Version(broker.protocol),
+        version=broker.protocol,
         tls=Tls(*(Path(file) if file else None for file in files)) if address.tls else None,
         username=broker.username or address.username,
         password_path=Path(broker.password_file) if broker.password_file else None,

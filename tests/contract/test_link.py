@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agent.adapters.link_mqtt import LinkSettings, MqttLink, Version
+from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.ports.link import Down, Link, LinkState, Message, Outgoing, Up
 from agent.wire.errors import LinkDown
-from agent.wire.topics import Qos
+from agent.wire.topics import MqttVersion, Qos
 from deploy.adapters.broker_local import BrokerKind, LocalBroker
 from tests.brokers import WAIT_S, Inbox
 from tests.fakes.chaosproxy import ChaosProxy
@@ -55,7 +55,7 @@ class MemoryRig:
 
 
 class MqttRig:
-    def __init__(self, broker: LocalBroker, version: Version, stack: ExitStack) -> None:
+    def __init__(self, broker: LocalBroker, version: MqttVersion, stack: ExitStack) -> None:
         self._broker = broker
         self._version = version
         self._stack = stack
@@ -78,9 +78,9 @@ class MqttRig:
 Rig = MemoryRig | MqttRig
 CASES = {
     "memory": None,
-    "mosquitto-3.1.1": (BrokerKind.MOSQUITTO, Version.MQTT_3_1_1),
-    "mosquitto-5": (BrokerKind.MOSQUITTO, Version.MQTT_5),
-    "embedded-3.1.1": (BrokerKind.EMBEDDED, Version.MQTT_3_1_1),
+    "mosquitto-3.1.1": (BrokerKind.MOSQUITTO, MqttVersion.MQTT_3_1_1),
+    "mosquitto-5": (BrokerKind.MOSQUITTO, MqttVersion.MQTT_5),
+    "embedded-3.1.1": (BrokerKind.EMBEDDED, MqttVersion.MQTT_3_1_1),
 }
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.adapters.link_mqtt.settings import LinkSettings, Version
+from agent.adapters.link_mqtt.settings import LinkSettings
 from agent.core.refusal import Refusal
+from agent.wire.topics import MqttVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def lost(settings: LinkSettings, code: ReasonCode, detail: str, *, by_broker: bo
 
 def slammed(settings: LinkSettings, detail: str) -> End:
     """The end of a connection that closed before the broker's CONNACK."""
-    hint = f" (does it speak MQTT {settings.version}?)" if settings.version is Version.MQTT_5 else ""
+    hint = f" (does it speak MQTT {settings.version}?)" if settings.version is MqttVersion.MQTT_5 else ""
     said = f": {detail}" if detail else ""
     return End(
         f"{settings.place} closed the connection before accepting it{hint}{said}", refusal=Refusal.HUNG_UP

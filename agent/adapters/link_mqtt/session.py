@@ -18,10 +18,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.adapters.link_mqtt.bell import Bell
 from agent.adapters.link_mqtt.refusals import End, lost, not_accepted, reachable, readable, slammed
-from agent.adapters.link_mqtt.settings import LinkSettings, Tls, Version
+from agent.adapters.link_mqtt.settings import LinkSettings, Tls
 from agent.ports.link import Message, Outgoing
 from agent.wire.errors import LinkDown
-from agent.wire.topics import Qos
+from agent.wire.topics import MqttVersion, Qos
 
 CONNECT_S: Final = 5.0
 """For the TCP connection, for the TLS handshake, and for the broker's CONNACK: each."""
@@ -29,8 +29,8 @@ PACKET_MAX_BYTES: Final = 1_048_576
 """Told to the broker, where it speaks MQTT 5."""
 
 _PROTOCOLS = {
-    Version.MQTT_3_1_1: MQTTProtocolVersion.MQTTv311,
-    Version.MQTT_5: MQTTProtocolVersion.MQTTv5,
+    MqttVersion.MQTT_3_1_1: MQTTProtocolVersion.MQTTv311,
+    MqttVersion.MQTT_5: MQTTProtocolVersion.MQTTv5,
 }
 _MALFORMED = (MQTTException, struct.error, LookupError, ValueError, TypeError, AssertionError)
 """What paho raises on bytes that are not MQTT."""
@@ -83,7 +83,7 @@ class Session:
         """
         self._present_credentials()
         options: dict[str, Any] = {}
-        if self._settings.version is Version.MQTT_5:
+        if self._settings.version is MqttVersion.MQTT_5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = PACKET_MAX_BYTES
             options = {"clean_start": True, "properties": properties}
@@ -219,7 +219,7 @@ class Session:
         if not filters:
             return
         self._standing |= filters.keys()
-        if self._settings.version is Version.MQTT_5:
+        if self._settings.version is MqttVersion.MQTT_5:
             self._client.subscribe([(f, SubscribeOptions(qos.value)) for f, qos in filters.items()])
         else:
             self._client.subscribe([(f, qos.value) for f, qos in filters.items()])

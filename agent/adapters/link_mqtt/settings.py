@@ -1,15 +1,10 @@
 """What a link must know about its broker."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from agent.ports.link import Outgoing
-
-
-class Version(StrEnum):
-    MQTT_3_1_1 = "3.1.1"
-    MQTT_5 = "5"
+from agent.wire.topics import MqttVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +24,7 @@ class LinkSettings:
     port: int
     client_id: str
     """Unique on the broker: a second client under this id throws the first one out."""
-    version: Version = Version.MQTT_3_1_1
+    version: MqttVersion = MqttVersion.MQTT_3_1_1
     keepalive_s: int = 30
     tls: Tls | None = None
     username: str | None = None

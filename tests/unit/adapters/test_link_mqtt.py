@@ -11,11 +11,11 @@ from typing import Self
 
 import pytest
 
-from agent.adapters.link_mqtt import LinkSettings, MqttLink, Version
+from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.core.refusal import Refusal
 from agent.ports.link import Down, LinkState, Message, Outgoing, Up
 from agent.wire.errors import LinkDown
-from agent.wire.topics import Qos
+from agent.wire.topics import MqttVersion, Qos
 from tests.brokers import WAIT_S, Inbox
 from tests.fakes.chaosproxy import ChaosProxy
 
@@ -284,7 +284,7 @@ GARBAGE = {
 }
 
 
-@pytest.mark.parametrize("version", Version)
+@pytest.mark.parametrize("version", MqttVersion)
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
 def test_bytes_that_are_not_mqtt_never_end_the_thread(garbage, version):
     with ScriptedBroker(garbage, hangs_up=True) as broker:

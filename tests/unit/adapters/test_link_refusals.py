@@ -5,9 +5,10 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.adapters.link_mqtt import LinkSettings, Version
+from agent.adapters.link_mqtt import LinkSettings
 from agent.adapters.link_mqtt.refusals import End, Refused, lost, not_accepted, reachable, slammed
 from agent.core.refusal import Refusal
+from agent.wire.topics import MqttVersion
 
 SETTINGS = LinkSettings("hub", 1883, "device-1", username="maker")
 
@@ -115,7 +116,7 @@ def test_each_loss_has_a_sentence(name, by_broker, end):
 
 
 def test_a_broker_that_slams_the_door_on_mqtt_5_may_not_speak_it():
-    settings = LinkSettings("hub", 1883, "device-1", version=Version.MQTT_5)
+    settings = LinkSettings("hub", 1883, "device-1", version=MqttVersion.MQTT_5)
     assert slammed(settings, "").reason == (
         "hub:1883 closed the connection before accepting it (does it speak MQTT 5?)"
     )

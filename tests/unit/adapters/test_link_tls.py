@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.adapters.link_mqtt import LinkSettings, MqttLink, Tls, Version
+from agent.adapters.link_mqtt import LinkSettings, MqttLink, Tls
 from agent.ports.link import Down, LinkState, Message, Outgoing, Up
-from agent.wire.topics import Qos
+from agent.wire.topics import MqttVersion, Qos
 from deploy.adapters.broker_local import BrokerKind, mosquitto_path, start_broker
 from tests.brokers import WAIT_S, Inbox, require
 
@@ -174,7 +174,7 @@ def reason(port: int, expected: str, **settings: object) -> None:
         assert not any(isinstance(state, Up) for state in states.items)
 
 
-@pytest.mark.parametrize("version", Version)
+@pytest.mark.parametrize("version", MqttVersion)
 def test_messages_pass_with_the_right_authority_and_password(folder, port_with_password, version):
     with opened(
         port_with_password,

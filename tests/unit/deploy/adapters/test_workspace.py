@@ -1,13 +1,14 @@
 import pytest
 
 from agent.wire.errors import ConfigError, StoreFailed
+from agent.wire.topics import MqttVersion
 from deploy.adapters import workspace
-from deploy.adapters.workspace import ArtifactFolder, Broker, Fleet, Protocol, Settings
+from deploy.adapters.workspace import ArtifactFolder, Broker, Fleet, Settings
 from deploy.core.refusal import Refused
 
 SETTINGS = Settings(
     fleet=Fleet(name="garden", stream="beta"),
-    broker=Broker(url='mqtt://a"b', root="shoal/garden", protocol=Protocol.MQTT_5),
+    broker=Broker(url='mqtt://a"b', root="shoal/garden", protocol=MqttVersion.MQTT_5),
 )
 
 

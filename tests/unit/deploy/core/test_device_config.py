@@ -1,8 +1,7 @@
 import re
 
 from agent import config
-from agent.config import Protocol
-from agent.wire.topics import DeviceId
+from agent.wire.topics import DeviceId, MqttVersion
 from deploy.core.device_config import DeviceConfig, to_toml
 
 
@@ -25,7 +24,7 @@ def test_a_device_reads_what_the_operator_wrote(tmp_path):
         settings.broker.protocol,
         settings.trust.root,
         settings.update.stream,
-    ) == (written.id, written.url, written.root, Protocol.MQTT_5, written.trust, written.stream)
+    ) == (written.id, written.url, written.root, MqttVersion.MQTT_5, written.trust, written.stream)
 
 
 PLAIN = DeviceConfig(DeviceId("a"), "mqtts://b:1", "shoal/a", "3.1.1", "root.json", "main")
