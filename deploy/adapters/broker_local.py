@@ -22,7 +22,8 @@ from typing import Final
 from agent.wire.errors import ConfigError, PortError
 
 HOST: Final = "127.0.0.1"
-READY_S: Final = 10.0
+READY_S: Final = 60.0
+"""For a slow card and a busy machine; a broker that ends is noticed at once."""
 STOP_S: Final = 2.0
 PORTS_TRIED: Final = 5
 

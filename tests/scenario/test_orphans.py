@@ -85,9 +85,9 @@ def test_a_device_killed_in_the_middle_of_a_trial_leaves_no_process(
         assert agent.process is not None
         supervisor = agent.process.pid
         made.roll_out("1")
-        wait(lambda: "canary" in descendants(supervisor).values(), APPEARS_S, "a canary")
+        wait(lambda: "child=canary" in agent.log.read_text(), APPEARS_S, "the first word of a canary")
         family = descendants(supervisor)
-        assert {"worker", "feeder"} <= set(family.values())
+        assert set(family.values()) == {"worker", "feeder", "canary"}
         # One that is stopped can do nothing to end itself.
         os.kill(next(pid for pid, what in family.items() if what == "worker"), signal.SIGSTOP)
         agent.kill()
@@ -106,6 +106,7 @@ def test_a_device_killed_when_its_children_have_just_been_started_leaves_no_proc
         wait(lambda: bool(descendants(supervisor)), APPEARS_S, "a child")
         family = descendants(supervisor)
         agent.kill()
+        # They see it when they have come up.
         gone(family, APPEARS_S)
 
 
