@@ -18,7 +18,7 @@ import msgspec
 
 from agent.assemble import desk
 from agent.assemble.desk import Answer, Job, Load, Loaded, Refused
-from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.edgetpu import symptoms
 
 SUBCOMMAND: Final = "_native"
 LOAD_MAX_S: Final = 60.0
@@ -100,8 +100,8 @@ def _death(status: int, errors: IO[bytes], job: Job) -> str:
     last = lines[-1] if lines else "no word"
     how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}: {last}"
     if job.edgetpu is not None:
-        lost = next((what for what in map(edgetpu_texts.lost, lines) if what), None)
-        return str(edgetpu_texts.died(lost or how))
+        lost = next((what for what in map(symptoms.lost, lines) if what), None)
+        return str(symptoms.died(lost or how))
     if status < 0:
         return (
             f"the process that ran the model was {how}: "

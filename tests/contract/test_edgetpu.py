@@ -14,7 +14,7 @@ import pytest
 from agent.adapters.edgetpu.delegate import OpenEdgeTpu
 from agent.adapters.edgetpu.host import explain
 from agent.adapters.runtime_tflite import open_runtime
-from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.edgetpu import symptoms
 from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.errors import DelegateUnavailable, ModelUnloadable, RuntimeMissing
 from agent.wire.ipc import EdgeTpu
@@ -292,5 +292,5 @@ def test_what_kills_a_process_kills_this_one_as_the_real_library_does(
 
     assert (first + rest).split() == said
     assert child.returncode == (0 if killer is None else -killer)
-    words = [what for what in map(edgetpu_texts.lost, errors.splitlines()) if what]
+    words = [what for what in map(symptoms.lost, errors.splitlines()) if what]
     assert len(words) == (killer is signal.SIGABRT)

@@ -6,7 +6,7 @@ Source: libedgetpu, tflite/public/edgetpu_c.h.
 import ctypes
 from typing import Final
 
-from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.edgetpu import symptoms
 from agent.core.edgetpu.words import Bus, Tpu, Trouble, numbered
 from agent.wire.errors import DelegateUnavailable
 
@@ -36,7 +36,7 @@ def load(name: str) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(name)
     except OSError as error:
-        raise Unusable(edgetpu_texts.linking(name, str(error))) from error
+        raise Unusable(symptoms.linking(name, str(error))) from error
 
 
 def require_delegate(library: ctypes.CDLL, name: str) -> None:
@@ -46,7 +46,7 @@ def require_delegate(library: ctypes.CDLL, name: str) -> None:
     """
     for function in (CREATE, DESTROY):
         if not hasattr(library, function):
-            raise Unusable(edgetpu_texts.not_a_delegate(name, function))
+            raise Unusable(symptoms.not_a_delegate(name, function))
 
 
 def lists(library: ctypes.CDLL) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from agent.adapters.edgetpu.look import Listed, Opened, Step, Unlinked
-from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.edgetpu import symptoms
 from agent.core.edgetpu.diagnosis import Host, diagnose
 from agent.core.edgetpu.words import Obstacle, Tpu, Trouble
 from agent.ports.accelerator import Sight
@@ -52,7 +52,7 @@ class EdgeTpuAccelerator:
                 case Opened(yes=yes):
                     opened = yes
         if ended:
-            return Sight(tpus, edgetpu_texts.died(ended), version, opened=False)
+            return Sight(tpus, symptoms.died(ended), version, opened=False)
         host = await asyncio.to_thread(self._host, tpus)
         return Sight(tpus, diagnose(edgetpu.device, tpus, host, opened=opened), version, opened)
 
@@ -87,7 +87,7 @@ async def _ask(argv: Sequence[str], limit_s: float) -> tuple[list[Step], str]:
 
 def _death(status: int, said: str) -> str:
     lines = said.strip().splitlines()
-    lost = next((what for what in map(edgetpu_texts.lost, lines) if what), None)
+    lost = next((what for what in map(symptoms.lost, lines) if what), None)
     if lost is not None:
         return lost
     if status < 0:

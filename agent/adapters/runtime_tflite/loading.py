@@ -7,7 +7,7 @@ from agent.adapters.runtime_tflite import xnnpack
 from agent.adapters.runtime_tflite.model import TfliteModel, delegated
 from agent.adapters.runtime_tflite.native import call, stderr_silenced
 from agent.adapters.runtime_tflite.signatures import TfliteCallables
-from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.edgetpu import placement, symptoms
 from agent.core.tflite import flatmodel
 from agent.core.tflite.flatmodel import Arithmetic, ModelFacts
 from agent.ports.accelerator import Delegate, OpenDelegate
@@ -88,9 +88,9 @@ class TfliteRuntime:
                 model_content=content, num_threads=threads, experimental_delegates=[_Handed(native)]
             )
         except ModelUnloadable as error:
-            trouble = edgetpu_texts.refusal(str(error), native.version, self.name)
+            trouble = symptoms.refusal(str(error), native.version, self.name)
             raise error if trouble is None else DelegateUnavailable(str(trouble)) from error
-        reason = edgetpu_texts.taken(facts, native.device, native.version)
+        reason = placement.taken(facts, native.device, native.version)
         return TfliteModel(interpreter, facts, runtime=self.name, delegate="edgetpu", reason=reason)
 
     def _interpreter(self, content: bytes, facts: ModelFacts, threads: int) -> tuple[Any, bool]:

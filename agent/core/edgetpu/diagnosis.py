@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.core.edgetpu.texts import REPLUG, SEVERAL
+from agent.core.edgetpu.symptoms import REPLUG, SEVERAL
 from agent.core.edgetpu.words import Bus, Finding, Obstacle, Ready, Tpu, Trouble, buses, matching
 
 PAGE_BYTES: Final = 4096

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.edgetpu import symptoms
 from agent.core.findings.child import (
     UNSTARTED_REMEDY,
     Died,
@@ -180,7 +180,7 @@ def speed(model: str, probe: Probe | None, *, compiled: bool = False) -> Finding
                 "speed", f"{model}: {probe.median_ms:g} ms on {probe.delegate}, median of {probe.runs}", facts
             )
         case Died() if compiled:
-            trouble = edgetpu_texts.died(in_words(probe))
+            trouble = symptoms.died(in_words(probe))
             return degraded("speed.edgetpu-crashed", f"{model}: {trouble.cause}", trouble.remedy, facts)
         case Unstarted():
             return degraded("speed.unstarted", in_words(probe), UNSTARTED_REMEDY, facts)

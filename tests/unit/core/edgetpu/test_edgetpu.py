@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.edgetpu import texts as edgetpu_texts
+from agent.core.edgetpu import symptoms
 from agent.core.edgetpu.diagnosis import Holder, Host, Node, diagnose
 from agent.core.edgetpu.words import Bus, Obstacle, Ready, Tpu, Trouble, buses, matching, numbered, ways
 
@@ -185,7 +185,7 @@ def test_one_that_opened_or_could_be_is_ready_whoever_has_it():
     ],
 )
 def test_what_the_dynamic_linker_says_is_understood(text, obstacle, words):
-    trouble = edgetpu_texts.linking("libedgetpu.so.1", text)
+    trouble = symptoms.linking("libedgetpu.so.1", text)
 
     assert trouble.obstacle is obstacle
     assert words in str(trouble)
@@ -197,9 +197,9 @@ def test_the_last_words_before_an_abort_are_recognised_and_no_others():
         "USB transfer error 2 [LibUsbDataOutCallback]"
     )
 
-    assert edgetpu_texts.lost(line).startswith("transfer on tag 2 failed")
-    assert edgetpu_texts.lost("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.") is None
-    assert edgetpu_texts.lost("Fatal Python error: Aborted") is None
+    assert symptoms.lost(line).startswith("transfer on tag 2 failed")
+    assert symptoms.lost("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.") is None
+    assert symptoms.lost("Fatal Python error: Aborted") is None
 
 
 @pytest.mark.parametrize(
@@ -212,4 +212,4 @@ def test_the_last_words_before_an_abort_are_recognised_and_no_others():
     ],
 )
 def test_a_crash_speaks_against_the_library_and_silence_against_the_device(how, obstacle):
-    assert edgetpu_texts.died(how).obstacle is obstacle
+    assert symptoms.died(how).obstacle is obstacle

@@ -4,8 +4,6 @@ import re
 from typing import Final
 
 from agent.core.edgetpu.words import Obstacle, Trouble
-from agent.core.tflite.flatmodel import ModelFacts
-from agent.core.tflite.flatops import EDGETPU
 
 INSTALL: Final = (
     "install a libedgetpu1-std package built for TensorFlow 2.19 (16.0TF2.19.1) or name the file with "
@@ -22,18 +20,6 @@ _OLD: Final = re.compile(
 )
 _NEEDS: Final = re.compile(r"version `(?P<symbol>[A-Za-z]+_[0-9.]+)' not found")
 _LOST: Final = re.compile(r"^F (?:driver|\S*/driver)/\S+:\d+\] (?P<what>.*)")
-
-
-def taken(facts: ModelFacts, device: str, version: str) -> str:
-    """What an Edge TPU computes of a model that it has taken."""
-    where = f"compiled for an Edge TPU, and {device} is open ({version})"
-    left = [each for each in facts.operators if each.name != EDGETPU]
-    if not left:
-        return f"{where}: all of it runs there"
-    there = sum(each.count for each in facts.operators if each.name == EDGETPU)
-    total = there + sum(each.count for each in left)
-    named = ", ".join(f"{each.count} {each.name}" for each in left)
-    return f"{where}: {there} of {total} operators run there, {named} on the CPU"
 
 
 def refusal(text: str, version: str, runtime: str) -> Trouble | None:
