@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from agent.core.telemetry.gauges import CpuTime, Gauges
+from agent.core.telemetry.vitals import CpuTime, Gauges
 
 COMMAND_S: Final = 2.0
 COMMAND_REST_READS: Final = 30

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from agent.core.telemetry.gauges import Gauges
+from agent.core.telemetry.vitals import Gauges
 
 
 class Host(Protocol):

@@ -1,4 +1,4 @@
-from agent.core.telemetry.gauges import Gauges
+from agent.core.telemetry.vitals import Gauges
 
 
 class ScriptedHost:

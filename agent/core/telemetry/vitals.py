@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Final
 
 from agent.core.camera.pace import SECOND_NS
-from agent.core.telemetry.gauges import CpuTime, Gauges
 from agent.wire.reports import Throttling
 
 UNDER_VOLTAGE: Final = 1
@@ -25,6 +24,27 @@ SLOWER: Final = FREQUENCY_CAPPED | THROTTLED | SOFT_LIMIT
 SINCE_BOOT_SHIFT: Final = 16
 CALM_S: Final = 10.0
 """Throttling and under-voltage flicker: they are over when they were not seen for this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTime:
+    """Time of all cores together since boot, in any one unit."""
+
+    busy: int
+    whole: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """One reading of a host's sensors. None: this host does not tell."""
+
+    soc_c: float | None = None
+    tpu_c: float | None = None
+    throttled_bits: int | None = None
+    """As the firmware of a Raspberry Pi gives them."""
+    cpu: CpuTime | None = None
+    memory_available_bytes: int | None = None
+    disk_free_bytes: int | None = None
 
 
 class Strain(StrEnum):

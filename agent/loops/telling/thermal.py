@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.core.telemetry import thermal
-from agent.core.telemetry.gauges import Gauges
 from agent.core.telemetry.thermal import Hold, Rules
+from agent.core.telemetry.vitals import Gauges
 from agent.loops.telling.pacer import Limit, Pacer
 from agent.ports.clock import Clock
 

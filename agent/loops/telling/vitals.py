@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from agent.core.telemetry.gauges import CpuTime, Gauges
-from agent.core.telemetry.vitals import OVER, HotRule, Strain, Turn, Watch, cpu_share
+from agent.core.telemetry.vitals import OVER, CpuTime, Gauges, HotRule, Strain, Turn, Watch, cpu_share
 from agent.ports.clock import Clock
 from agent.ports.host import Host
 from agent.wire.reports import Vitals

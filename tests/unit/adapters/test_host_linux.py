@@ -9,7 +9,7 @@ import pytest
 
 from agent.adapters import host_linux
 from agent.adapters.host_linux import COMMAND_REST_READS, LinuxHost, rss_bytes
-from agent.core.telemetry.gauges import CpuTime, Gauges
+from agent.core.telemetry.vitals import CpuTime, Gauges
 
 STAT = "cpu  100 20 30 800 50 3 7 10 5 0\ncpu0 100 20 30 800 50 3 7 10 5 0\nintr 1\n"
 MEMINFO = "MemTotal:        3884376 kB\nMemFree:          120000 kB\nMemAvailable:    2500000 kB\n"

@@ -3,8 +3,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.camera.pace import SECOND_NS
-from agent.core.telemetry.gauges import CpuTime, Gauges
-from agent.core.telemetry.vitals import CALM_S, HotRule, Strain, Turn, Watch, cpu_share, throttling
+from agent.core.telemetry.vitals import (
+    CALM_S,
+    CpuTime,
+    Gauges,
+    HotRule,
+    Strain,
+    Turn,
+    Watch,
+    cpu_share,
+    throttling,
+)
 from agent.wire.reports import Throttling
 
 READ_S = 2

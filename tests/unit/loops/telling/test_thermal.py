@@ -1,5 +1,5 @@
-from agent.core.telemetry.gauges import Gauges
 from agent.core.telemetry.thermal import Rules
+from agent.core.telemetry.vitals import Gauges
 from agent.loops.telling.pacer import Pacer
 from agent.loops.telling.thermal import Thermostat
 from agent.wire.ipc import Pace, ServeFailed
