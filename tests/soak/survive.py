@@ -1,10 +1,13 @@
 """What one device survives, once each: `make survive`.
 
-SIGKILL of the worker, SIGKILL of the supervisor, a broker that goes away and comes back, and an orderly end.
-Times are printed, not judged: on an emulated processor they mean nothing.
+SIGKILL of the worker, SIGKILL of the supervisor, a broker that goes away and comes back, and an orderly end;
+then, where there is a C compiler to build the simulated Edge TPU with, the loss of one and its return, and
+SIGKILL of a supervisor whose worker has it open. Times are printed, not judged: on an emulated processor they
+mean nothing.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -13,16 +16,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as Flag
 
+import pytest
+
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.ports.link import Message
 from agent.wire import codec, topics
 from agent.wire.reports import Presence, Status
 from agent.wire.topics import Qos
 from deploy.adapters.broker_local import start_broker
+from tests import models
+from tests.edgetpu_sim.simulator import Simulator, build
 from tests.rig import DEVICE, LABELS, SHIPPED, Agent, Ear, Fleet, fleet, listening, replay
 from tests.soak.flat import child_of
 
 RATE_FPS = 10.0
+ON_ITS_WAY_S = 1.0
+"""What was on its way when something was killed has arrived when counting begins."""
+COMPILED = models.TINY.replace(".tflite", "_edgetpu.tflite")
 
 
 def main() -> int:
@@ -34,6 +44,11 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="shoal-survive-") as name:
         survive(Path(name), options.patience_s, options.away_s)
+    with tempfile.TemporaryDirectory(prefix="shoal-survive-") as name:
+        try:
+            survive_with_an_edge_tpu(Path(name), options.patience_s)
+        except pytest.skip.Exception as lacking:
+            print(f"      -    no Edge TPU: {lacking}")
     print("survived")
     return 0
 
@@ -65,6 +80,48 @@ def survive(folder: Path, patience_s: float, away_s: float) -> None:
         assert _presence(made, patience_s) is Presence.OFFLINE
 
 
+def survive_with_an_edge_tpu(folder: Path, patience_s: float) -> None:
+    """
+    Raises:
+        AssertionError: something was not survived.
+        Skipped: there is no compiler, or there are no compiled models here.
+    """
+    compiled, twin = models.shared(COMPILED), models.shared(models.TINY)
+    edgetpus = Simulator(build(folder), folder, os.environ.__setitem__)
+    edgetpus.pair(compiled.read_bytes(), twin.read_bytes())
+    edgetpus.plug()
+    more = f'[runtime]\nedgetpu_library = "{edgetpus.library}"\ndelegate = "edgetpu"\n'
+    with start_broker(folder / "broker") as broker:
+        made = fleet(folder, broker.url)
+        made.release(twin, "1", compiled=compiled)
+        made.roll_out("1", "--trial-invoke-budget-ms=20000", "--trial-timeout-s=600")
+        with (
+            listening(made) as ear,
+            Agent(folder, made, camera=replay(RATE_FPS), more=more) as agent,
+        ):
+            with _step("a compiled release is proven and committed"):
+                assert ear.ended("1", 5 * patience_s)["outcome"] == "committed"
+                _computes_on(ear, "edgetpu", patience_s)
+            with _step("the Edge TPU is gone: the CPU variant serves"):
+                edgetpus.unplug()
+                _computes_on(ear, "xnnpack", patience_s)
+            with _step("it is back: it serves again"):
+                edgetpus.plug()
+                _computes_on(ear, "edgetpu", patience_s)
+            with _step("SIGKILL of the supervisor while it is open: started again, it opens it"):
+                agent.kill()
+                agent.start()
+                time.sleep(ON_ITS_WAY_S)
+                _computes_on(ear, "edgetpu", patience_s)
+            with _step("SIGTERM: an orderly end"):
+                assert agent.stop(patience_s) == 0
+
+
+def _computes_on(ear: Ear, delegate: str, patience_s: float) -> None:
+    count = len(ear.heard.predictions)
+    ear.wait(lambda heard: delegate in {each.delegate for each in heard.predictions[count:]}, patience_s)
+
+
 def _kills(agent: Agent, ear: Ear, patience_s: float) -> None:
     assert agent.process is not None
     with _step("SIGKILL of the worker: it predicts again"):
@@ -77,8 +134,7 @@ def _kills(agent: Agent, ear: Ear, patience_s: float) -> None:
 
 
 def _predicts(ear: Ear, patience_s: float) -> None:
-    """What was on its way when something was killed arrives within the second before counting begins."""
-    time.sleep(1.0)
+    time.sleep(ON_ITS_WAY_S)
     count = len(ear.heard.predictions)
     ear.wait(lambda heard: len(heard.predictions) > count, patience_s)
 
