@@ -7,7 +7,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
@@ -110,9 +110,8 @@ def found(said: bytes, status: int) -> Checked:
 def secrets(settings: Settings) -> Iterator[str]:
     """What the configuration knows and nobody else may read."""
     for line in pipelines(settings):
-        with contextlib.suppress(ValueError):
-            password = urlsplit(line.camera.url).password or ""
-            yield from (password, unquote(password))
+        password = line.camera.url.rpartition("@")[0].partition("://")[2].partition(":")[2]
+        yield from (password, unquote(password))
     if settings.broker.password_file:
         with contextlib.suppress(OSError, UnicodeDecodeError):
             yield Path(settings.broker.password_file).read_text(encoding="utf-8").strip()

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from agent.config.crosschecks import shown_url
 from agent.config.lines import Key
 from agent.config.sections import Settings
+from agent.core.redaction import shown_url
 
 SAFE = frozenset({"emission", "thermal", "commands", "log"})
 """Sections that whoever obeys them can be given anew."""

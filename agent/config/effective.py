@@ -6,9 +6,9 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
-from agent.config.crosschecks import shown_url
 from agent.config.lines import Key
 from agent.config.reading import Configuration
+from agent.core.redaction import shown_url
 
 Plain = str | bool | int | float | tuple[str, ...]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from agent.core.redaction import shown_url
 from agent.wire.errors import ConfigError
 
 PORT: Final = 1883
@@ -31,15 +32,22 @@ def parse_url(text: str) -> BrokerUrl:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"broker {text!r}: {error}; write mqtt://host:port or mqtts://host:port") from error
-    _check(text, parts)
+        # What the parser takes for the port may be the end of a password.
+        raise ConfigError(
+            f"broker {shown_url(text)!r}: {_fault(text, error)}; write mqtt://host:port or mqtts://host:port"
+        ) from None
+    _check(shown_url(text), parts)
     tls = parts.scheme == "mqtts"
     return BrokerUrl(
-        host=_host(text, parts),
+        host=_host(shown_url(text), parts),
         port=(PORT_TLS if tls else PORT) if port is None else port,
         tls=tls,
         username=unquote(parts.username) if parts.username else None,
     )
+
+
+def _fault(text: str, error: ValueError) -> str:
+    return "what follows its host is no port" if "@" in text else str(error)
 
 
 def _check(text: str, parts: SplitResult) -> None:

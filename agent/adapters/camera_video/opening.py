@@ -3,8 +3,8 @@
 import errno
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import urlsplit
 
+from agent.core.redaction import HIDDEN, shown_url
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen
 
 if TYPE_CHECKING:
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 OPEN_S: Final = 10.0
-READ_S: Final = 4.0
-"""Below the time after which a driver counts as hung: what can time out by itself needs no new process."""
 
 _SAID: Final[Mapping[int, str]] = {
     errno.ENOENT: "is not there; plug the camera in, or correct its name in the configuration",
@@ -22,7 +20,14 @@ _SAID: Final[Mapping[int, str]] = {
     errno.ECONNREFUSED: "nobody answers at this address; start the camera's server, or correct camera.url",
     errno.EHOSTUNREACH: "cannot be reached; check the network and camera.url",
     errno.ENETUNREACH: "cannot be reached; check the network and camera.url",
+    errno.ENOTTY: "is no camera; choose another device",
     errno.EINVAL: "does not give pictures of this kind; choose another size, rate or device",
+}
+_SAID_OF_FILE: Final[Mapping[int, str]] = {
+    errno.ENOENT: "is not there; correct camera.file",
+    errno.EACCES: "may not be read by this user; let it",
+    errno.EPERM: "may not be read by this user; let it",
+    errno.EIO: "is cut short or damaged; choose another",
 }
 _GONE: Final = frozenset({errno.ENODEV, errno.ENXIO, errno.EIO})
 
@@ -31,12 +36,20 @@ class Opener(Protocol):
     """As `open_container`."""
 
     def __call__(
-        self, place: str, *, format_name: str | None, options: dict[str, str]
+        self, place: str, *, format_name: str | None, options: dict[str, str], read_s: float
     ) -> "InputContainer": ...
 
 
-def open_container(place: str, *, format_name: str | None, options: dict[str, str]) -> "InputContainer":
+def open_container(
+    place: str, *, format_name: str | None, options: dict[str, str], read_s: float
+) -> "InputContainer":
     """
+    Args:
+        place: a path or an address.
+        format_name: FFmpeg's name of the input; None: found out.
+        options: FFmpeg's, of this input.
+        read_s: how long a read may take; opening takes a network camera longer.
+
     Raises:
         CameraFailed: PyAV is not installed, or what `said` makes of FFmpeg's refusal.
     """
@@ -45,14 +58,16 @@ def open_container(place: str, *, format_name: str | None, options: dict[str, st
     except ImportError as error:
         raise CameraFailed(f"PyAV cannot be used: {error}; pip install 'shoal[camera]'") from error
     try:
-        return av.open(place, format=format_name, options=options, timeout=(OPEN_S, READ_S))
+        return av.open(place, format=format_name, options=options, timeout=(max(OPEN_S, read_s), read_s))
     except av.FFmpegError as error:
-        raise said(place, error) from error
+        raise said(place, error, max(OPEN_S, read_s)) from error
 
 
-def said(place: str, error: "FFmpegError") -> CameraFailed:
-    """FFmpeg's error as one sentence with its remedy."""
+def said(place: str, error: "FFmpegError", waited_s: float) -> CameraFailed:
+    """FFmpeg's error as one sentence with its remedy; `waited_s` is what a time-out stands for."""
     name, number = shown(place), error.errno
+    if _is_file(place) and number in _SAID_OF_FILE:
+        return CameraFailed(f"{name} {_SAID_OF_FILE[number]}")
     if number == errno.EBUSY:
         return CameraBusy(f"{name}: another process has it; stop that process, or share its camera")
     if number in _GONE:
@@ -61,9 +76,11 @@ def said(place: str, error: "FFmpegError") -> CameraFailed:
         return CameraFailed(f"{name} {_SAID[number]}")
     match type(error).__name__:
         case "ExitError" | "TimeoutError":
-            return CameraFrozen(f"{name} sent nothing for {READ_S:g} s; check its power and the network")
+            return CameraFrozen(f"{name} sent nothing for {waited_s:g} s; check its power and the network")
         case "HTTPUnauthorizedError" | "HTTPForbiddenError":
             return CameraFailed(f"{name} refuses the user name or password; put the right ones into the url")
+        case "EOFError" if _is_file(place):
+            return CameraFailed(f"{name} is cut short or damaged; choose another")
         case "EOFError":
             return CameraFailed(f"{name}: the stream has ended; start its sender again")
         case "InvalidDataError":
@@ -73,11 +90,11 @@ def said(place: str, error: "FFmpegError") -> CameraFailed:
             return CameraFailed(f"{name}: {words}; check the camera's section in the configuration")
 
 
+def _is_file(place: str) -> bool:
+    return "://" not in place and not place.startswith("/dev/")
+
+
 def shown(place: str) -> str:
-    """The place without the password that an address may carry."""
-    if "://" not in place:
-        return place
-    parts = urlsplit(place)
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+    """The place without the user, the password and the query that an address may carry."""
+    scheme, separator, rest = shown_url(place).partition("://")
+    return f"{scheme}://{rest.partition('?')[0].removeprefix(f'{HIDDEN}@')}" if separator else place

@@ -41,7 +41,7 @@ def test_every_setting_is_shown_with_the_line_it_comes_from(tmp_path):
 
 def test_no_password_is_shown(tmp_path):
     found = shown(tmp_path)
-    assert found["camera.url"].value == "rtsp://me:…@door:554/live"
+    assert found["camera.url"].value == "rtsp://***@door:554/live"
     assert "secret" not in str(found)
 
 

@@ -91,7 +91,7 @@ def test_a_home_that_is_not_there_is_named(tmp_path):
         ("[camera]\nkind = 'shared'", "line 2: camera.kind is 'shared' without camera.of"),
         (
             "[camera]\nkind = 'rtsp'\nurl = 'http://u:pw@h'",
-            "line 3: camera.url is 'http://u:…@h': begin with",
+            "line 3: camera.url is 'http://***@h': begin with",
         ),
         ("[camera]\nkind = 'picamera2'\ndevice = '/dev/video0'", "picamera2 counts its cameras from 0"),
         ("[camera]\nkind = 'shared'\nof = 'roof'", "line 3: pipeline 'main' shares the camera of 'roof'"),

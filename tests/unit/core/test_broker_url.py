@@ -44,7 +44,19 @@ def test_what_names_no_broker_is_refused_with_the_reason(text, because):
         parse_url(text)
 
 
-def test_a_password_in_the_url_is_refused_without_being_shown():
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mqtt://maker:hunter2@broker",
+        "maker:hunter2@broker",
+        "http://maker:hunter2@broker",
+        "mqtt://maker:hunter2@broker:99999",
+        "mqtt://maker:hunter2/@broker",
+        "mqtt://maker:hun/hunter2@broker",
+        "mqtt://maker:hunter2@[broker",
+    ],
+)
+def test_a_password_in_the_url_is_refused_without_being_shown(text):
     with pytest.raises(ConfigError) as refused:
-        parse_url("mqtt://maker:hunter2@broker")
+        parse_url(text)
     assert "hunter2" not in str(refused.value)
