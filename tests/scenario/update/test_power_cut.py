@@ -125,12 +125,6 @@ def _settled(life: Life):
     return state.active if isinstance(state, Idle) else None
 
 
-@pytest.fixture(autouse=True)
-def haste(monkeypatch):
-    for module in ("jobs", "effects", "update"):
-        monkeypatch.setattr(f"agent.loops.release.{module}.RETRY_S", 0.005)
-
-
 @pytest.fixture(scope="module")
 def with_one(tmp_path_factory):
     """The folder of a device that has committed release 1 and is switched off."""
