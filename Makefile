@@ -26,7 +26,7 @@ help:
 
 $(VENV)/.demo: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Shoal needs Python 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
-	@test -x $(bin)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian, apt install python3-venv" >&2; exit 1; }
+	@$(bin)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian, apt install python3-venv" >&2; exit 1; }
 	$(bin)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
 	@touch $@
 

@@ -9,6 +9,8 @@ def main() -> int:
             raise
         sys.stderr.write(f"shoal: {error.name} is missing: pip install 'shoal[operator]'\n")
         return 78
+    except KeyboardInterrupt:
+        return 130
     return command_line()
 
 

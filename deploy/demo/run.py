@@ -11,10 +11,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
@@ -40,6 +42,8 @@ FETCH_TIMEOUT_S = 5
 PATIENCE_S = 300.0
 LEAVE_S = 8.0
 CLEAN_ROUNDS = 20
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, an orderly end, and a terminal that was closed: the device must not be left behind."""
 
 POLICY = (
     "--trial-shadow-frames=12",
@@ -83,6 +87,7 @@ def demo(options: Options, models_folder: Path, console: Console) -> int:
         AgentError: something it needs is missing; one sentence.
     """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_handled(_interrupt))
         work = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shoal-demo-")))
         stage = Stage(models_folder, work)
         url = options.broker
@@ -105,13 +110,31 @@ def _play(options: Options, stage: Stage, url: str, root: Root, tally: Tally, vi
     _prepare(stage, url, root, chosen, view)
     inbox: queue.Queue[Message] = queue.Queue()
     show = Show(stage, chosen, tally, view, options.frames)
-    with _listening(url, root, inbox) as link:
-        with _device(stage, url, root), contextlib.closing(show), contextlib.suppress(KeyboardInterrupt):
+    told = threading.Event()
+    with _listening(url, root, inbox) as link, _handled(lambda *_: told.set()):
+        with _device(stage, url, root), contextlib.closing(show):
             view.say(f"$ shoal-agent run --config device.toml    ({RATE_FPS} photographs a second)")
-            show.run(inbox, root)
+            show.run(inbox, root, told)
         show.drain(inbox, root)
         if options.broker is not None:
             _clean(link, root)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """What ends the demo goes to this handler. An exception alone would not do while the device lives: one
+    that is raised inside a callback is lost, and one between two lines leaves a process behind.
+    """
+    before = [(number, signal.signal(number, handler)) for number in ENDS]
+    try:
+        yield
+    finally:
+        for number, known in before:
+            signal.signal(number, known)
 
 
 def _choose(stage: Stage) -> Chosen:
@@ -240,10 +263,11 @@ class Show:
         self._phase: Phase | None = None
         self._told = ("", 0)
 
-    def run(self, inbox: "queue.Queue[Message]", root: Root) -> None:
+    def run(self, inbox: "queue.Queue[Message]", root: Root, told: threading.Event) -> None:
+        """Until the goal is reached, or one is told to end."""
         self._sign_the_others()
         heard_at = time.monotonic()
-        while self._goal is None or self._tally.predictions < self._goal:
+        while not told.is_set() and (self._goal is None or self._tally.predictions < self._goal):
             with contextlib.suppress(queue.Empty):
                 self._take(inbox.get(timeout=0.2), root)
                 heard_at = time.monotonic()
