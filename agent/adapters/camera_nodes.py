@@ -15,6 +15,22 @@ def capture_nodes(folder: Path = Path("/dev")) -> list[str]:
     return [str(path) for path in nodes if _may_be_webcam(path)]
 
 
+def webcam(device: str) -> str:
+    """The node itself; the first one where none is named.
+
+    Raises:
+        CameraFailed: it is none of a webcam, or there is none.
+    """
+    if not device:
+        return first_node()
+    if not _may_be_webcam(Path(device)):
+        raise CameraFailed(
+            f"{device} is no webcam's picture; leave camera.device empty for the first that is, and read a "
+            "CSI camera with kind picamera2"
+        )
+    return device
+
+
 def first_node() -> str:
     """
     Raises:

@@ -17,12 +17,11 @@ import numpy as np
 from agent.core.camera.colour import Order, order
 from agent.core.camera.faults import NO_ANSWER, fault
 from agent.core.camera.frames import Frame, Pixels
+from agent.core.camera.health import answers_within_s
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen, ConfigError
 
 BUFFERS: Final = 4
-READ_S: Final = 4.0
-"""Below the time after which a driver counts as hung."""
 AGE_MAX_NS: Final = 60_000_000_000
 """An older stamp is of another clock."""
 FORMAT: Final = "BGR888"
@@ -119,7 +118,9 @@ class PiCamera:
         """One of the few buffers: given back at once, or the camera starves."""
         with _in_words():
             try:
-                request = self._camera.capture_request(wait=READ_S, flush=self._fresh or None)
+                request = self._camera.capture_request(
+                    wait=answers_within_s(self._rate_fps), flush=self._fresh or None
+                )
             except TimeoutError as error:
                 raise CameraFrozen(NO_ANSWER) from error
             try:

@@ -91,7 +91,7 @@ def _stream(section: CameraSection, clock: Clock) -> Camera:
 
 
 def _webcam(section: CameraSection, clock: Clock) -> Camera:
-    from agent.adapters.camera_nodes import first_node
+    from agent.adapters.camera_nodes import webcam
     from agent.adapters.camera_video import LiveCamera, Place
 
     size = section.width_px, section.height_px
@@ -100,7 +100,7 @@ def _webcam(section: CameraSection, clock: Clock) -> Camera:
         options["framerate"] = f"{section.rate_fps:g}"
 
     def find() -> Place:
-        return Place(section.device or first_node(), "v4l2", options)
+        return Place(webcam(section.device), "v4l2", options)
 
     return LiveCamera("v4l2", find, section.rate_fps, size, clock)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from agent.adapters.camera_shared.memory import fence
 from agent.core.camera.frames import Frame
+from agent.core.camera.health import ANSWER_S
 from agent.core.camera.ring import (
     FRAME,
     HEAD,
@@ -30,8 +31,6 @@ from agent.ports.clock import Clock
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen
 from agent.wire.reports import CAMERA_OUT, CameraState
 
-READ_S: Final = 4.0
-"""Below the time after which a driver counts as hung; a feeder that was killed is back much sooner."""
 TRIES: Final = 8
 """To copy a frame that is not overwritten meanwhile."""
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -42,7 +41,16 @@ class SharedCamera:
 
     on_demand = False
 
-    def __init__(self, memory: int, bell: int, of: str, clock: Clock) -> None:
+    def __init__(self, memory: int, bell: int, of: str, clock: Clock, *, read_s: float = ANSWER_S) -> None:
+        """
+        Args:
+            memory: descriptor of the ring.
+            bell: descriptor of what this reader waits for.
+            of: the pipeline whose camera it is.
+            clock: for how long a wait lasts.
+            read_s: how long a frame may be waited for; a feeder that was killed is back much sooner.
+        """
+        self._read_s = read_s
         self._fd, self._bell, self._clock = memory, bell, clock
         self._memory: mmap.mmap | None = None
         self._pixel_bytes = 0
@@ -54,7 +62,7 @@ class SharedCamera:
         self.close()
         self._memory = mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ)
         self._pixel_bytes = pixel_bytes(len(self._memory))
-        until_ns = self._clock.monotonic_ns() + READ_S * 1e9
+        until_ns = self._clock.monotonic_ns() + self._read_s * 1e9
         while HEAD.unpack_from(self._memory, 0)[0] != MAGIC:
             if not self._wait(until_ns):
                 raise CameraFailed("the process that reads the camera does not start; see the agent's log")
@@ -63,14 +71,14 @@ class SharedCamera:
         self._told = self._state(self._memory)
 
     def read(self) -> Frame:
-        until_ns = self._clock.monotonic_ns() + READ_S * 1e9
+        until_ns = self._clock.monotonic_ns() + self._read_s * 1e9
         while True:
             frame = self._take()
             if frame is not None:
                 return frame
             self._hear()
             if not self._wait(until_ns):
-                raise _failure(self._told)
+                raise _failure(self._told, self._read_s)
 
     def close(self) -> None:
         if self._memory is not None:
@@ -122,7 +130,7 @@ class SharedCamera:
         before, self._told = self._told, told
         self.sensor = told.sensor
         if told.state in CAMERA_OUT and told.state is not CameraState.OPENING and before is not None:
-            raise _failure(told)
+            raise _failure(told, self._read_s)
 
     def _state(self, memory: mmap.mmap) -> Told | None:
         """What the feeder said last; None while it is saying it."""
@@ -150,7 +158,7 @@ class SharedCamera:
         return True
 
 
-def _failure(told: Told | None) -> CameraFailed:
+def _failure(told: Told | None, read_s: float) -> CameraFailed:
     match told:
         case Told(state=CameraState.BUSY, detail=detail):
             return CameraBusy(detail)
@@ -159,4 +167,4 @@ def _failure(told: Told | None) -> CameraFailed:
         case Told(state=CameraState.LOST, detail=detail):
             return CameraFailed(detail)
         case _:
-            return CameraFrozen(f"the shared camera gave no frame for {READ_S:g} s; see the agent's log")
+            return CameraFrozen(f"the shared camera gave no frame for {read_s:g} s; see the agent's log")

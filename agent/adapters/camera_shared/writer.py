@@ -72,7 +72,8 @@ class RingWriter:
         at = slot_at(number, self._pixel_bytes)
         NEWEST.pack_into(self._memory, at, number)
         fence()
-        self._memory[at + SLOT_HEAD : at + SLOT_HEAD + pixels.nbytes] = pixels.tobytes()
+        # Gone before `close`, which a view of the memory would forbid.
+        np.frombuffer(self._memory, np.uint8, pixels.nbytes, at + SLOT_HEAD)[:] = pixels.reshape(-1)
         self._describe(at, number, frame)
         fence()
         NEWEST.pack_into(self._memory, at + NEWEST.size, number)

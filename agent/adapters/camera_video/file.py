@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from agent.adapters.camera_video.opening import Opener, open_container, shown
 from agent.adapters.camera_video.packets import pictures
-from agent.adapters.camera_video.picture import rgb
+from agent.adapters.camera_video.picture import Shaper
 from agent.core.camera.frames import Frame
+from agent.core.camera.health import ANSWER_S
 from agent.core.camera.pace import SECOND_NS, Pace
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraFailed
@@ -39,7 +40,8 @@ class FileCamera:
         opener: Opener = open_container,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._path, self._size, self._clock = path, size, clock
+        self._path, self._clock = path, clock
+        self._shaper = Shaper(size)
         self._opener, self._sleep = opener, sleep
         self.on_demand = rate_fps == 0
         self._pace = Pace(rate_fps)
@@ -52,7 +54,7 @@ class FileCamera:
 
     def read(self) -> Frame:
         due = self._pace.due(self._clock.monotonic_ns())
-        pixels = rgb(self._picture(), self._size)
+        pixels = self._shaper.rgb(self._picture())
         early_ns = due.at_ns - self._clock.monotonic_ns()
         if early_ns > 0:
             self._sleep(early_ns / SECOND_NS)
@@ -83,5 +85,5 @@ class FileCamera:
     def _rewind(self) -> None:
         """Opened anew: not every format can be sought in."""
         self.close()
-        self._container = self._opener(self._path, format_name=None, options={})
-        self._pictures = pictures(self._container, self._path)
+        self._container = self._opener(self._path, format_name=None, options={}, read_s=ANSWER_S)
+        self._pictures = pictures(self._container, self._path, ANSWER_S)

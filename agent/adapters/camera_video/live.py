@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from agent.adapters.camera_video.opening import Opener, open_container, shown
 from agent.adapters.camera_video.packets import pictures
-from agent.adapters.camera_video.picture import rgb
+from agent.adapters.camera_video.picture import Shaper
 from agent.core.camera.frames import Frame
+from agent.core.camera.health import answers_within_s
 from agent.core.camera.stream import SECOND_NS, Lateness, Thinning
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraFailed
@@ -57,7 +58,8 @@ class LiveCamera:
             clock: for instants.
             opener: opens the place.
         """
-        self._find, self._rate_fps, self._size = find, rate_fps, size
+        self._find, self._rate_fps = find, rate_fps
+        self._shaper = Shaper(size)
         self._clock, self._opener = clock, opener
         self.kind, self.note = kind, ""
         self._name = kind
@@ -69,8 +71,13 @@ class LiveCamera:
     def open(self) -> None:
         place = self._find()
         self._name = shown(place.path)
-        self._container = self._opener(place.path, format_name=place.format_name, options=dict(place.options))
-        self._pictures = pictures(self._container, place.path)
+        self._container = self._opener(
+            place.path,
+            format_name=place.format_name,
+            options=dict(place.options),
+            read_s=answers_within_s(self._rate_fps),
+        )
+        self._pictures = pictures(self._container, place.path, answers_within_s(self._rate_fps))
         self._lateness, self._thinning = Lateness(), Thinning(self._rate_fps)
 
     def read(self) -> Frame:
@@ -81,7 +88,7 @@ class LiveCamera:
             passed_over += 1
         age_ns = self._clock.monotonic_ns() - exposed_ns
         return Frame(
-            pixels=rgb(picture, self._size),
+            pixels=self._shaper.rgb(picture),
             sequence=self._sequence,
             captured_ns=exposed_ns,
             captured_at=self._clock.now() - timedelta(microseconds=age_ns / 1000),

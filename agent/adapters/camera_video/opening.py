@@ -66,7 +66,7 @@ def open_container(
 def said(place: str, error: "FFmpegError", waited_s: float) -> CameraFailed:
     """FFmpeg's error as one sentence with its remedy; `waited_s` is what a time-out stands for."""
     name, number = shown(place), error.errno
-    if _is_file(place) and number in _SAID_OF_FILE:
+    if number is not None and _is_file(place) and number in _SAID_OF_FILE:
         return CameraFailed(f"{name} {_SAID_OF_FILE[number]}")
     if number == errno.EBUSY:
         return CameraBusy(f"{name}: another process has it; stop that process, or share its camera")

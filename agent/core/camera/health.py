@@ -49,6 +49,18 @@ class Turn:
     lasted_s: float
 
 
+STREAMED: Final = Limits(frozen_s=300.0)
+"""Of a network camera: of a still scene its encoder sends the very same picture until the next key frame,
+which those that save bandwidth put minutes apart.
+"""
+ANSWER_S: Final = 4.0
+
+
+def answers_within_s(rate_fps: float) -> float:
+    """After which a camera that can time out by itself does: before its driver counts as hung."""
+    return max(ANSWER_S, 2.0 / rate_fps if rate_fps else 0.0)
+
+
 def silent_after_s(rate_fps: float, limits: Limits) -> float:
     """How long a read may take: three frames of a slow camera."""
     return max(limits.silent_s, 3.0 / rate_fps if rate_fps else 0.0)
@@ -74,6 +86,8 @@ class Health:
         self._since_ns = now_ns
         self._first_ns: int | None = None
         """Its first frame since it was opened."""
+        self._stood: bytes | None = None
+        """The picture that it gave again and again when it was last in service."""
         self._look = _Look(limits, rate_fps)
         self._flow = _Flow(limits, rate_fps)
 
@@ -102,12 +116,16 @@ class Health:
         self._look.see(now_ns, seen)
         self._flow.count(now_ns, frames)
         state, detail = self._judged(now_ns)
+        if state is CameraState.FROZEN:
+            self._stood = seen.pixels
         if (
             self.state in CAMERA_OUT
             and self.state is not CameraState.OPENING
-            and not self._back(now_ns, state)
+            and not self._back(now_ns, seen)
         ):
             return None
+        if state is not CameraState.FROZEN:
+            self._stood = None
         return self._turn(now_ns, state, detail)
 
     def repeats(self, now_ns: int) -> bool:
@@ -124,11 +142,10 @@ class Health:
             return CameraState.SLOW, f"{flow.fps:.2g} of {self._rate_fps:g} frames a second"
         return CameraState.LIVE, ""
 
-    def _back(self, now_ns: int, state: CameraState) -> bool:
+    def _back(self, now_ns: int, seen: Glance) -> bool:
         assert self._first_ns is not None
-        if now_ns - self._first_ns < self._limits.steady_s * SECOND_NS:
-            return False
-        return state is CameraState.BLACK or self._look.moved
+        steady = now_ns - self._first_ns >= self._limits.steady_s * SECOND_NS
+        return steady and seen.pixels != self._stood
 
     def _turn(self, now_ns: int, state: CameraState, detail: str) -> Turn | None:
         if state is self.state:
@@ -150,20 +167,22 @@ class _Look:
         self._same = 0
         self._dark_since_ns: int | None = None
         self.black = False
-        self.moved = False
-        """Two pictures differed."""
 
     def see(self, now_ns: int, seen: Glance) -> None:
         if seen.pixels == self._last:
             self._same += 1
         else:
-            self.moved = self._last is not None
             self._last, self._same_since_ns, self._same = seen.pixels, now_ns, 1
         self._darkness(now_ns, seen.mean)
 
     def frozen(self, now_ns: int) -> bool:
         enough = self._same >= self._limits.frozen_frames
-        return enough and not self.black and now_ns - self._same_since_ns >= self._frozen_ns
+        long = now_ns - self._same_since_ns >= self._frozen_ns
+        return enough and long and not self.black and self._noisy()
+
+    def _noisy(self) -> bool:
+        """A pixel that has all light or none shows no noise, however alive the camera is."""
+        return self._last is not None and bool(self._last.strip(b"\x00\xff"))
 
     def same_s(self, now_ns: int) -> float:
         return (now_ns - self._same_since_ns) / SECOND_NS

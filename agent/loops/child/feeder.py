@@ -5,6 +5,7 @@ from threading import Event, Lock, Thread
 from typing import Final
 
 from agent.core.camera.frames import Frame
+from agent.core.camera.health import Limits
 from agent.core.camera.ring import Told
 from agent.loops.child.source import Source
 from agent.ports.camera import Camera
@@ -22,10 +23,16 @@ LEAVE_S: Final = 0.5
 
 class Feeder:
     def __init__(
-        self, camera: Camera, ring: Ring, clock: Clock, delay_s: Callable[[int], float], rate_fps: float
+        self,
+        camera: Camera,
+        ring: Ring,
+        clock: Clock,
+        delay_s: Callable[[int], float],
+        rate_fps: float,
+        limits: Limits | None = None,
     ) -> None:
         self._camera, self._ring = camera, ring
-        self._source = Source(camera, clock, self._say, delay_s, rate_fps=rate_fps)
+        self._source = Source(camera, clock, self._say, delay_s, rate_fps=rate_fps, limits=limits)
         self._saying = Lock()
         self._stopping = Event()
         self._stuck = False

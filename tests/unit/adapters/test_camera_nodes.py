@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from agent.adapters import camera_nodes
-from agent.adapters.camera_nodes import capture_nodes, first_node
+from agent.adapters.camera_nodes import capture_nodes, first_node, webcam
 from agent.core.camera.nodes import CAPABILITY
 from agent.wire.errors import CameraFailed
 
@@ -53,3 +53,12 @@ def test_that_there_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera_nodes, "capture_nodes", list)
     with pytest.raises(CameraFailed, match=r"no webcam among /dev/video\*; plug one in"):
         first_node()
+
+
+def test_a_node_that_was_named_is_taken_unless_it_gives_no_pictures(dev: Path) -> None:
+    (dev / "video0").write_text("uvcvideo 1")
+    (dev / "video1").write_text("uvcvideo 800000")
+    assert webcam(str(dev / "video0")) == str(dev / "video0")
+    assert webcam(str(dev / "unplugged")) == str(dev / "unplugged")
+    with pytest.raises(CameraFailed, match=r"video1 is no webcam's picture; leave camera.device empty"):
+        webcam(str(dev / "video1"))

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.adapters import camera_picamera2
 from agent.adapters.camera_picamera2 import PiCamera, number
+from agent.core.camera import health
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen, ConfigError
 from tests.fakes import libcamera
 from tests.fakes.libcamera import Rig
@@ -182,7 +182,7 @@ class TestOverItsSource:
     def test_a_camera_that_falls_silent_is_frozen_and_comes_back_when_it_is_opened_again(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(camera_picamera2, "READ_S", 0.4)
+        monkeypatch.setattr(health, "ANSWER_S", 0.1)
         rig = Rig()
         with camera(rig) as pi:
             pi.open()

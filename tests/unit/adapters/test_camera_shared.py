@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from agent.adapters.camera_shared import camera as camera_module
 from agent.adapters.camera_shared.camera import SharedCamera
 from agent.adapters.camera_shared.memory import allocate, bell
 from agent.adapters.camera_shared.writer import RingWriter
@@ -36,7 +35,7 @@ class Ring:
     def __init__(self) -> None:
         self.memory, self.bell = allocate(WIDTH, HEIGHT), bell()
         self.writer = RingWriter(self.memory, [self.bell])
-        self.camera = SharedCamera(self.memory, self.bell, "main", SystemTime())
+        self.camera = SharedCamera(self.memory, self.bell, "main", SystemTime(), read_s=0.3)
 
     def close(self) -> None:
         self.camera.close()
@@ -50,8 +49,7 @@ class Ring:
 
 
 @pytest.fixture
-def ring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ring]:
-    monkeypatch.setattr(camera_module, "READ_S", 0.3)
+def ring() -> Iterator[Ring]:
     ring = Ring()
     yield ring
     ring.close()
@@ -155,12 +153,11 @@ def test_a_writer_killed_while_it_says_something_holds_nobody_up(ring: Ring) -> 
         ring.camera.read()
 
 
-def test_without_a_feeder_it_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_module, "READ_S", 0.05)
+def test_without_a_feeder_it_does_not_open() -> None:
     memory, rings = allocate(8, 8), bell()
     try:
         with pytest.raises(CameraFailed, match="does not start"):
-            SharedCamera(memory, rings, "main", SystemTime()).open()
+            SharedCamera(memory, rings, "main", SystemTime(), read_s=0.05).open()
     finally:
         os.close(memory)
         os.close(rings)

@@ -1,8 +1,10 @@
 """Videos that are made here and played by real demuxers, decoders and sockets."""
 
 import errno
+import gc
 import itertools
 import os
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.adapters.camera_video import FileCamera, LiveCamera, Place, opening
+from agent.adapters.camera_video import FileCamera, LiveCamera, Place, packets
 from agent.adapters.camera_video.opening import said, shown
+from agent.core.camera import health
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen
 from tests.fakes.clock import FakeClock
 from tests.fakes.rtspserver import RtspServer
@@ -63,6 +66,35 @@ def close_to(found: list[int], expected: list[int]) -> bool:
     return all(abs(a - b) <= TOLERANCE for a, b in zip(found, expected, strict=True))
 
 
+def card(path: Path, codec: str, pixel_format: str, size: tuple[int, int]) -> Path:
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height = size
+        stream.pix_fmt = pixel_format
+        pixels = np.full((size[1], size[0], 3), (220, 10, 10), np.uint8)
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=pixel_format)
+        frame.pts, frame.time_base = 0, Fraction(1, 10)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def first(camera: FileCamera) -> np.ndarray:
+    camera.open()
+    return camera.read().pixels
+
+
+def held(path: Path, quarters: int) -> Path:
+    """The same video, to be shown turned clockwise: the matrix of its track header says so (ISO 14496-12)."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"tkhd") + 4 + 4 + 5 * 4 + 8 + 4 * 2
+    one = 1 << 16
+    a, b = {1: (0, one), 2: (-one, 0), 3: (0, -one)}[quarters]
+    struct.pack_into(">9i", content, at, a, b, 0, -b, a, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    return path
+
+
 class TestFile:
     def camera(self, path: Path, size: tuple[int, int] = (WIDTH, HEIGHT)) -> FileCamera:
         return FileCamera(str(path), 0.0, size, FakeClock())
@@ -92,11 +124,96 @@ class TestFile:
         assert pixels[2, 2, 0] > 180
         assert pixels[2, -3, 2] > 180
 
+    @pytest.mark.parametrize("quarters", [1, 2, 3])
+    def test_a_video_held_otherwise_is_shown_upright(self, tmp_path: Path, quarters: int) -> None:
+        path = write(tmp_path / "a.mp4", [40])
+
+        def first(size: tuple[int, int]) -> np.ndarray:
+            with closing(self.camera(path, size)) as camera:
+                camera.open()
+                return camera.read().pixels.astype(int)
+
+        lying, lying_part = first((WIDTH, HEIGHT)), first((32, 32))
+        held(path, quarters)
+        upright = (HEIGHT, WIDTH) if quarters % 2 else (WIDTH, HEIGHT)
+        assert np.array_equal(first(upright), np.rot90(lying, -quarters))
+        assert np.array_equal(first((32, 32)), np.rot90(lying_part, -quarters))
+
+    @pytest.mark.parametrize(
+        ("container", "codec", "pixel_format", "size"),
+        [
+            ("mkv", "rawvideo", "gray", (WIDTH, HEIGHT)),
+            ("mkv", "ffv1", "gray16le", (WIDTH, HEIGHT)),
+            ("mkv", "rawvideo", "yuyv422", (WIDTH, HEIGHT)),
+            ("mkv", "rawvideo", "nv12", (WIDTH, HEIGHT)),
+            ("mov", "qtrle", "rgb24", (WIDTH, HEIGHT)),
+            ("mkv", "mjpeg", "yuvj422p", (WIDTH, HEIGHT)),
+            ("mkv", "ffv1", "yuv444p", (61, 47)),
+            ("mkv", "ffv1", "yuv420p", (63, 49)),
+            ("mov", "png", "rgb24", (1, 1)),
+        ],
+    )
+    def test_a_red_card_is_red_in_every_pixel_format_and_grey_where_there_is_no_colour(
+        self, tmp_path: Path, container: str, codec: str, pixel_format: str, size: tuple[int, int]
+    ) -> None:
+        path = card(tmp_path / f"a.{container}", codec, pixel_format, size)
+        with closing(self.camera(path, (32, 24))) as camera:
+            camera.open()
+            pixels = camera.read().pixels
+        red, green, blue = (int(level) for level in pixels[pixels.shape[0] // 2, pixels.shape[1] // 2])
+        if pixel_format.startswith("gray"):
+            assert max(red, green, blue) - min(red, green, blue) <= 2
+        else:
+            assert red > 180
+            assert max(green, blue) < 40
+
+    def test_more_than_8k_is_refused_before_memory_is_taken(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = write(tmp_path / "a.mp4", [40])
+        monkeypatch.setattr(packets, "PIXELS_MAX", WIDTH * HEIGHT - 1)
+        with closing(self.camera(path)) as camera:
+            camera.open()
+            with pytest.raises(CameraFailed, match=r"a.mp4 has 64x48 px, more than .*; choose a smaller"):
+                camera.read()
+
+    def test_a_video_cut_short_shows_what_is_left_and_one_without_pictures_is_named(
+        self, tmp_path: Path
+    ) -> None:
+        whole = write(tmp_path / "a.mkv", [40, 120, 200] * 5).read_bytes()
+        for share, found in ((0.9, True), (0.5, True), (0.02, False), (0.0, False)):
+            (tmp_path / "cut.mkv").write_bytes(whole[: int(len(whole) * share)])
+            with closing(self.camera(tmp_path / "cut.mkv")) as camera:
+                if found:
+                    camera.open()
+                    assert all(camera.read().pixels.any() for _ in range(40))
+                else:
+                    with pytest.raises(CameraFailed, match=r"cut.mkv (is cut|holds no).*; choose another"):
+                        first(camera)
+
+    def test_opened_again_and_again_it_keeps_neither_handles_nor_memory(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.mp4", [40, 120], (640, 480))
+        camera = self.camera(path, (224, 224))
+
+        def again(times: int) -> tuple[int, int]:
+            for _ in range(times):
+                camera.open()
+                camera.read()
+                camera.close()
+            gc.collect()
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            return len(list(Path("/proc/self/fd").iterdir())), pages * os.sysconf("SC_PAGE_SIZE")
+
+        handles, memory_bytes = again(30)
+        after_handles, after_bytes = again(200)
+        assert after_handles == handles
+        assert after_bytes - memory_bytes < 4 << 20
+
     def test_what_is_no_video_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "text.mp4").write_text("no video at all")
         for name, sentence in [
             ("text.mp4", "holds no video that can be decoded; choose another"),
-            ("none.mp4", "is not there; plug the camera in, or correct its name"),
+            ("none.mp4", "is not there; correct camera.file"),
         ]:
             with pytest.raises(CameraFailed, match=sentence) as failure:
                 self.camera(tmp_path / name).open()
@@ -167,7 +284,7 @@ class TestRtsp:
     def test_a_stream_that_stalls_is_frozen_and_one_that_ends_is_gone_and_both_come_back(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(opening, "READ_S", 0.6)
+        monkeypatch.setattr(health, "ANSWER_S", 0.6)
         server = RtspServer()
         with streaming(server) as camera:
             camera.read()
@@ -211,6 +328,7 @@ class TestWebcam:
             (errno.EIO, CameraFailed, "is gone; plug the camera in again"),
             (errno.EACCES, CameraFailed, "add the user to the group video"),
             (errno.EINVAL, CameraFailed, "choose another size, rate or device"),
+            (errno.ENOTTY, CameraFailed, "is no camera; choose another device"),
             (errno.ETIMEDOUT, CameraFrozen, "sent nothing for"),
             (errno.ENOMEM, CameraFailed, "check the camera's section"),
         ],
@@ -221,7 +339,7 @@ class TestWebcam:
         def refuse(*_: object, **__: object) -> object:
             with pytest.raises(av.FFmpegError) as refused:
                 av.error.err_check(-number)
-            raise said("/dev/video7", refused.value)
+            raise said("/dev/video7", refused.value, 4.0)
 
         camera = LiveCamera("v4l2", lambda: Place("/dev/video7"), 10.0, (64, 48), SystemTime(), opener=refuse)
         with pytest.raises(kind, match=sentence) as failure:
@@ -232,7 +350,7 @@ class TestWebcam:
     def test_a_real_node_that_is_no_camera_is_refused_in_words(self) -> None:
         place = Place(os.devnull, "v4l2", {"video_size": "64x48"})
         camera = LiveCamera("v4l2", lambda: place, 10.0, (64, 48), SystemTime())
-        with pytest.raises(CameraFailed, match=r"/dev/null.*; "):
+        with pytest.raises(CameraFailed, match=r"/dev/null is no camera; choose"):
             camera.open()
 
 

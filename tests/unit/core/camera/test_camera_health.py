@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.camera.health import Glance, Health, Limits, Turn, patience_s, silent_after_s
+from agent.core.camera.health import (
+    STREAMED,
+    Glance,
+    Health,
+    Limits,
+    Turn,
+    answers_within_s,
+    patience_s,
+    silent_after_s,
+)
 from agent.core.camera.pictures import glance
 from agent.wire.reports import CAMERA_OUT, CameraState
 
@@ -17,8 +26,8 @@ BLACK = Glance(b"black", 0.0)
 class Story:
     """A camera over time: what is said of it, each with its second."""
 
-    def __init__(self, rate_fps: float = 10.0) -> None:
-        self.health, self.now_s, self.step_s = Health(rate_fps, LIMITS, 0), 0.0, 1 / (rate_fps or 10.0)
+    def __init__(self, rate_fps: float = 10.0, limits: Limits = LIMITS) -> None:
+        self.health, self.now_s, self.step_s = Health(rate_fps, limits, 0), 0.0, 1 / (rate_fps or 10.0)
         self.turns: list[Turn] = []
         self._pictures = 0
 
@@ -81,6 +90,49 @@ def test_one_picture_again_and_again_is_frozen_until_opening_anew_gives_others()
     story.frames(0.5)
     assert story.states()[-1] is CameraState.LIVE
     assert len(story.turns) == 3
+
+
+def test_a_lost_camera_that_sees_a_still_scene_is_back_all_the_same() -> None:
+    story = Story()
+    story.frames(3.0)
+    story.fails()
+    story.health.opened()
+    story.frames(3.0, Glance(b"still", 90.0))
+    assert story.states() == [CameraState.LIVE, CameraState.LOST, CameraState.LIVE]
+
+
+def test_one_other_picture_than_the_one_it_froze_at_is_enough_and_a_relapse_is_told() -> None:
+    story = Story()
+    story.frames(3.0)
+    for still in (b"one", b"two"):
+        story.frames(21.0, Glance(still, 90.0))
+        assert story.states()[-1] is CameraState.FROZEN
+        story.health.opened()
+        story.frames(5.0, Glance(still, 90.0))
+        assert story.states()[-1] is CameraState.FROZEN
+        story.frames(3.0, Glance(b"a little " + still, 90.0))
+        assert story.states()[-1] is CameraState.LIVE
+
+
+def test_a_sensor_that_is_blinded_shows_no_noise_and_is_not_frozen() -> None:
+    story = Story()
+    story.frames(3.0)
+    story.frames(120.0, Glance(b"\xff" * 500 + b"\x00" * 268, 166.0))
+    assert story.states() == [CameraState.LIVE]
+
+
+def test_a_network_cameras_still_scene_is_no_fault_between_two_key_frames() -> None:
+    story = Story(limits=STREAMED)
+    story.frames(3.0)
+    story.frames(240.0, Glance(b"still", 90.0))
+    assert story.states() == [CameraState.LIVE]
+    story.frames(61.0, Glance(b"still", 90.0))
+    assert story.states()[-1] is CameraState.FROZEN
+
+
+@given(st.floats(0.001, 120.0))
+def test_a_camera_that_can_time_out_does_before_its_driver_counts_as_hung(rate_fps: float) -> None:
+    assert 1 / rate_fps < answers_within_s(rate_fps) < silent_after_s(rate_fps, LIMITS)
 
 
 def test_black_pictures_are_black_and_not_frozen_and_a_gleam_does_not_end_it() -> None:
