@@ -19,6 +19,8 @@ from agent.wire.ipc import EdgeTpu
 LIST_MAX_S: Final = 10.0
 """Mostly for Python to start on a cold card."""
 OPEN_MAX_S: Final = 30.0
+LAST_WORDS_BYTES: Final = 16 * 1024
+"""Of standard error the end tells how the child died; a broken library can print without end."""
 
 _step: Final[msgspec.json.Decoder[Step]] = msgspec.json.Decoder(Step)
 
@@ -69,7 +71,7 @@ async def _ask(argv: Sequence[str], limit_s: float) -> tuple[list[Step], str]:
     late = False
     async with asyncio.TaskGroup() as group:
         out = group.create_task(child.stdout.read())
-        errors = group.create_task(child.stderr.read())
+        errors = group.create_task(_last_words(child.stderr))
         try:
             async with asyncio.timeout(limit_s):
                 await child.wait()
@@ -83,6 +85,13 @@ async def _ask(argv: Sequence[str], limit_s: float) -> tuple[list[Step], str]:
     if late:
         return steps, f"no answer within {limit_s:g} s"
     return steps, _death(status, errors.result().decode(errors="replace")) if status else ""
+
+
+async def _last_words(stream: asyncio.StreamReader) -> bytes:
+    kept = b""
+    while piece := await stream.read(1 << 16):
+        kept = (kept + piece)[-LAST_WORDS_BYTES:]
+    return kept
 
 
 def _death(status: int, said: str) -> str:
