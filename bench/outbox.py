@@ -26,7 +26,7 @@ from time import perf_counter, perf_counter_ns
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.adapters.outbox_files import FileOutbox
-from agent.assemble.mail import open_mail
+from agent.assemble.outboxes import open_outboxes
 from agent.config import Settings
 from agent.config.sections import Broker, Device, Outbox
 from agent.loops.connection import Connection
@@ -221,7 +221,7 @@ class Talker:
         )
         link = MqttLink(LinkSettings(broker.host, broker.port, "bench"))
         self._connection = Connection(link)
-        self.mail: Mail = open_mail(settings, link, self._connection, CLOCK)
+        self.mail: Mail = open_outboxes(settings, link, self._connection, CLOCK)
         self.post = Post(link, self.mail, "bench")
         self.reporter = Reporter(self.post, CLOCK, Identity(ROOT, DEVICE, topics.MAIN, Capabilities()))
 

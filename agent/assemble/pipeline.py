@@ -28,13 +28,13 @@ from agent.loops.release.consult import Host
 from agent.loops.release.tuner import Tuner
 from agent.loops.release.update import Engine, Update
 from agent.loops.telling.meter import Sources
+from agent.loops.telling.monitor import Monitor
+from agent.loops.telling.news import WorkerNews
 from agent.loops.telling.pacer import Pacer
 from agent.loops.telling.post import Post
 from agent.loops.telling.reporter import Identity, Reporter
 from agent.loops.telling.service import Service
-from agent.loops.telling.standing import Standing
 from agent.loops.telling.thermal import Thermostat
-from agent.loops.telling.vitals import Monitor
 from agent.ports.accelerator import Accelerator, Sight
 from agent.ports.children import Lost
 from agent.ports.clock import Clock
@@ -128,7 +128,7 @@ class Pipeline:
             stream=line.stream,
             recheck_s=settings.update.recheck_s,
         )
-        self.standing = Standing(self.worker, self.reporter, self.service)
+        self.news = WorkerNews(self.worker, self.reporter, self.service)
         between_s = patience(line, shared.sharing).frame_s
         self.pulse = Pulse(
             line.name,
@@ -178,7 +178,7 @@ class Pipeline:
         )
 
     def _require(self, sight: Sight) -> None:
-        self.standing.require(lacking(self._line, present=has_edgetpu(sight, self._edgetpu)))
+        self.news.require(lacking(self._line, present=has_edgetpu(sight, self._edgetpu)))
 
     async def run(self) -> None:
         """Until cancelled."""

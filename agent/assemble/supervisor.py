@@ -16,15 +16,15 @@ from agent.adapters.lock_folder import exclusive
 from agent.adapters.notify_systemd import SystemdNotify
 from agent.adapters.trust_tuf import TufTrust
 from agent.assemble import edgetpu, hardware, logs
-from agent.assemble.hands import remote
+from agent.assemble.commands import remote
 from agent.assemble.hardware import Hardware
 from agent.assemble.links import link_settings
-from agent.assemble.mail import open_mail
+from agent.assemble.monitor import monitor
+from agent.assemble.outboxes import open_outboxes
 from agent.assemble.pipeline import Pipeline, Shared
 from agent.assemble.reload import Reload
 from agent.assemble.rules import hot_rule
 from agent.assemble.sharing import shared_cameras
-from agent.assemble.vitals import monitor
 from agent.config import Settings, pipelines
 from agent.core.update.admission import Device
 from agent.loops.connection import Connection
@@ -94,7 +94,7 @@ class Agent:
         session = new_session()
         link = MqttLink(link_settings(settings.broker, device, will(root, device, session)))
         self._connection = Connection(link)
-        self._mail = open_mail(settings, link, self._connection, clock)
+        self._mail = open_outboxes(settings, link, self._connection, clock)
         timed = TimedLink(link, clock)
         self._monitor = monitor(settings, clock, timed, self._mail)
         self._trust = TufTrust(

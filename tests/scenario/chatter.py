@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
-from agent.assemble.mail import open_mail
+from agent.assemble.outboxes import open_outboxes
 from agent.config import Settings
 from agent.config.sections import Broker, Device, Outbox
 from agent.loops.connection import Connection
@@ -34,7 +34,7 @@ async def chatter(settings: Settings, first: int, count: int, per_s: float) -> N
         LinkSettings(host, int(port), "chatter", keepalive_s=5, backoff_base_s=0.05, backoff_cap_s=0.2)
     )
     connection, clock = Connection(link), SystemClock()
-    mail = open_mail(settings, link, connection, clock)
+    mail = open_outboxes(settings, link, connection, clock)
     identity = Identity(topics.root(settings.broker.root), DEVICE, topics.MAIN, Capabilities())
     reporter = Reporter(Post(link, mail, new_session()), clock, identity)
     told = asyncio.StreamReader()

@@ -19,11 +19,11 @@ from agent.loops.release.consult import Host
 from agent.loops.release.tuner import Tuner
 from agent.loops.release.update import Engine, Update
 from agent.loops.telling.meter import Sources
+from agent.loops.telling.news import WorkerNews
 from agent.loops.telling.post import Post
 from agent.loops.telling.presence import Presence, will
 from agent.loops.telling.reporter import Identity, Reporter
 from agent.loops.telling.service import Service
-from agent.loops.telling.standing import Standing
 from agent.ports.link import LinkState, Up
 from agent.ports.store import Store
 from agent.ports.trust import Trust
@@ -374,7 +374,7 @@ class Life:
         )
         self.service.bind(self.update.feed)
         self.worker.observe(self.service.observe)
-        Standing(self.worker, self.reporter, self.service)
+        WorkerNews(self.worker, self.reporter, self.service)
         self.connection.watch(self._turn)
         self.running: asyncio.Task[None] | None = None
 

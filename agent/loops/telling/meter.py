@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.core.telemetry.latency import Sketch, percentiles
+from agent.loops.telling.monitor import Told
 from agent.loops.telling.pacer import Limit
-from agent.loops.telling.vitals import Told
 from agent.ports.clock import Clock
 from agent.wire.ipc import Predicted
 from agent.wire.reports import StageLatency, Telemetry, Vitals

@@ -7,11 +7,11 @@ from agent.core.telemetry.emission import EmissionMode, Rules
 from agent.core.update import lifecycle
 from agent.core.update.lifecycle import Fetching, Fitted, Healthy, Idle, Probation, Record, Sick
 from agent.loops.telling.meter import STAGES, Sources
+from agent.loops.telling.monitor import Told
 from agent.loops.telling.pacer import Limit
 from agent.loops.telling.post import Post
 from agent.loops.telling.reporter import Identity, Reporter
 from agent.loops.telling.service import Service
-from agent.loops.telling.vitals import Told
 from agent.wire import codec, topics
 from agent.wire.documents import Delegate, ProbationPolicy
 from agent.wire.ipc import CameraTurned, InvokeFailed, Predicted

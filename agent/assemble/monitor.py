@@ -6,9 +6,9 @@ from agent.adapters.host_linux import LinuxHost
 from agent.assemble.rules import hot_rule
 from agent.config import Settings
 from agent.core.telemetry.vitals import Watch
+from agent.loops.telling.monitor import Monitor, Sources
 from agent.loops.telling.post import Mail
 from agent.loops.telling.roundtrip import TimedLink
-from agent.loops.telling.vitals import Monitor, Sources
 from agent.ports.clock import Clock
 
 

@@ -2,7 +2,7 @@ import asyncio
 import threading
 
 from agent.core.telemetry.vitals import CpuTime, Gauges, HotRule, Watch
-from agent.loops.telling.vitals import PERIOD_MAX_S, STALE_PERIODS, Monitor, Sources
+from agent.loops.telling.monitor import PERIOD_MAX_S, STALE_PERIODS, Monitor, Sources
 from agent.wire.reports import Throttling, Vitals
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import ScriptedHost

@@ -22,7 +22,7 @@ EVENTS_SHARE: Final = 4
 """Predictions leave a quarter of the room to events, so that a flood of them drops no event."""
 
 
-def open_mail(settings: Settings, link: Link, connection: Connection, clock: Clock) -> Mail:
+def open_outboxes(settings: Settings, link: Link, connection: Connection, clock: Clock) -> Mail:
     """Events are kept always; predictions that wait from a time when they were kept are still delivered.
 
     Raises:

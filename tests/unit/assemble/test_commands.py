@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from agent.assemble.hands import FINDINGS_MAX, found, secrets
+from agent.assemble.commands import FINDINGS_MAX, found, secrets
 from agent.config import Broker, Camera, CameraKind, Pipeline, Settings
 from agent.wire.commands import Checked, Finding
 from agent.wire.errors import Unavailable

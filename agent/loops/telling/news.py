@@ -11,7 +11,7 @@ from agent.wire.reasons import Reason
 log = logging.getLogger(__name__)
 
 
-class Standing:
+class WorkerNews:
     def __init__(self, worker: Worker, reporter: Reporter, service: Service, requirement: str = "") -> None:
         """
         Args:
