@@ -3,6 +3,7 @@
 # make bench   the measured tables of the README
 # make soak    SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)
 # make flat    memory, handles and threads over hours of frames in MINUTES=10 of full speed
+#              HARD=1: two pipelines, predictions kept, and a broker that is away in the middle
 # make outage  MINUTES=10 without a broker, a SIGKILL in the middle: what was said arrives, in order
 # make survive what one device survives, once each: kills, a broker that goes away, an orderly end
 # make test-systemd   what the installed unit lives through under a real systemd (needs root; 5 minutes)
@@ -14,6 +15,7 @@ FRAMES ?=
 BROKER ?=
 KILLS ?= 200
 MINUTES ?= 10
+HARD ?=
 bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -63,7 +65,7 @@ soak: $(VENV)/.dev
 	$(bin)/python -m tests.soak.kill_agent --kills $(KILLS)
 
 flat: $(VENV)/.dev
-	$(bin)/python -m tests.soak.flat --minutes $(MINUTES)
+	$(bin)/python -m tests.soak.flat --minutes $(MINUTES) $(if $(HARD),--hard)
 
 outage: $(VENV)/.dev
 	$(bin)/python -m tests.soak.outage --minutes $(MINUTES)

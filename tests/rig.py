@@ -4,6 +4,7 @@ Everything is the real thing; only the releases may be ones that `shoal release`
 """
 
 import contextlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,9 @@ REPOSITORY = Path(__file__).parents[1]
 SHIPPED = REPOSITORY / "models/efficientnet_lite0/efficientnet_lite0_224_uint8.tflite"
 LABELS = REPOSITORY / "models/efficientnet_lite0/labels.txt"
 PHOTOGRAPHS = REPOSITORY / "models/photographs"
+
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+"""A run of the tests that is killed leaves no device behind."""
 
 
 def replay(rate_fps: float = 10.0) -> str:
@@ -213,7 +217,7 @@ class Agent:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "agent", "run", "--config", str(self._config)],
+                [*_DIES_WITH_US, sys.executable, "-P", "-m", "agent", "run", "--config", str(self._config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -13,6 +13,7 @@ import pytest
 from deploy.adapters.broker_local import LocalBroker
 from tests import models
 from tests.edgetpu_sim.simulator import Simulator
+from tests.processes import descendants, running
 from tests.rig import Agent, fleet, listening
 
 APPEARS_S = 30.0
@@ -41,22 +42,6 @@ probe(sys.argv[2], RuntimeChoice.AUTO, EdgeTpu(library=sys.argv[1]))
 """
 
 
-def descendants(pid: int) -> dict[int, str]:
-    """By their numbers, what each of them is."""
-    found: dict[int, str] = {}
-    for tasks in Path(f"/proc/{pid}").glob("task/*/children"):
-        for child in map(int, tasks.read_text().split()):
-            found[child] = name(child)
-            found |= descendants(child)
-    return found
-
-
-def name(pid: int) -> str:
-    """The subcommand, as in `python -P -m agent worker`."""
-    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    return words[4] if len(words) > 4 else ""
-
-
 def wait(holds: Callable[[], bool], within_s: float, what: str) -> None:
     end_s = time.monotonic() + within_s
     while not holds():
@@ -66,14 +51,6 @@ def wait(holds: Callable[[], bool], within_s: float, what: str) -> None:
 
 def gone(pids: dict[int, str], within_s: float = GONE_S) -> None:
     wait(lambda: not any(map(running, pids)), within_s, f"the end of {pids}")
-
-
-def running(pid: int) -> bool:
-    """A zombie that nobody has reaped yet holds nothing."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_a_device_killed_in_the_middle_of_a_trial_leaves_no_process(

@@ -3,6 +3,9 @@
 One device classifies synthetic frames as fast as its model can, publishes each prediction and one telemetry
 window a second, and is looked at all the while. What it holds at the end must be what it held once it had
 warmed up. At ten frames a second, the demo's rate, ten hours are 360,000 frames.
+
+With `--hard` two pipelines share a camera, predictions are published on change and kept on disk, and the
+broker is away for a minute in the middle.
 """
 
 import argparse
@@ -11,16 +14,35 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from agent.wire.reports import Telemetry
+from agent.wire import topics
 from deploy.adapters.broker_local import start_broker
 from tests import models
-from tests.rig import Agent, fleet, listening
+from tests.processes import descendants
+from tests.rig import Agent, Heard, fleet, listening
+from tests.scenario.outage import Outage
 
-CAMERA = 'kind = "pattern"\nrate_fps = 0\nwidth_px = 160\nheight_px = 120\n'
+CAMERA = 'kind = "pattern"\nrate_fps = {rate_fps}\nwidth_px = 160\nheight_px = 120\n'
+HARD_RATE_FPS = 200
+"""A shared camera has a rhythm of its own, whoever reads it."""
+HARD = """
+[emission]
+mode = "change"
+hysteresis = 0.0
+[outbox]
+predictions = true
+[pipeline.guest]
+stream = "main"
+[pipeline.guest.camera]
+kind = "shared"
+of = "main"
+every_nth = 2
+"""
+AWAY_S = 60.0
 LOOK_S = 2.0
 WARM_SHARE = 0.2
 GROWTH_MAX = 0.05
@@ -41,33 +63,77 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument(
+        "--hard", action="store_true", help="two pipelines, an outbox, a broker that goes away"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="shoal-flat-") as name:
-        folder = Path(name)
-        with start_broker(folder / "broker") as broker:
-            made = fleet(folder, broker.url)
-            made.release(models.shared(models.TINY), "1")
-            made.roll_out("1")
-            with listening(made) as ear, Agent(folder, made, camera=CAMERA) as agent:
-                assert ear.ended("1", COMMIT_S)["outcome"] == "committed"
-                assert agent.process is not None
-                ear.heard.predictions.clear()
-                looks = watch(agent.process.pid, options.minutes * 60)
-                frames = _frames(ear.heard.telemetry)
-                status = agent.stop()
+        story = _hard if options.hard else _plain
+        looks, frames, status = story(Path(name), options.minutes * 60)
     return _judge(looks, frames, options.minutes, status)
 
 
-def watch(supervisor: int, for_s: float) -> dict[str, list[Look]]:
-    """Look at the supervisor and its worker until the time is up, or one of them is gone."""
-    looks: dict[str, list[Look]] = {"supervisor": [], "worker": []}
-    worker = child_of(supervisor).pid
+Looks = dict[str, list[Look]]
+
+
+def _plain(folder: Path, for_s: float) -> tuple[Looks, int, int]:
+    with start_broker(folder / "broker") as broker:
+        made = fleet(folder, broker.url)
+        made.release(models.shared(models.TINY), "1")
+        made.roll_out("1")
+        with listening(made) as ear, Agent(folder, made, camera=CAMERA.format(rate_fps=0)) as agent:
+            assert ear.ended("1", COMMIT_S)["outcome"] == "committed"
+            _forget(ear.heard)
+            looks = watch(agent, for_s)
+            return looks, _frames(ear.heard), agent.stop()
+
+
+def _hard(folder: Path, for_s: float) -> tuple[Looks, int, int]:
+    camera = CAMERA.format(rate_fps=HARD_RATE_FPS)
+    with Outage(folder / "broker") as outage, ExitStack() as stack:
+        made = fleet(folder, outage.broker.url)
+        made.release(models.shared(models.TINY), "1")
+        made.roll_out("1")
+        ears = [stack.enter_context(listening(made, pipeline)) for pipeline in (topics.MAIN, "guest")]
+        agent = stack.enter_context(Agent(folder, made, url=outage.url, camera=camera, more=HARD))
+        for ear in ears:
+            assert ear.ended("1", COMMIT_S)["outcome"] == "committed"
+            _forget(ear.heard)
+        looks = watch(agent, for_s / 2)
+        outage.begin()
+        _append(looks, watch(agent, AWAY_S))
+        outage.end()
+        outage.mend()
+        _append(looks, watch(agent, for_s / 2))
+        return looks, sum(_frames(ear.heard) for ear in ears), agent.stop()
+
+
+def _append(looks: Looks, more: Looks) -> None:
+    """
+    Raises:
+        KeyError: a process has come or gone meanwhile.
+    """
+    for name in looks:
+        looks[name] += more[name]
+
+
+def watch(agent: Agent, for_s: float) -> Looks:
+    """Look at the supervisor and its children until the time is up, or one of them is gone."""
+    assert agent.process is not None
+    supervisor = agent.process.pid
+    family = {supervisor: "supervisor"} | descendants(supervisor)
+    looks: Looks = {f"{name} {pid}": [] for pid, name in family.items()}
     until_s = time.monotonic() + for_s
     while time.monotonic() < until_s:
-        looks["supervisor"].append(_look(supervisor))
-        looks["worker"].append(_look(worker))
+        for pid, name in family.items():
+            looks[f"{name} {pid}"].append(_look(pid))
         time.sleep(LOOK_S)
     return looks
+
+
+def _forget(heard: Heard) -> None:
+    heard.predictions.clear()
+    heard.telemetry.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +160,21 @@ def _look(pid: int) -> Look:
     )
 
 
-def _frames(windows: list[Telemetry]) -> int:
-    return sum(window.predictions for window in windows)
+def _frames(heard: Heard) -> int:
+    """Of the windows that were heard: those without a broker are not."""
+    return sum(window.predictions for window in heard.telemetry)
 
 
-def _judge(looks: dict[str, list[Look]], frames: int, minutes: float, status: int) -> int:
+def _judge(looks: Looks, frames: int, minutes: float, status: int) -> int:
     print(f"{frames} frames in {minutes:g} minutes: {frames / DEMO_FPS / 3600:.1f} hours of the demo's loop")
-    print(f"{'':12} {'memory, MiB':>20} {'handles':>12} {'threads':>12}")
+    print(f"{'':18} {'memory, MiB':>20} {'handles':>12} {'threads':>12}")
     flat = status == 0
     for name, seen in looks.items():
         warm = seen[int(len(seen) * WARM_SHARE) :]
         fifth = max(1, len(warm) // 5)
         first, last = _middle(warm[:fifth]), _middle(warm[-fifth:])
         print(
-            f"{name:12} {first.rss_bytes / 2**20:9.1f} -> {last.rss_bytes / 2**20:7.1f} "
+            f"{name:18} {first.rss_bytes / 2**20:9.1f} -> {last.rss_bytes / 2**20:7.1f} "
             f"{first.handles:5} -> {last.handles:3} {first.threads:5} -> {last.threads:3}"
         )
         flat &= last.rss_bytes <= first.rss_bytes * (1 + GROWTH_MAX)
