@@ -11,16 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from agent.adapters import (
-    cage_linux,
-    machine_agent,
-    machine_files,
-    machine_host,
-    machine_packages,
-    machine_trust,
-)
+from agent.adapters import cage_linux, lock_folder
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.edgetpu import pycoral
+from agent.adapters.machine import files as machine_files
+from agent.adapters.machine import host as machine_host
+from agent.adapters.machine import packages as machine_packages
+from agent.adapters.machine import trust as machine_trust
 from agent.adapters.store_files import FileStore
 from agent.assemble import check_broker, check_child
 from agent.assemble.edgetpu import accelerator
@@ -70,7 +67,7 @@ class Examination:
     @cached_property
     def running(self) -> int | None:
         """The process of the agent that runs on this state folder."""
-        return machine_agent.holder(self.state / "lock")
+        return lock_folder.holder(self.state / "lock")
 
     @cached_property
     def machine(self) -> Machine:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
-from agent.adapters import machine_child
 from agent.adapters.clock_system import SystemClock
+from agent.adapters.machine import child as machine_child
 from agent.assemble.cameras import CameraFinding, examine
 from agent.config import Camera as CameraSection
 from agent.core.findings.child import (

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent.adapters.host_linux import LinuxHost
+from agent.adapters.machine.sensors import LinuxHost
 from agent.assemble.rules import hot_rule
 from agent.config import Settings
 from agent.core.telemetry.vitals import Watch

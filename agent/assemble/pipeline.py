@@ -10,9 +10,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from agent.adapters import child_process, cpu_linux
-from agent.adapters.host_linux import rss_bytes
+from agent.adapters import child_process
 from agent.adapters.link_mqtt import MqttLink
+from agent.adapters.machine import cpu
+from agent.adapters.machine.sensors import rss_bytes
 from agent.adapters.store_files import FileStore
 from agent.adapters.tunings_file import TuningsFile
 from agent.assemble.hardware import EDGETPU_CLASS, Hardware, has_edgetpu, lacking
@@ -118,8 +119,8 @@ class Pipeline:
             tuner=Tuner(
                 TuningsFile(state_dir(settings, line.name) / "tunings.json"),
                 runtime=identity.capabilities.runtime,
-                host=cpu_linux.describe(),
-                cores=cpu_linux.cores(),
+                host=cpu.describe(),
+                cores=cpu.cores(),
             ),
             service=self.service,
             reporter=self.reporter,

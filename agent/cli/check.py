@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from agent.adapters.machine_child import SUBCOMMAND
+from agent.adapters.machine.child import SUBCOMMAND
 from agent.cli.text import printable
 from agent.core.findings.finding import Area, Finding, can_serve
 from agent.wire.errors import ConfigError

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.adapters import (
-    machine_agent,
-    machine_child,
-    machine_files,
-    machine_host,
-    machine_packages,
-    machine_trust,
-)
+from agent.adapters import lock_folder
+from agent.adapters.machine import child as machine_child
+from agent.adapters.machine import files as machine_files
+from agent.adapters.machine import host as machine_host
+from agent.adapters.machine import packages as machine_packages
+from agent.adapters.machine import trust as machine_trust
 from agent.core.findings.child import Died, Late, Unstarted
 from agent.core.findings.files import Entry, Missing
 from agent.core.findings.trust import Damaged, Expiring, Unreadable
@@ -120,16 +118,16 @@ def test_signed_metadata_tells_how_old_it_is(tmp_path, content, found):
 
 def test_who_holds_a_lock_is_told_without_taking_it(tmp_path):
     lock = tmp_path / "lock"
-    assert machine_agent.holder(lock) is None
+    assert lock_folder.holder(lock) is None
     lock.touch()
     descriptor = os.open(lock, os.O_RDWR)
     try:
-        assert machine_agent.holder(lock) is None
+        assert lock_folder.holder(lock) is None
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        assert machine_agent.holder(lock) == os.getpid()
+        assert lock_folder.holder(lock) == os.getpid()
     finally:
         os.close(descriptor)
-    assert machine_agent.holder(lock, proc=tmp_path) is None
+    assert lock_folder.holder(lock, proc=tmp_path) is None
 
 
 def test_a_child_that_cannot_read_its_job_has_died():

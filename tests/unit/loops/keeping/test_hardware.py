@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from agent.adapters import cpu_linux
+from agent.adapters.machine import cpu
 from agent.core.edgetpu.words import Obstacle, Trouble
 from agent.loops.keeping import hardware
 from agent.loops.keeping.hardware import HardwareWatch
@@ -83,5 +83,5 @@ def test_a_missing_library_is_looked_for_rarely(obstacle: Obstacle, pause_s: flo
 )
 def test_a_host_is_described_by_what_computes_in_it(tmp_path, cpuinfo, name):
     (tmp_path / "cpuinfo").write_text(cpuinfo)
-    assert name in cpu_linux.describe(tmp_path / "cpuinfo")
-    assert cpu_linux.describe(tmp_path / "none").endswith(f"unknown x{cpu_linux.cores()}")
+    assert name in cpu.describe(tmp_path / "cpuinfo")
+    assert cpu.describe(tmp_path / "none").endswith(f"unknown x{cpu.cores()}")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.adapters import host_linux
-from agent.adapters.host_linux import COMMAND_REST_READS, LinuxHost, rss_bytes
+from agent.adapters.machine import sensors
+from agent.adapters.machine.sensors import COMMAND_REST_READS, LinuxHost, rss_bytes
 from agent.core.telemetry.vitals import CpuTime, Gauges
 
 STAT = "cpu  100 20 30 800 50 3 7 10 5 0\ncpu0 100 20 30 800 50 3 7 10 5 0\nintr 1\n"
@@ -135,7 +135,7 @@ def test_where_the_kernel_does_not_the_firmware_is_asked_by_its_command(machine:
 def test_a_command_that_fails_or_hangs_is_left_alone_for_a_while(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
-    monkeypatch.setattr(host_linux, "COMMAND_S", 0.5)
+    monkeypatch.setattr(sensors, "COMMAND_S", 0.5)
     calls = machine.vcgencmd(body)
     host = machine.host()
     assert [host.read().throttled_bits for _ in range(COMMAND_REST_READS + 1)] == [None] * (

@@ -1,0 +1,1 @@
+"""The machine: what it is, what it holds, how it fares. Read, never changed."""
