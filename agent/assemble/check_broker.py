@@ -23,7 +23,7 @@ ANSWER_MAX_S: Final = 5.0
 
 
 def visit(broker: Broker, device: DeviceId) -> Visit:
-    """Connect, lay a retained message down, read it again, and take it away.
+    """Connect, publish and hear it, lay a retained message down, read it again, and take it away.
 
     Raises:
         ConfigError: the section is not one that a link can be made of.
@@ -46,27 +46,40 @@ def visit(broker: Broker, device: DeviceId) -> Visit:
 
 def _look_around(link: MqttLink, root: Root, device: DeviceId, connect_ms: float) -> Visited:
     topic, mark = root.device(CHECK, device), secrets.token_hex(8).encode()
-    connect_ms = round(connect_ms, 1)
-    round_trip_ms = _acknowledged_ms(link, topic, mark)
-    if round_trip_ms is None:
-        return Visited(None, returned=False, published=False, connect_ms=connect_ms)
-    found = _retained(link, {topic, root.index()})
-    _acknowledged_ms(link, topic, b"")
+    echoes: SimpleQueue[Message] = SimpleQueue()
+    link.subscribe([topic], CHECK.qos, echoes.put)
+    round_trip_ms = _acknowledged_ms(link, topic, mark, retain=False)
+    echoed = round_trip_ms is not None and _heard(echoes, mark)
+    found: dict[str, bytes] = {}
+    if echoed and _acknowledged_ms(link, topic, mark, retain=CHECK.retain) is not None:
+        found = _retained(link, {topic, root.index()})
+        _acknowledged_ms(link, topic, b"", retain=CHECK.retain)
     return Visited(
         round_trip_ms,
+        echoed=echoed,
         returned=found.get(topic) == mark,
         published=root.index() in found,
-        connect_ms=connect_ms,
+        connect_ms=round(connect_ms, 1),
     )
 
 
-def _acknowledged_ms(link: MqttLink, topic: str, payload: bytes) -> float | None:
+def _acknowledged_ms(link: MqttLink, topic: str, payload: bytes, *, retain: bool) -> float | None:
     """From a publish to its acknowledgement; None where none came."""
     began = monotonic()
     with contextlib.suppress(LinkDown, NoAcknowledgement):
-        link.publish(Outgoing(topic, payload, CHECK.qos, CHECK.retain)).result(ANSWER_MAX_S)
+        link.publish(Outgoing(topic, payload, CHECK.qos, retain)).result(ANSWER_MAX_S)
         return round((monotonic() - began) * 1000, 1)
     return None
+
+
+def _heard(messages: SimpleQueue[Message], mark: bytes) -> bool:
+    """Whether it comes within the time."""
+    deadline = monotonic() + ANSWER_MAX_S
+    with contextlib.suppress(Empty):
+        while messages.get(timeout=max(0.0, deadline - monotonic())).payload != mark:
+            pass
+        return True
+    return False
 
 
 def _retained(link: MqttLink, wanted: set[str]) -> dict[str, bytes]:

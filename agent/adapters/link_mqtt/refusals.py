@@ -1,11 +1,13 @@
 """Why there is no connection, in sentences that say what a person can do."""
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -38,9 +40,12 @@ def readable(what: str, path: Path) -> Iterator[None]:
     try:
         yield
     except ssl.SSLError as error:
+        said = _said(str(error))
         raise Refused(
-            End(f"{what} {path} is not what TLS needs: {error}", hopeless=True, refusal=Refusal.FILE)
+            End(f"{what} {path} is not what TLS needs: {said}", hopeless=True, refusal=Refusal.FILE)
         ) from error
+    except UnicodeDecodeError as error:
+        raise Refused(End(f"{what} {path} is not UTF-8 text", hopeless=True, refusal=Refusal.FILE)) from error
     except OSError as error:
         raise Refused(
             End(f"{what} {path} cannot be read: {error.strerror}", hopeless=True, refusal=Refusal.FILE)
@@ -74,13 +79,14 @@ def _unreachable(settings: LinkSettings, error: OSError | UnicodeError) -> End:
             )
         case ssl.SSLCertVerificationError():
             return End(
-                f"the certificate of {place} is not trusted: {error.verify_message}",
-                hopeless=True,
-                refusal=Refusal.CERTIFICATE,
+                f"the certificate of {place} is not trusted: {error.verify_message.rstrip('.')}",
+                hopeless=error.verify_code != _EARLY,
+                refusal=_DISTRUST.get(error.verify_code, Refusal.CERTIFICATE),
             )
         case ssl.SSLError():
-            return End(
-                f"TLS with {place} failed: {error.strerror or error}", hopeless=True, refusal=Refusal.TLS
+            said = error.strerror or str(error)
+            return _client_certificate(settings, said) or End(
+                f"TLS with {place} failed: {_said(said)}", hopeless=True, refusal=Refusal.TLS
             )
         case ConnectionRefusedError():
             return End(f"no broker listens on {place}", refusal=Refusal.NOBODY)
@@ -91,6 +97,46 @@ def _unreachable(settings: LinkSettings, error: OSError | UnicodeError) -> End:
             return End(f"{place} does not answer", refusal=Refusal.SILENT)
         case _:
             return End(f"{place} cannot be reached: {error.strerror or error}", refusal=Refusal.UNREACHABLE)
+
+
+_EARLY: Final = 9
+_DISTRUST: Final = {
+    _EARLY: Refusal.CERTIFICATE_EARLY,
+    10: Refusal.CERTIFICATE_EXPIRED,
+    62: Refusal.CERTIFICATE_NAME,
+    64: Refusal.CERTIFICATE_NAME,
+}
+"""Source: OpenSSL, x509_vfy.h: X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_
+MISMATCH. Only the first mends itself, when the clock of a board without a battery has been set."""
+
+_ALERT: Final = re.compile(
+    r"\[SSL: (?:TLSV1|TLSV13|SSLV3)_ALERT_(?P<what>\w*CERTIFICATE\w*|UNKNOWN_CA|HANDSHAKE_FAILURE)\]"
+)
+"""What a broker answers that wants a certificate of the device, or another. With TLS 1.2 it says no more than
+`handshake failure`, with 1.3 it says so after the handshake. Source: RFC 8446, 6.2; RFC 5246, 7.2.2."""
+_SOURCE: Final = re.compile(r"\[[A-Z0-9_]+(?:: [A-Z0-9_]+)?\] | \(_ssl\.c:\d+\)$")
+
+
+def _said(text: str) -> str:
+    """An error of OpenSSL without its names for programmers."""
+    return _SOURCE.sub("", text)
+
+
+def _client_certificate(settings: LinkSettings, text: str) -> End | None:
+    """The end that an alert about this device's certificate means; None where the text tells of none."""
+    alert = _ALERT.search(text)
+    if alert is None or settings.tls is None:
+        return None
+    path = settings.tls.certificate_path
+    if alert["what"] == "HANDSHAKE_FAILURE" and path is not None:
+        return None
+    what = alert["what"].lower().replace("_", " ")
+    said = (
+        f"{settings.place} asks for a certificate of this device"
+        if path is None
+        else f"{settings.place} does not accept the certificate {path}"
+    )
+    return End(f"{said} ({what})", hopeless=True, refusal=Refusal.CLIENT_CERTIFICATE)
 
 
 def not_accepted(settings: LinkSettings, code: ReasonCode) -> End:
@@ -131,8 +177,15 @@ def lost(settings: LinkSettings, code: ReasonCode, detail: str, *, by_broker: bo
 
 def slammed(settings: LinkSettings, detail: str) -> End:
     """The end of a connection that closed before the broker's CONNACK."""
-    hint = f" (does it speak MQTT {settings.version}?)" if settings.version is MqttVersion.MQTT_5 else ""
-    said = f": {detail}" if detail else ""
+    refused = _client_certificate(settings, detail)
+    if refused is not None:
+        return refused
+    doubts = [
+        *(["speak MQTT 5"] if settings.version is MqttVersion.MQTT_5 else []),
+        *(["want TLS"] if settings.tls is None else []),
+    ]
+    hint = f" (does it {' or '.join(doubts)}?)" if doubts else ""
+    said = f": {_said(detail)}" if detail else ""
     return End(
         f"{settings.place} closed the connection before accepting it{hint}{said}", refusal=Refusal.HUNG_UP
     )

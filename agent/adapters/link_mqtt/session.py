@@ -287,7 +287,14 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
         with readable("the CA file", where):
             context = ssl.create_default_context(cafile=where)
     if tls.certificate_path is not None:
-        with readable("the certificate or its key,", tls.certificate_path):
+        for what, path in (
+            ("the certificate", tls.certificate_path),
+            ("the certificate's key", tls.key_path),
+        ):
+            if path is not None:
+                with readable(what, path):
+                    path.read_bytes()
+        with readable("the certificate with its key,", tls.certificate_path):
             # An encrypted key fails with this passphrase; without one OpenSSL would ask on the terminal.
             context.load_cert_chain(tls.certificate_path, tls.key_path, password="")
     # Python 3.13 checks this strictly, 3.11 does not: an upgrade must not be what cuts a fleet off.

@@ -28,12 +28,13 @@ class Silent:
 class Visited:
     """The connection was accepted.
 
-    `round_trip_ms` is the time from a publish to its acknowledgement; None: there was none. `returned`: what
-    was published retained came back to a later subscription. `published`: the fleet's signed metadata is
-    there.
+    `round_trip_ms` is the time from a publish to its acknowledgement; None: there was none. `echoed`: it came
+    back to a subscription that stood. `returned`: what was published retained came back to a later
+    subscription. `published`: the fleet's signed metadata is there.
     """
 
     round_trip_ms: float | None
+    echoed: bool
     returned: bool
     published: bool
     connect_ms: float
@@ -47,10 +48,16 @@ _REMEDIES: Final = {
     Refusal.NOBODY: "start the broker, or correct the port in broker.url",
     Refusal.UNREACHABLE: "see whether this device has a network, and whether a firewall stands between",
     Refusal.SILENT: "see whether a firewall stands between, and whether broker.url names the right host",
-    Refusal.CERTIFICATE: "name the authority that signed the broker's certificate in broker.ca, or renew it",
+    Refusal.CERTIFICATE: "name the authority that signed the broker's certificate in broker.ca",
+    Refusal.CERTIFICATE_EXPIRED: "renew the broker's certificate; if it is fresh, see this device's clock",
+    Refusal.CERTIFICATE_EARLY: "see this device's clock (timedatectl); else wait, or renew the certificate",
+    Refusal.CERTIFICATE_NAME: "write the name in broker.url that stands in the broker's certificate",
+    Refusal.CLIENT_CERTIFICATE: "name one of the broker's authority: broker.certificate and broker.key",
     Refusal.TLS: "see whether that port speaks TLS, and which versions: openssl s_client -connect HOST:PORT",
     Refusal.FILE: "correct the path in [broker], or let the service's user read the file",
-    Refusal.CREDENTIALS: "correct broker.username and the content of the password file",
+    Refusal.CREDENTIALS: (
+        "correct broker.username and the content of the password file, or see which client ids it allows"
+    ),
     Refusal.PROTOCOL: "set broker.protocol to the other of '3.1.1' and '5'",
     Refusal.CLIENT_ID: "allow the client id shoal-ID, and shoal-ID-check for this examination, on the broker",
     Refusal.HUNG_UP: "see whether the port speaks MQTT, and TLS if broker.url says mqtts; read its log",
@@ -60,6 +67,9 @@ _ACT: Final = frozenset(
     {
         Refusal.NAME,
         Refusal.CERTIFICATE,
+        Refusal.CERTIFICATE_EXPIRED,
+        Refusal.CERTIFICATE_NAME,
+        Refusal.CLIENT_CERTIFICATE,
         Refusal.TLS,
         Refusal.FILE,
         Refusal.CREDENTIALS,
@@ -97,17 +107,27 @@ def _visited(place: str, protocol: str, visit: Visited, facts: Facts) -> list[Fi
             fatal(
                 "broker.publish",
                 f"{place} acknowledges nothing that this device publishes below its own topics",
-                f"allow this device on the broker to write {facts['topics']}",
+                f"allow this device on the broker to write {facts['topics']}, with QoS 1",
                 facts,
             )
         ]
     facts = facts | {"round_trip_ms": visit.round_trip_ms, "connect_ms": visit.connect_ms}
+    if not visit.echoed:
+        # With MQTT 3.1.1 a broker acknowledges what it does not let pass (3.3.5).
+        return [
+            fatal(
+                "broker.denied",
+                f"{place} gives back nothing of what this device publishes below its own topics",
+                f"allow this device on the broker to write and to read {facts['topics']}",
+                facts,
+            )
+        ]
     if not visit.returned:
         return [
             fatal(
                 "broker.retained",
-                f"{place} does not give back what this device publishes as retained",
-                f"allow retained messages on the broker, and this device to read {facts['topics']}",
+                f"{place} does not keep what this device publishes as retained",
+                "allow retained messages on the broker (Mosquitto: retain_available true)",
                 facts,
             )
         ]

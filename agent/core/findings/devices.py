@@ -56,14 +56,14 @@ def camera(pipeline: str, examined: CameraWorks | CameraFails | None) -> Finding
     """
     Args:
         pipeline: whose camera it is.
-        examined: what came of a look through it; None: the running agent has it, so nobody else looked.
+        examined: what came of a look through it; None: an agent has it or may have it, so nobody else looked.
     """
     facts: Facts = {"pipeline": pipeline}
     match examined:
         case None:
             return note(
                 "camera.in-use",
-                f"the camera of pipeline {pipeline} is the running agent's: its report tells how it fares",
+                f"the camera of pipeline {pipeline} is left to the agent: its report tells how it fares",
                 facts=facts,
             )
         case CameraWorks(kind, detail):

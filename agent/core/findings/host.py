@@ -111,7 +111,19 @@ def clock(now: str, *, synchronized: bool, plausible: bool) -> Finding:
     return ok("clock", f"{now}, trusted", facts)
 
 
-def agent(pid: int | None) -> Finding:
+def agent(pid: int | None, hidden: str = "") -> Finding:
+    """
+    Args:
+        pid: of the agent that runs on the state folder.
+        hidden: the state folder, where this user may not look into it.
+    """
+    if hidden:
+        return note(
+            "agent.unknown",
+            f"this user may not look into {hidden}, so an agent may run: what it would hold is left alone",
+            "examine as the service's user: sudo -u shoal shoal-agent check",
+            {"folder": hidden},
+        )
     if pid is None:
         return ok("agent", "no agent uses this state folder", {"running": False})
     return note(
@@ -145,7 +157,7 @@ def config(path: str | None, fault: str | None) -> Finding:
             name="config.refused",
             severity=Severity.FATAL,
             cause=fault,
-            remedy="mend the file; what follows examines the defaults",
+            remedy="mend the file; until then only what does not depend on it is examined",
             facts=facts,
         )
     if path is None:

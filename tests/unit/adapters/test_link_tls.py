@@ -223,11 +223,12 @@ def test_a_certificate_lets_a_device_in(folder, port_with_certificates):
 @pytest.mark.parametrize(
     ("tls", "because"),
     [
-        (("ca.crt", None, None), "before accepting it"),
-        (("ca.crt", "stranger.crt", "stranger.key"), "before accepting it"),
+        (("ca.crt", None, None), "asks for a certificate of this device"),
+        (("ca.crt", "stranger.crt", "stranger.key"), "does not accept the certificate"),
         (("ca.crt", "device.crt", "stranger.key"), "is not what TLS needs"),
         (("ca.crt", "device.crt", "locked.key"), "is not what TLS needs"),
         (("ca.crt", "absent.crt", "device.key"), "absent.crt cannot be read: No such file"),
+        (("ca.crt", "device.crt", "absent.key"), "absent.key cannot be read: No such file"),
         (("absent.crt", None, None), "the CA file"),
         (("device.key", None, None), "is not what TLS needs"),
         (("stranger.crt", None, None), "is not trusted"),

@@ -78,8 +78,10 @@ def disk(**other):
     return [files.disk(Disk(**(plain | other)), 64 * 2**20)]
 
 
-def visited(round_trip_ms=3.0, *, returned=True, published=True):
-    seen = broker.Visited(round_trip_ms, returned=returned, published=published, connect_ms=9.0)
+def visited(round_trip_ms=3.0, *, echoed=True, returned=True, published=True):
+    seen = broker.Visited(
+        round_trip_ms, echoed=echoed, returned=returned, published=published, connect_ms=9.0
+    )
     return broker.broker("hub:1883", "3.1.1", seen, "home/pi/#", tls=False)
 
 
@@ -115,6 +117,7 @@ CASES = [
     ([host.config("/a.toml", "configuration /a.toml line 1: unknown key 'x'")], "config.refused", FATAL),
     ([host.agent(None)], "agent", OK),
     ([host.agent(12)], "agent.running", NOTE),
+    ([host.agent(None, "/var/lib/shoal")], "agent.unknown", NOTE),
     ([host.host(machine())], "host", OK),
     ([host.host(machine(glibc=None, glibcxx=None, model=""))], "host", OK),
     ([host.host(machine(bits=32))], "host.32-bit-userland", DEGRADED),
@@ -214,7 +217,8 @@ CASES = [
     (trusted(FRESH, Expiring(9, NOW)), "trust.stale", DEGRADED),
     (visited(), "broker", OK),
     (visited(1500.0), "broker.slow", DEGRADED),
-    (visited(None), "broker.publish", FATAL),
+    (visited(None, echoed=False), "broker.publish", FATAL),
+    (visited(echoed=False, returned=False), "broker.denied", FATAL),
     (visited(returned=False), "broker.retained", FATAL),
     (visited(published=False)[1:], "broker.empty", NOTE),
     (broker.broker("hub:1883", "5", broker.Silent(16.0), "home/pi/#", tls=True), "broker.silent", DEGRADED),
@@ -227,6 +231,10 @@ CASES = [
             Refusal.UNREACHABLE: False,
             Refusal.SILENT: False,
             Refusal.CERTIFICATE: True,
+            Refusal.CERTIFICATE_EXPIRED: True,
+            Refusal.CERTIFICATE_EARLY: False,
+            Refusal.CERTIFICATE_NAME: True,
+            Refusal.CLIENT_CERTIFICATE: True,
             Refusal.TLS: True,
             Refusal.FILE: True,
             Refusal.CREDENTIALS: True,
