@@ -151,9 +151,12 @@ def mosquitto_settings(folder: Path, port: int) -> str:
 
 
 def _spawn(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
-    # Standard input stays open as long as this process lives: the embedded broker ends with it.
+    # Standard input stays open as long as this process lives: the embedded broker ends with it. Ctrl-C is for
+    # who started it: the broker still has to take what the others say at their end.
     with log.open("ab") as said:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said)
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=said, stderr=said, start_new_session=True
+        )
 
 
 def _ready(broker: LocalBroker) -> bool:

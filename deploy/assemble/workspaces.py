@@ -1,5 +1,6 @@
 """The workspace with what stands in it: repository, artifacts, model registry, configurations of devices."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.adapters.clock_system import SystemClock
@@ -12,6 +13,7 @@ from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import Broker, Fleet, Settings, Workspace
 from deploy.core import device_config as config
 from deploy.core import names
+from deploy.core.device_config import CameraKind
 from deploy.core.refusal import Refused
 from deploy.ports.registry import ModelRegistry
 from deploy.ports.repository import Repository
@@ -71,16 +73,26 @@ def open_registry() -> ModelRegistry:
     return PoochRegistry(models_folder())
 
 
-def device_config(workspace: Workspace, device: str, url: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A configuration, as the operator asks for it."""
+
+    device: str
+    url: str | None
+    """As the device reaches the broker; None: as we do."""
+    camera: CameraKind
+
+
+def device_config(workspace: Workspace, wanted: Wanted) -> str:
     """The configuration of a device that runs on this machine.
 
     Raises:
         ConfigError: the id or the address is none.
     """
-    return _device_toml(workspace, device, url, str(workspace.root_of_trust))
+    return _device_toml(workspace, wanted, str(workspace.root_of_trust))
 
 
-def write_device_config(workspace: Workspace, device: str, url: str | None, target: Path) -> Path:
+def write_device_config(workspace: Workspace, wanted: Wanted, target: Path) -> Path:
     """Write the configuration, and the root of trust beside it; both go to the device.
 
     Raises:
@@ -88,7 +100,7 @@ def write_device_config(workspace: Workspace, device: str, url: str | None, targ
         ConfigError: the id or the address is none.
         StoreFailed: the disk refused.
     """
-    text = _device_toml(workspace, device, url, "root.json")
+    text = _device_toml(workspace, wanted, "root.json")
     root, beside = workspace.root_of_trust.read_bytes(), target.parent / "root.json"
     if beside.exists() and beside.read_bytes() != root:
         raise Refused(f"{beside} is the root of trust of another fleet: write into another folder")
@@ -97,16 +109,17 @@ def write_device_config(workspace: Workspace, device: str, url: str | None, targ
     return beside
 
 
-def _device_toml(workspace: Workspace, device: str, url: str | None, root_path: str) -> str:
+def _device_toml(workspace: Workspace, wanted: Wanted, root_path: str) -> str:
     broker = workspace.settings.broker
-    parse_url(url or broker.url)
+    parse_url(wanted.url or broker.url)
     return config.to_toml(
         config.DeviceConfig(
-            id=topics.device_id(device),
-            url=url or broker.url,
+            id=topics.device_id(wanted.device),
+            url=wanted.url or broker.url,
             root=broker.root,
             protocol=broker.protocol,
             trust=root_path,
             stream=workspace.settings.fleet.stream,
+            camera=wanted.camera,
         )
     )

@@ -200,7 +200,7 @@ def words(device: str, answer: Answer, file: str | None) -> list[str]:
 
 def _findings(device: str, checked: Checked) -> list[str]:
     rows = [
-        (found.severity, found.name, output.printable(f"{found.cause} {found.remedy}".strip()))
+        (found.severity, found.name, output.printable(" -> ".join(filter(None, (found.cause, found.remedy)))))
         for found in checked.findings
     ]
     can = "can serve" if checked.status == 0 else "needs a person"

@@ -9,8 +9,10 @@ from msgspec import Struct
 from deploy.adapters.repository_tuf.keys import Role
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import publishing, workspaces
+from deploy.assemble.workspaces import Wanted
 from deploy.cli import command, output
 from deploy.cli.command import Command
+from deploy.core.device_config import CameraKind
 
 INIT_EPILOG = """\
 examples:
@@ -69,14 +71,14 @@ def _next_steps(workspace: Workspace, folder: Path) -> list[str]:
         f"made {folder}: fleet {fleet.name} on {broker.url}, topics below {broker.root}",
         "",
         "KEEP THE OFFLINE KEYS AWAY FROM THIS MACHINE: whoever has them can sign any model for the fleet.",
-        f"  mv {folder}/keys/offline STICK     then give shoal release --offline-keys STICK",
+        f"  mv {folder}/keys/offline STICK/     then give shoal release --offline-keys STICK/offline",
         "",
         "next:",
         f"  cd {folder}",
         "  shoal model fetch efficientnet_lite0",
         "  shoal release efficientnet_lite0_224_uint8.tflite --labels labels.txt --name lite0 --version 1",
         "  shoal rollout lite0 --to all",
-        "  shoal device-config pi-1 -o pi-1.toml     then shoal-agent run --config pi-1.toml on the device",
+        "  shoal device-config pi-1 -o device/pi-1.toml    on the device: shoal-agent run --config pi-1.toml",
     ]
 
 
@@ -160,14 +162,22 @@ def add_device_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--broker", metavar="URL", help="the broker as the device reaches it (default: as we do)"
     )
+    parser.add_argument(
+        "--camera",
+        choices=command.names(CameraKind),
+        default=CameraKind.PATTERN.value,
+        help="pattern (drawn test pictures, the default), auto (the Pi's own camera, else a webcam), "
+        "picamera2, v4l2; the file knows more kinds",
+    )
 
 
 def run_device_config(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
+    wanted = Wanted(options.id, options.broker, CameraKind(options.camera))
     if options.output is None:
-        output.say(workspaces.device_config(workspace, options.id, options.broker).rstrip())
+        output.say(workspaces.device_config(workspace, wanted).rstrip())
         return 0
-    beside = workspaces.write_device_config(workspace, options.id, options.broker, options.output)
+    beside = workspaces.write_device_config(workspace, wanted, options.output)
     output.say(
         f"wrote {options.output}; it needs {beside} beside it on the device",
         f"next, on the device: shoal-agent run --config {options.output.name}",

@@ -1,10 +1,20 @@
 """The configuration file of one device, with the defaults that one may want to change."""
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 
 import msgspec
 
 from agent.wire.topics import DeviceId
+
+
+class CameraKind(StrEnum):
+    """Those of the device's cameras that need no second setting beside their kind."""
+
+    PATTERN = "pattern"
+    AUTO = "auto"
+    PICAMERA2 = "picamera2"
+    V4L2 = "v4l2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +28,7 @@ class DeviceConfig:
     trust: str
     """Path of the root of trust, from the device's point of view."""
     stream: str
+    camera: CameraKind = CameraKind.PATTERN
 
 
 def to_toml(config: DeviceConfig) -> str:
@@ -68,7 +79,7 @@ stream = {stream}
 # "auto" takes the first that works: picamera2, then a webcam; "picamera2"; "v4l2" (a webcam);
 # "file" (a video, in a loop); "rtsp" (a network camera); "replay" (photographs in a folder);
 # "pattern" (drawn test pictures); "shared" (the camera of another pipeline).
-kind = "pattern"
+kind = {camera}
 # "v4l2": a path, "picamera2": its number; empty: the first there is.
 # device = ""
 # url = "rtsp://camera.local:554/stream"  # example

@@ -28,7 +28,7 @@ FINDINGS = (
             [
                 "pi needs a person",
                 "SEVERITY  WHAT    CAUSE AND REMEDY",
-                "fatal     camera  no camera answers plug one in",
+                "fatal     camera  no camera answers -> plug one in",
                 "ok        clock   it follows a time source",
             ],
         ),

@@ -1,8 +1,11 @@
 import re
+from dataclasses import replace
+
+import pytest
 
 from agent import config
 from agent.wire.topics import DeviceId, MqttVersion
-from deploy.core.device_config import DeviceConfig, to_toml
+from deploy.core.device_config import CameraKind, DeviceConfig, to_toml
 
 
 def test_a_device_reads_what_the_operator_wrote(tmp_path):
@@ -83,3 +86,8 @@ def test_the_examples_are_possible(tmp_path):
 
 def test_no_line_is_longer_than_a_terminal_shows():
     assert max(map(len, to_toml(PLAIN).splitlines())) <= 110
+
+
+@pytest.mark.parametrize("kind", CameraKind)
+def test_a_kind_of_camera_that_can_be_asked_for_is_enough_for_the_device(tmp_path, kind):
+    assert _read(tmp_path, to_toml(replace(PLAIN, camera=kind))).camera.kind == kind
