@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event as Flag
 
@@ -58,26 +58,27 @@ def survive(folder: Path, patience_s: float, away_s: float) -> None:
     Raises:
         AssertionError: something was not survived.
     """
-    with start_broker(folder / "broker") as broker:
+    with ExitStack() as up:
+        broker = up.enter_context(start_broker(folder / "broker"))
         made = fleet(folder, broker.url)
         made.release(SHIPPED, "1", f"--labels={LABELS}")
         made.roll_out("1", "--trial-invoke-budget-ms=20000", "--trial-timeout-s=600")
-        agent = Agent(folder, made, camera=replay(RATE_FPS))
-        agent.start()
-        with listening(made) as ear, _step("a release is pulled, proven and committed"):
-            assert ear.ended("1", 5 * patience_s)["outcome"] == "committed"
-        with listening(made) as ear:
-            _kills(agent, ear, patience_s)
-        last = _last_sequence(made, patience_s)
-    time.sleep(away_s)
-    with start_broker(folder / "broker", kind=broker.kind, port=broker.port):
-        with _step("the broker is back: predictions flow again"):
-            now = _last_sequence(made, patience_s)
-        print(f"  frames {last} to {now} were counted through {away_s:g} s without it")
-        assert now > last
-        with _step("SIGTERM: an orderly end"):
-            assert agent.stop(patience_s) == 0
-        assert _presence(made, patience_s) is Presence.OFFLINE
+        with Agent(folder, made, camera=replay(RATE_FPS)) as agent:
+            with listening(made) as ear, _step("a release is pulled, proven and committed"):
+                assert ear.ended("1", 5 * patience_s)["outcome"] == "committed"
+            with listening(made) as ear:
+                _kills(agent, ear, patience_s)
+            last = _last_sequence(made, patience_s)
+            up.close()
+            time.sleep(away_s)
+            up.enter_context(start_broker(folder / "broker", kind=broker.kind, port=broker.port))
+            with _step("the broker is back: predictions flow again"):
+                now = _last_sequence(made, patience_s)
+            print(f"  frames {last} to {now} were counted through {away_s:g} s without it")
+            assert now > last
+            with _step("SIGTERM: an orderly end"):
+                assert agent.stop(patience_s) == 0
+            assert _presence(made, patience_s) is Presence.OFFLINE
 
 
 def survive_with_an_edge_tpu(folder: Path, patience_s: float) -> None:
