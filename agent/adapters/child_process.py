@@ -128,9 +128,10 @@ async def start(
     *,
     name: str,
     descriptors: Sequence[int] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> ChildProcess[ipc.Message, Out]:
     """Start a process with this command line, whose standard input and output are the pipe. It inherits the
-    descriptors under their numbers.
+    descriptors under their numbers, and the environment beside our own.
 
     Raises:
         Unavailable: the system refuses to start a process now.
@@ -141,7 +142,7 @@ async def start(
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
-            env=_environment(os.environ),
+            env=_environment(os.environ) | dict(environment or {}),
             limit=1 << 20,
             pass_fds=descriptors,
         )
@@ -245,18 +246,33 @@ class CanaryProcess:
 class StartCanary:
     """See `agent.ports.children.SpawnCanary`."""
 
-    def __init__(self, argv: Sequence[str]) -> None:
-        self._argv = argv
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        self._argv, self._environment = argv, environment
 
     async def __call__(self) -> CanaryProcess:
-        return CanaryProcess(await start(self._argv, ipc.from_canary, name="canary"))
+        child = await start(self._argv, ipc.from_canary, name="canary", environment=self._environment)
+        return CanaryProcess(child)
 
 
 class StartWorker:
     """How a keeper starts a worker, or a feeder."""
 
-    def __init__(self, argv: Sequence[str], *, name: str = "worker", descriptors: Sequence[int] = ()) -> None:
-        self._argv, self._name, self._descriptors = argv, name, descriptors
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        name: str = "worker",
+        descriptors: Sequence[int] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._argv, self._name = argv, name
+        self._descriptors, self._environment = descriptors, environment
 
     async def __call__(self) -> ChildProcess[ipc.Message, ipc.FromWorker]:
-        return await start(self._argv, ipc.from_worker, name=self._name, descriptors=self._descriptors)
+        return await start(
+            self._argv,
+            ipc.from_worker,
+            name=self._name,
+            descriptors=self._descriptors,
+            environment=self._environment,
+        )

@@ -6,7 +6,7 @@ def run() -> int:
     from agent.assemble import child
     from agent.wire import ipc
 
-    pipe = child.begin(ipc.to_canary, network=False)
+    pipe = child.begin(ipc.to_canary)
     from agent.adapters.clock_system import SystemClock
     from agent.assemble.worker import runtime
     from agent.loops.child.canary import Canary

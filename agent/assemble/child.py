@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import msgspec
 
+from agent.assemble import private
+from agent.config import Camera, CameraKind
 from agent.core.backoff import delay_s
 
 if TYPE_CHECKING:
@@ -19,17 +21,22 @@ log = logging.getLogger(__name__)
 In = TypeVar("In")
 
 
-def begin(decoder: msgspec.msgpack.Decoder[In], *, network: bool) -> "StdioPipe[In]":
+def begin(decoder: msgspec.msgpack.Decoder[In], camera: Camera | None = None) -> "StdioPipe[In]":
     """Caged and bound to the supervisor: call it before any import starts threads (numpy's does), because the
     cage holds for this thread and those that it starts.
 
     Args:
         decoder: of what the supervisor says.
-        network: whether this child needs the network.
+        camera: what this child opens: one that is a stream needs the network, libcamera may need programs.
     """
     from agent.adapters import cage_linux
 
-    cage = cage_linux.close(network=network)
+    kind = None if camera is None else camera.kind
+    cage = cage_linux.close(
+        network=kind is CameraKind.RTSP,
+        programs=kind in {CameraKind.PICAMERA2, CameraKind.AUTO},
+        hidden=private.hidden(),
+    )
     from agent.adapters.pipe_stdio import StdioPipe, become_child
     from agent.assemble import logs
 

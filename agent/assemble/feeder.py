@@ -5,8 +5,9 @@ from random import Random
 from typing import NoReturn
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from agent.assemble import child
+from agent.assemble import child, private
 from agent.config import Camera as CameraSection
 from agent.config import CameraKind
 from agent.wire import ipc
@@ -23,10 +24,12 @@ class FeederSettings(Struct, frozen=True, kw_only=True):
 def run(settings: FeederSettings) -> NoReturn:
     """Feed until the supervisor ends this process or itself."""
     child.hold_sigterm()
-    pipe = child.begin(ipc.to_worker, network=settings.camera.kind is CameraKind.RTSP)
+    settings = replace(settings, camera=private.with_address(settings.camera))
+    pipe = child.begin(ipc.to_worker, settings.camera)
     from agent.adapters.camera_shared.writer import RingWriter
     from agent.adapters.clock_system import SystemClock
     from agent.assemble import cameras
+    from agent.core.camera.health import STREAMED
     from agent.loops.child.feeder import Feeder
 
     clock, random = SystemClock(), Random()  # noqa: S311 - jitter
@@ -36,6 +39,7 @@ def run(settings: FeederSettings) -> NoReturn:
         clock,
         lambda attempt: child.camera_delay_s(attempt, random.random()),
         settings.camera.rate_fps,
+        STREAMED if settings.camera.kind is CameraKind.RTSP else None,
     )
 
     def end_with_the_supervisor() -> None:

@@ -16,6 +16,7 @@ from agent.adapters.machine import cpu
 from agent.adapters.machine.sensors import rss_bytes
 from agent.adapters.store_files import FileStore
 from agent.adapters.tunings_file import TuningsFile
+from agent.assemble import private
 from agent.assemble.hardware import EDGETPU_CLASS, Hardware, has_edgetpu, lacking
 from agent.assemble.rules import emission_rules, thermal_rules
 from agent.assemble.sharing import Sharing, patience, start_worker
@@ -66,6 +67,8 @@ class Shared:
     """Told when an Edge TPU has gone."""
     sharing: Mapping[str, Sharing]
     """By the pipelines that read their camera through a feeder."""
+    hidden: tuple[Path, ...]
+    """What no child may read."""
 
 
 class Pipeline:
@@ -76,7 +79,7 @@ class Pipeline:
         self.store = FileStore(state_dir(settings, line.name), settings.device.free_floor_mib * MEBIBYTE)
         self.reporter = Reporter(shared.post, shared.clock, identity)
         keeper = WorkerKeeper(
-            start_worker(line, shared.sharing),
+            start_worker(line, shared.sharing, shared.hidden),
             random.Random(),  # noqa: S311 - jitter
             top=settings.telemetry.top,
             patience=patience(line, shared.sharing),
@@ -114,7 +117,9 @@ class Pipeline:
             consulting=shared.consulting,
             clock=shared.clock,
             worker=self.worker,
-            spawn_canary=child_process.StartCanary(child_process.command("canary")),
+            spawn_canary=child_process.StartCanary(
+                child_process.command("canary"), private.told(shared.hidden)
+            ),
             accelerator=shared.accelerator,
             tuner=Tuner(
                 TuningsFile(state_dir(settings, line.name) / "tunings.json"),

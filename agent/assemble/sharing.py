@@ -3,9 +3,11 @@
 import os
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from agent.adapters import child_process
 from agent.adapters.camera_shared.memory import allocate, bell
+from agent.assemble import private
 from agent.assemble.feeder import FeederSettings
 from agent.assemble.worker import SharedSource, WorkerSettings
 from agent.config import CameraKind, PipelineSettings
@@ -19,17 +21,24 @@ class Sharing:
     as long as the agent runs: a process that is started again inherits the same ones.
     """
 
-    def __init__(self, owner: PipelineSettings, readers: Sequence[str]) -> None:
+    def __init__(
+        self, owner: PipelineSettings, readers: Sequence[str], hidden: tuple[Path, ...] = ()
+    ) -> None:
         camera = owner.camera
         self.of, self.camera = owner.name, camera
         self._memory = allocate(camera.width_px, camera.height_px)
         self._bells = {name: bell() for name in readers}
         bells = tuple(self._bells.values())
-        settings = FeederSettings(camera=camera, memory_fd=self._memory, bell_fds=bells)
+        settings = FeederSettings(
+            camera=private.without_address(camera), memory_fd=self._memory, bell_fds=bells
+        )
         self.keeper = FeederKeeper(
             owner.name,
             child_process.StartWorker(
-                child_process.command("feeder", settings), name="feeder", descriptors=(self._memory, *bells)
+                child_process.command("feeder", settings),
+                name="feeder",
+                descriptors=(self._memory, *bells),
+                environment=private.told(hidden, camera),
             ),
             random.Random(),  # noqa: S311 - jitter
         )
@@ -39,7 +48,11 @@ class Sharing:
 
     def source(self, reader: str) -> SharedSource:
         return SharedSource(
-            memory_fd=self._memory, bell_fd=self._bells[reader], of=self.of, rate_fps=self.camera.rate_fps
+            memory_fd=self._memory,
+            bell_fd=self._bells[reader],
+            of=self.of,
+            rate_fps=self.camera.rate_fps,
+            kind=self.camera.kind,
         )
 
     def close(self) -> None:
@@ -48,8 +61,13 @@ class Sharing:
             os.close(descriptor)
 
 
-def shared_cameras(lines: Sequence[PipelineSettings]) -> dict[str, Sharing]:
-    """By the name of each pipeline that reads through a feeder: the owner of a shared camera does, too."""
+def shared_cameras(lines: Sequence[PipelineSettings], hidden: tuple[Path, ...] = ()) -> dict[str, Sharing]:
+    """By the name of each pipeline that reads through a feeder: the owner of a shared camera does, too.
+
+    Args:
+        lines: all pipelines.
+        hidden: what a feeder may not read.
+    """
     sharing: dict[str, Sharing] = {}
     for owner in lines:
         guests = [
@@ -59,7 +77,7 @@ def shared_cameras(lines: Sequence[PipelineSettings]) -> dict[str, Sharing]:
         ]
         if guests:
             readers = [owner.name, *guests]
-            sharing |= dict.fromkeys(readers, Sharing(owner, readers))
+            sharing |= dict.fromkeys(readers, Sharing(owner, readers, hidden))
     return sharing
 
 
@@ -69,9 +87,22 @@ def patience(line: PipelineSettings, sharing: Mapping[str, Sharing]) -> Patience
     return Patience(frame_s=patience_s(seen.rate_fps, line.camera.every_nth))
 
 
-def start_worker(line: PipelineSettings, sharing: Mapping[str, Sharing]) -> child_process.StartWorker:
-    """How the worker of this pipeline is started: with its own camera, or with its part in a shared one."""
+def start_worker(
+    line: PipelineSettings, sharing: Mapping[str, Sharing], hidden: tuple[Path, ...] = ()
+) -> child_process.StartWorker:
+    """How the worker of this pipeline is started: with its own camera, or with its part in a shared one.
+
+    Args:
+        line: the pipeline.
+        sharing: see `shared_cameras`.
+        hidden: what the worker may not read.
+    """
     found = sharing.get(line.name)
-    settings = WorkerSettings(camera=line.camera, shared=found.source(line.name) if found else None)
-    descriptors = found.descriptors(line.name) if found else ()
-    return child_process.StartWorker(child_process.command("worker", settings), descriptors=descriptors)
+    settings = WorkerSettings(
+        camera=private.without_address(line.camera), shared=found.source(line.name) if found else None
+    )
+    return child_process.StartWorker(
+        child_process.command("worker", settings),
+        descriptors=found.descriptors(line.name) if found else (),
+        environment=private.told(hidden, None if found else line.camera),
+    )

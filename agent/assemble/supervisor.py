@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from agent.adapters import cage_linux
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import MqttLink
 from agent.adapters.lock_folder import exclusive
 from agent.adapters.notify_systemd import SystemdNotify
 from agent.adapters.trust_tuf import TufTrust
-from agent.assemble import edgetpu, hardware, logs
+from agent.assemble import edgetpu, hardware, logs, private
 from agent.assemble.commands import remote
 from agent.assemble.hardware import Hardware
 from agent.assemble.links import link_settings
@@ -60,6 +61,7 @@ def run(settings: Settings, config: Path, *, verbose: bool) -> int:
         ConfigError: a file that the configuration names is missing or unusable, or another agent runs here.
         StoreFailed: the state folder cannot be used.
     """
+    cage_linux.shield()
     ring = logs.start(verbose=verbose or settings.log.verbose)
     with exclusive(Path(settings.device.state_dir)):
         try:
@@ -100,7 +102,8 @@ class Agent:
         self._trust = TufTrust(
             link, root, state / "trust", _pinned(settings.trust.root), clock, settings.trust.timeout_s
         )
-        sharing = shared_cameras(pipelines(settings))
+        hidden = private.secrets(settings, config)
+        sharing = shared_cameras(pipelines(settings), hidden)
         self._shared_cameras = tuple({each.of: each for each in sharing.values()}.values())
         shared = Shared(
             settings=settings,
@@ -122,6 +125,7 @@ class Agent:
             accelerator=accelerator,
             lost=self._watch.forget,
             sharing=sharing,
+            hidden=hidden,
         )
         self._presence = Presence(shared.post, root, device, session)
         self._pipelines = tuple(

@@ -8,8 +8,9 @@ from random import Random
 from typing import TYPE_CHECKING, NoReturn
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from agent.assemble import child
+from agent.assemble import child, private
 from agent.config import Camera as CameraSection
 from agent.config import CameraKind
 from agent.wire import ipc
@@ -33,6 +34,7 @@ class SharedSource(Struct, frozen=True, kw_only=True):
     bell_fd: int
     of: str
     rate_fps: float
+    kind: CameraKind
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True):
@@ -46,14 +48,18 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
 def run(settings: WorkerSettings) -> NoReturn:
     """Serve until the supervisor ends this process or itself."""
     child.hold_sigterm()
-    pipe = child.begin(ipc.to_worker, network=settings.camera.kind is CameraKind.RTSP)
+    settings = replace(settings, camera=private.with_address(settings.camera))
+    # The frames of a shared camera come from the feeder, which is the one to open it.
+    pipe = child.begin(ipc.to_worker, None if settings.shared else settings.camera)
     from agent.adapters.clock_system import SystemClock
+    from agent.core.camera.health import STREAMED
     from agent.loops.child.capture import Taking
     from agent.loops.child.worker import Worker
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.excepthook = _die
     clock, random = SystemClock(), Random()  # noqa: S311 - jitter
+    seen = settings.shared.kind if settings.shared else settings.camera.kind
     worker = Worker(
         _camera(settings, clock),
         pipe,
@@ -64,6 +70,7 @@ def run(settings: WorkerSettings) -> NoReturn:
             rate_fps=settings.shared.rate_fps if settings.shared else settings.camera.rate_fps,
             every_nth=settings.camera.every_nth,
             rotate_deg=settings.camera.rotate_deg,
+            limits=STREAMED if seen is CameraKind.RTSP else None,
         ),
         os._exit,
     )
@@ -77,8 +84,12 @@ def _camera(settings: WorkerSettings, clock: "Clock") -> "Camera":
 
         return open_camera(settings.camera, clock)
     from agent.adapters.camera_shared.camera import SharedCamera
+    from agent.core.camera.health import answers_within_s
 
-    return SharedCamera(settings.shared.memory_fd, settings.shared.bell_fd, settings.shared.of, clock)
+    shared = settings.shared
+    return SharedCamera(
+        shared.memory_fd, shared.bell_fd, shared.of, clock, read_s=answers_within_s(shared.rate_fps)
+    )
 
 
 def runtime(name: str) -> "Runtime":
