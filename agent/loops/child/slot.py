@@ -23,8 +23,8 @@ SLACK_NS: Final = 1_000_000
 LEAD: Final = 2
 """A preparation begins this many times its usual length before the model is expected to be free."""
 REFRESH: Final = 4
-"""A prepared frame is replaced by a fresher one after this many times the length of a preparation, so that
-replacing takes at most a fifth of a core."""
+"""A prepared frame is replaced by a fresher one after this many times the length of an undisturbed
+preparation, so that replacing takes at most a fifth of a core."""
 GAIN: Final = 1 / 8
 
 
@@ -52,6 +52,8 @@ class Slot:
         """When the model's thread took its last tensor; None while it waits for the next."""
         self._usually_busy_ns = 0.0
         self._prepare_ns = 0.0
+        self._undisturbed_ns = 0.0
+        """A preparation that waited for a core took no more of one, and must not make frames older yet."""
         self._gate = Gate(None, clock.monotonic_ns())
         self._nudged = False
         self._closed = False
@@ -113,6 +115,8 @@ class Slot:
             self._ready_ns = self._clock.monotonic_ns()
             took_ns = ready.pre_ms * 1e6
             self._prepare_ns = max(took_ns, _towards(self._prepare_ns, took_ns))
+            undisturbed_ns = self._undisturbed_ns
+            self._undisturbed_ns = min(took_ns, _towards(undisturbed_ns or took_ns, took_ns))
             self._changed.notify_all()
 
     def take(self, timeout_s: float) -> Ready | None:
@@ -160,7 +164,7 @@ class Slot:
         if self._raw is None:
             return None
         if self._ready is not None:
-            at_ns = self._ready_ns + REFRESH * self._prepare_ns
+            at_ns = self._ready_ns + REFRESH * self._undisturbed_ns
         elif self._busy_from_ns is None:
             return 0
         else:

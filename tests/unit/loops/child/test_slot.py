@@ -20,8 +20,8 @@ def frame(sequence: int) -> Frame:
     return Frame(np.zeros((1, 1, 3), np.uint8), sequence, clock.monotonic_ns(), clock.now())
 
 
-def ready(of: Frame) -> Ready:
-    return Ready(of, np.zeros(1), NOBODY, capture_ms=0.0, pre_ms=PRE_MS)
+def ready(of: Frame, pre_ms: float = PRE_MS) -> Ready:
+    return Ready(of, np.zeros(1), NOBODY, capture_ms=0.0, pre_ms=pre_ms)
 
 
 class Scene:
@@ -35,10 +35,10 @@ class Scene:
         in_ns = self.slot._due_in_ns()
         return None if in_ns is None else in_ns / 1e6
 
-    def prepare(self) -> int:
+    def prepare(self, pre_ms: float = PRE_MS) -> int:
         due = self.slot.due()
         assert due is not None
-        self.slot.bring(ready(due))
+        self.slot.bring(ready(due, pre_ms))
         return due.sequence
 
     def take(self) -> int | None:
@@ -134,6 +134,16 @@ def test_who_waits_can_be_let_go(
     wake(scene.slot)
     waiter.join(5.0)
     assert results == [None]
+
+
+def test_a_preparation_that_had_to_wait_for_a_core_makes_no_later_frame_older(scene: Scene) -> None:
+    scene.answer(1, 100.0)
+    scene.slot.offer(frame(2))
+    scene.prepare(pre_ms=20 * PRE_MS)
+    scene.slot.offer(frame(3))
+    in_ms = scene.due_in_ms()
+    assert in_ms is not None
+    assert in_ms <= REFRESH * PRE_MS
 
 
 def test_a_frame_is_wanted_once_the_last_one_has_been_taken_for_preparation(scene: Scene) -> None:
