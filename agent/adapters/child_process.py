@@ -12,6 +12,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from agent.core import exits
 from agent.wire import ipc
 from agent.wire.errors import Unavailable, WireError
 from agent.wire.ipc import Findings, FromCanary, Prove, ProveFailed, Shadow, Shadowed, Tune, Tuned
@@ -81,7 +82,7 @@ class ChildProcess(Generic[In, Out]):
         status = await self._process.wait()
         self._handle.close()
         await asyncio.wait({self._drain})
-        return in_words(status)
+        return exits.in_words(status)
 
     async def close(self) -> None:
         self._handle.send(signal.SIGTERM)
@@ -155,16 +156,6 @@ def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     inherited = {name: value for name, value in ours.items() if name not in NOT_INHERITED}
     # numpy would start a pool of threads for matrix products, and there are none in a child.
     return {"OPENBLAS_NUM_THREADS": "1", **inherited}
-
-
-def in_words(status: int) -> str:
-    """An exit status as people say it."""
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return f"killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"killed by signal {-status}"
 
 
 async def _log_lines(stream: asyncio.StreamReader, name: str) -> None:

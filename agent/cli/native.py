@@ -6,7 +6,6 @@ The job goes in on standard input, one JSON document; each answer comes out as o
 import argparse
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import msgspec
 
 from agent.assemble import desk
 from agent.assemble.desk import Answer, Job, Load, Loaded, Refused
+from agent.core import exits
 from agent.core.edgetpu import symptoms
 
 SUBCOMMAND: Final = "_native"
@@ -96,12 +96,10 @@ def _limit(child: "subprocess.Popen[bytes]", limit_s: float) -> Iterator[threadi
 
 def _death(status: int, errors: IO[bytes], job: Job) -> str:
     errors.seek(0)
-    lines = errors.read().decode(errors="replace").strip().splitlines()
-    last = lines[-1] if lines else "no word"
-    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}: {last}"
+    said = errors.read().decode(errors="replace")
+    how = exits.with_last_words(status, said)
     if job.edgetpu is not None:
-        lost = next((what for what in map(symptoms.lost, lines) if what), None)
-        return str(symptoms.died(lost or how))
+        return str(symptoms.died(symptoms.last_cry(said) or how))
     if status < 0:
         return (
             f"the process that ran the model was {how}: "

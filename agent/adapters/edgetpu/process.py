@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 import msgspec
 
 from agent.adapters.edgetpu.look import Listed, Opened, Step, Unlinked
+from agent.core import exits
 from agent.core.edgetpu import symptoms
 from agent.core.edgetpu.diagnosis import Host, diagnose
 from agent.core.edgetpu.words import Obstacle, Tpu, Trouble
@@ -95,10 +95,4 @@ async def _last_words(stream: asyncio.StreamReader) -> bytes:
 
 
 def _death(status: int, said: str) -> str:
-    lines = said.strip().splitlines()
-    lost = next((what for what in map(symptoms.lost, lines) if what), None)
-    if lost is not None:
-        return lost
-    if status < 0:
-        return f"killed by {signal.Signals(-status).name}"
-    return f"exit status {status}: {lines[-1] if lines else 'no word'}"
+    return symptoms.last_cry(said) or exits.with_last_words(status, said)

@@ -1,13 +1,14 @@
 """A child process for native code: a library that crashes is a fact about the machine, not the end of us."""
 
-import signal
 import subprocess
 import sys
 from typing import Final
 
+from agent.core import exits
 from agent.core.findings.child import Died, Late, Unstarted
 
 SUBCOMMAND: Final = "_examine"
+LAST_WORDS_MAX_CHARS: Final = 300
 
 
 def ask(job: bytes, limit_s: float) -> bytes | Died | Late | Unstarted:
@@ -26,13 +27,7 @@ def ask(job: bytes, limit_s: float) -> bytes | Died | Late | Unstarted:
         return Unstarted(f"{error.filename or argv[0]}: {error.strerror}")
     if ended.returncode == 0:
         return ended.stdout
-    return Died(_how(ended.returncode), _last_line(ended.stderr))
-
-
-def _how(status: int) -> str:
-    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-
-
-def _last_line(errors: bytes) -> str:
-    lines = errors.decode(errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else ""
+    return Died(
+        exits.in_words(ended.returncode),
+        exits.last_line(ended.stderr.decode(errors="replace"))[:LAST_WORDS_MAX_CHARS],
+    )

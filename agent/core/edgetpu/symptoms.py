@@ -100,3 +100,8 @@ def lost(line: str) -> str | None:
     """
     found = _LOST.match(line)
     return None if found is None else found["what"]
+
+
+def last_cry(said: str) -> str | None:
+    """The first such line of all that a process wrote; None where there is none."""
+    return next((what for what in map(lost, said.splitlines()) if what), None)
