@@ -24,6 +24,7 @@ from agent.assemble.edgetpu import accelerator
 from agent.config import CameraKind, Configuration, Settings, pipelines
 from agent.core.broker_url import parse_url
 from agent.core.findings import broker, devices, files, host, packages, runtime, trust
+from agent.core.findings.files import Entry, Hidden, Missing
 from agent.core.findings.finding import Area, Finding
 from agent.core.findings.host import Machine
 from agent.core.findings.runtime import Probe, Versions
@@ -49,7 +50,7 @@ class Examination:
 
     Args:
         configuration: what applies.
-        fault: why the file that was named cannot be used, so that the defaults apply; else None.
+        fault: why the file that was named cannot be used; else None.
         model: a file to measure; None: the release that runs, where there is one.
     """
 
@@ -70,6 +71,16 @@ class Examination:
         return lock_folder.holder(self.state / "lock")
 
     @cached_property
+    def hidden(self) -> bool:
+        """Whether this user may not look for an agent."""
+        return isinstance(machine_files.place(self.state / "lock"), Hidden)
+
+    @property
+    def held(self) -> bool:
+        """Whether camera and Edge TPU are an agent's, or may be."""
+        return self.running is not None or self.hidden
+
+    @cached_property
     def machine(self) -> Machine:
         return machine_host.read()
 
@@ -83,9 +94,20 @@ class Examination:
 
 
 def examine(examination: Examination, areas: Iterable[Area]) -> Iterator[Finding]:
-    """Area by area, as they are done."""
-    for area in areas:
+    """Area by area, as they are done. A file that cannot be used is told whatever was asked for; what
+    depends on it is then left alone, because the defaults are another device's: they know nothing of an agent
+    that runs here, and would take its camera.
+    """
+    wanted = list(areas)
+    if examination.fault is not None:
+        wanted = [Area.CONFIG, *(area for area in wanted if area in _WITHOUT_FILE)]
+    for area in wanted:
         yield from AREAS[area](examination)
+
+
+_WITHOUT_FILE: Final = frozenset(
+    {Area.HOST, Area.CLOCK, Area.CAGE, Area.RUNTIME, Area.DELEGATE, Area.NUMPY, Area.PYCORAL}
+)
 
 
 def _config(about: Examination) -> Iterable[Finding]:
@@ -94,7 +116,7 @@ def _config(about: Examination) -> Iterable[Finding]:
 
 
 def _agent(about: Examination) -> Iterable[Finding]:
-    yield host.agent(about.running)
+    yield host.agent(about.running, str(about.state) if about.hidden else "")
 
 
 def _host(about: Examination) -> Iterable[Finding]:
@@ -183,7 +205,7 @@ class _Named:
 
 def _released(state: Path) -> _Named | None:
     """The release that runs here, in the variant for the CPU."""
-    if not (state / "objects").is_dir():
+    if not isinstance(machine_files.place(state / "objects"), Entry):
         return None
     try:
         store = FileStore(state, 0)
@@ -193,12 +215,13 @@ def _released(state: Path) -> _Named | None:
     if active is None:
         return None
     path = store.path(active.twin or active.variant)
-    return _Named(f"{active.name} {active.version}", path) if path.exists() else None
+    there = isinstance(machine_files.place(path), Entry)
+    return _Named(f"{active.name} {active.version}", path) if there else None
 
 
 def _edgetpu(about: Examination) -> Iterable[Finding]:
     """While an agent runs, the device is not opened: it would fail, or take it from the worker."""
-    running = about.running is not None
+    running = about.held
     for line in pipelines(about.settings):
         section = line.runtime
         if section.delegate is DelegateChoice.CPU:
@@ -213,7 +236,7 @@ def _camera(about: Examination) -> Iterable[Finding]:
     for line in pipelines(about.settings):
         if line.camera.kind is CameraKind.SHARED:
             continue
-        held = about.running is not None and line.camera.kind in _EXCLUSIVE
+        held = about.held and line.camera.kind in _EXCLUSIVE
         yield devices.camera(line.name, None if held else check_child.look_through(line.camera))
 
 
@@ -237,7 +260,7 @@ def _trust(about: Examination) -> Iterable[Finding]:
     yield trust.trust(
         path,
         machine_trust.read(Path(path), "root"),
-        machine_trust.read(newest, "timestamp") if newest.exists() else None,
+        None if isinstance(machine_files.place(newest), Missing) else machine_trust.read(newest, "timestamp"),
         SystemClock().now(),
     )
 

@@ -80,7 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
     configuration, fault = _configuration(arguments.config)
     examination = check.Examination(configuration, fault, arguments.model)
     show = _Json() if arguments.json else _Text()
-    if not arguments.only:
+    if not arguments.only and fault is None:
         show.settings(config.effective(configuration))
     findings = []
     for finding in check.examine(examination, map(Area, arguments.only or Area)):
@@ -92,16 +92,26 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _configuration(named: Path | None) -> tuple["Configuration", str | None]:
-    """The file's, else the defaults, with the reason why a file that should be there cannot be used."""
+    """The file's, else the defaults, with the reason why neither can be used."""
     from agent import config  # noqa: PLC0415 - same
 
     path = named or config.DEFAULT_PATH
-    if named is None and not path.exists():
-        return config.defaults(Path.cwd()), None
     try:
+        if named is None and not config.there(path):
+            return config.defaults(_here()), None
         return config.examine(path), None
     except ConfigError as error:
-        return config.defaults(path.resolve().parent), str(error)
+        return config.Configuration(config.Settings(), path), str(error)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ConfigError(
+            f"the current folder cannot be used ({error.strerror}): change to another, or name a file with "
+            "--config"
+        ) from error
 
 
 class _Text:

@@ -3,7 +3,7 @@
 from agent.config.changes import Change, Changes, compare
 from agent.config.effective import Effective, Origin, effective
 from agent.config.pipelines import PipelineSettings, pipelines
-from agent.config.reading import DEFAULT_PATH, Configuration, defaults, examine, find, read
+from agent.config.reading import DEFAULT_PATH, Configuration, defaults, examine, find, read, there
 from agent.config.sections import (
     Broker,
     Camera,
@@ -58,4 +58,5 @@ __all__ = [
     "find",
     "pipelines",
     "read",
+    "there",
 ]

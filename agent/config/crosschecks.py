@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 from agent.config.lines import Key
 from agent.config.pipelines import PipelineSettings, pipelines
@@ -40,7 +39,6 @@ _LOCAL = frozenset({CameraKind.AUTO, CameraKind.PICAMERA2, CameraKind.V4L2})
 def faults(settings: Settings) -> Iterator[Fault]:
     """Everything that a person must mend before the agent can run, in the order of the file."""
     yield from _device(settings.device)
-    yield from _paths(settings)
     yield from _broker(settings.broker)
     yield from _thermal(settings.thermal)
     if MAIN in settings.pipeline:
@@ -56,34 +54,6 @@ def faults(settings: Settings) -> Iterator[Fault]:
     for one, other in combinations(lines, 2):
         yield from _same_camera(one, other)
         yield from _same_edgetpu(one, other)
-
-
-def _paths(settings: Settings) -> Iterator[Fault]:
-    broker = settings.broker
-    named: list[tuple[Key, str]] = [
-        (("device", "state_dir"), settings.device.state_dir),
-        (("trust", "root"), settings.trust.root),
-        *(
-            (("broker", name), getattr(broker, name))
-            for name in ("password_file", "ca", "certificate", "key")
-        ),
-    ]
-    for line in pipelines(settings):
-        section = _section(line, "camera")
-        named += [((*section, "folder"), line.camera.folder), ((*section, "file"), line.camera.file)]
-    for key, path in named:
-        if "\0" in path:
-            yield Fault(key, f"{'.'.join(key)} holds a null character: no path can")
-        elif path.startswith("~") and not _home(path):
-            yield Fault(key, f"{'.'.join(key)} is {path!r} and no user has that home: name the whole path")
-
-
-def _home(path: str) -> bool:
-    try:
-        Path(path).expanduser()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _section(line: PipelineSettings, name: str) -> Key:

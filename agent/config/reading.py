@@ -82,12 +82,25 @@ def find(named: Path | None) -> Path:
     Raises:
         ConfigError: there is neither.
     """
-    if named is not None or DEFAULT_PATH.exists():
+    if named is not None or there(DEFAULT_PATH):
         return named or DEFAULT_PATH
     raise ConfigError(
         f"no configuration: {DEFAULT_PATH} does not exist; name a file with --config "
         "(the operator writes one with `shoal device-config`)"
     )
+
+
+def there(path: Path) -> bool:
+    """Whether something has this name: a file in a folder that this user may not enter counts, and is to be
+    refused when it is read.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _parsed(path: Path) -> tuple[dict[str, Any], str]:

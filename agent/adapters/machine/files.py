@@ -1,5 +1,6 @@
 """Disks, and who may read and write what."""
 
+import contextlib
 import grp
 import os
 import pwd
@@ -11,9 +12,10 @@ from agent.core.findings.files import Disk, Entry, Hidden, Missing, Place, State
 
 
 def disk(path: Path) -> Disk:
-    """The file system that holds the path, or will hold it. Source: statvfs(3)."""
-    existing = nearest(path)
-    facts = os.statvfs(existing)
+    """The file system that holds the path, or will hold it, as far as this user may look. Source:
+    statvfs(3).
+    """
+    existing, facts = _file_system(path)
     return Disk(
         path=str(existing),
         free_bytes=facts.f_bavail * facts.f_frsize,
@@ -21,6 +23,13 @@ def disk(path: Path) -> Disk:
         free_inodes=facts.f_favail if facts.f_files else None,
         read_only=bool(facts.f_flag & os.ST_RDONLY),
     )
+
+
+def _file_system(path: Path) -> tuple[Path, os.statvfs_result]:
+    for each in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            return each, os.statvfs(each)
+    return Path("/"), os.statvfs("/")
 
 
 def nearest(path: Path) -> Path:

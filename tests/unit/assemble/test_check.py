@@ -1,8 +1,11 @@
 """The examination itself, on this machine and with parts of it taken away: children, broker, Edge TPU."""
 
+import os
 import socket
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +91,7 @@ def test_a_broker_is_visited_and_left_as_it_was(broker):
         seen = check_broker.visit(section, DEVICE)
         assert isinstance(seen, Visited)
         assert seen.round_trip_ms is not None
+        assert seen.echoed
         assert seen.returned
         assert not seen.published
 
@@ -180,3 +184,34 @@ def test_an_examination_leaves_no_trace_on_the_disk(tmp_path):
     for area in (Area.AGENT, Area.DISK, Area.PERMISSIONS, Area.SPEED, Area.TRUST):
         found(tmp_path, area)
     assert [path.name for path in tmp_path.iterdir()] == ["agent.toml"]
+
+
+@contextmanager
+def barred(folder: Path) -> Iterator[None]:
+    """As a user who may not enter the folder."""
+    user = os.geteuid()
+    folder.chmod(0)
+    if user == 0:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
+
+
+def test_a_state_folder_that_may_not_be_entered_is_told_and_its_camera_and_edge_tpu_are_left_alone(tmp_path):
+    state = tmp_path / "state"
+    (state / "objects").mkdir(parents=True)
+    (state / "trust/metadata").mkdir(parents=True)
+    path = tmp_path / "agent.toml"
+    path.write_text("camera.kind = 'v4l2'\n")
+    examination = Examination(config.examine(path), None, None)
+    areas = [Area.AGENT, Area.DISK, Area.PERMISSIONS, Area.SPEED, Area.CAMERA, Area.TRUST]
+    with barred(state):
+        names = [finding.name for finding in check.examine(examination, areas)]
+    assert "agent.unknown" in names
+    assert "permissions.state" in names
+    assert "camera.in-use" in names
+    assert "trust.missing" in names
+    assert any(name.startswith("disk") for name in names)

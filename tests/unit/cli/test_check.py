@@ -24,16 +24,34 @@ def test_every_finding_is_a_line_and_its_remedy_another(tmp_path, capsys):
     assert (empty, verdict) == ("", "a person must act before this device can serve")
 
 
-def test_a_broken_file_is_a_finding_and_the_rest_is_examined_with_the_defaults(tmp_path, capsys):
+def test_a_broken_file_is_told_whatever_is_asked_for_and_only_what_needs_none_is_examined(tmp_path, capsys):
     path = written(tmp_path, "[camera]\nrate = 5\n")
-    assert main(["check", "--json", "--config", path, "--only", "config", "--only", "disk"]) == 78
+    asked = ["--only", "broker", "--only", "camera", "--only", "host"]
+    assert main(["check", "--json", "--config", path, *asked]) == 78
     answer = json.loads(capsys.readouterr().out)
-    config, disk = answer["findings"]
+    config, host = answer["findings"]
     assert config["cause"] == (
         f"configuration {path} line 2: unknown key 'rate' in [camera]; did you mean 'rate_fps'?"
     )
-    assert disk["name"].startswith("disk")
+    assert host["name"].startswith("host")
     assert not answer["serves"]
+
+
+def test_a_file_that_is_its_own_link_is_a_finding(tmp_path, capsys):
+    path = tmp_path / "agent.toml"
+    path.symlink_to(path)
+    assert main(["check", "--config", str(path)]) == 78
+    assert "config.refused" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_a_folder_that_is_gone_is_a_finding(tmp_path, capsys, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr("agent.config.DEFAULT_PATH", tmp_path / "none.toml")
+    assert main(["check", "--only", "host"]) == 78
+    assert "the current folder cannot be used" in capsys.readouterr().out
 
 
 def test_before_anything_is_configured_the_defaults_are_examined(tmp_path, capsys, monkeypatch):
