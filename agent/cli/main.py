@@ -5,7 +5,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Final
 
@@ -20,6 +20,7 @@ EXIT_INTERRUPTED: Final = 128 + 2
 EXIT_BROKEN_PIPE: Final = 128 + 13
 
 COMMANDS: Final = (run, check, classify, inspect, invoke, native, children)
+PUBLIC: Final = frozenset({"run", "check", "classify", "inspect", "invoke"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,4 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in COMMANDS:
         command.add(commands)
+    commands.choices = _Offered(commands.choices)
     return parser
+
+
+class _Offered(dict[str, intermixed.Parser]):
+    """All commands are found; those that only a child process is started with are not offered."""
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in super().__iter__() if name in PUBLIC)
