@@ -1,5 +1,6 @@
 """Whether a model is an image classifier, and what goes in and comes out of it. No arrays here."""
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
@@ -18,6 +19,13 @@ from agent.wire.errors import Malformed
 
 _SQUASHING: Final = frozenset({"SOFTMAX", "LOGISTIC"})
 _RAW_ZERO: Final = {Dtype.UINT8: 0, Dtype.INT8: -128}
+SIDE_MAX_PX: Final = 8192
+"""As manifests have it; a larger input would take the memory of a device with its first allocation."""
+_NUMBERS: Final = {
+    Dtype.UINT8: (0, 255),
+    Dtype.INT8: (-128, 127),
+    Dtype.INT16: (-32768, 32767),
+}
 _SHARE_SCALE: Final = 1 / 256
 """TFLite fixes a quantised softmax to scale 1/256 and the lowest number as zero point."""
 
@@ -74,9 +82,11 @@ def _image_fault(tensor: TensorForm) -> str | None:
         return f"{said}, channels first; convert it with the channels last"
     if len(shape) not in {3, 4} or shape[0] != 1 or min(shape) < 1 or shape[3:] not in {(), (1,), (3,)}:
         return f"{said}; an image is 1 x height x width x 1 or 3"
+    if max(shape[1:3]) > SIDE_MAX_PX:
+        return f"{said}; an image has at most {SIDE_MAX_PX} px a side"
     if tensor.dtype == Dtype.INT16 and tensor.quantization is None:
         return f"{said} without a scale"
-    return None
+    return _quantization_fault(tensor, said)
 
 
 def _scores_fault(tensor: TensorForm) -> str | None:
@@ -88,6 +98,18 @@ def _scores_fault(tensor: TensorForm) -> str | None:
         return f"{said}; scores are 1 x classes"
     if tensor.quantization is None and tensor.dtype in {Dtype.UINT8, Dtype.INT8, Dtype.INT16}:
         return f"{said} without a scale"
+    return _quantization_fault(tensor, said)
+
+
+def _quantization_fault(tensor: TensorForm, said: str) -> str | None:
+    """Runtimes differ in what they make of a scale that means nothing: some compute on, and answer zeros."""
+    found, (least, most) = tensor.quantization, _NUMBERS.get(Dtype(tensor.dtype), (0, 0))
+    if found is None or least == most:
+        return None
+    if not (math.isfinite(found.scale) and found.scale > 0):
+        return f"{said} with a scale of {found.scale:g}; it must be a positive number"
+    if not least <= found.zero_point <= most:
+        return f"{said} with a zero point of {found.zero_point}, which is outside {least} to {most}"
     return None
 
 

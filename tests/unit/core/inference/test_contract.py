@@ -1,3 +1,4 @@
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -48,6 +49,25 @@ GIVEN = OutputContract(classes=1001, dtype=Dtype.UINT8, quantization=SHARES)
         ([Tensor((1, 3, 224, 224), "float32")], [SCORES], "channels first"),
         ([Tensor((1, 8, 8, 3), "int64")], [SCORES], "int64; an image is one of"),
         ([Tensor((1, 8, 8, 3), "int16")], [SCORES], "without a scale"),
+        ([Tensor((1, 60000, 8, 3), "uint8")], [SCORES], "at most 8192 px a side"),
+        (
+            [Tensor((1, 8, 8, 3), "uint8", Quantization(scale=math.nan, zero_point=0))],
+            [SCORES],
+            "a scale of nan",
+        ),
+        (
+            [Tensor((1, 8, 8, 3), "int8", Quantization(scale=math.inf, zero_point=0))],
+            [SCORES],
+            "a scale of inf",
+        ),
+        ([Tensor((1, 8, 8, 3), "uint8", Quantization(scale=-1.0, zero_point=0))], [SCORES], "a scale of -1"),
+        (
+            [Tensor((1, 8, 8, 3), "uint8", Quantization(scale=1.0, zero_point=4000))],
+            [SCORES],
+            "4000, which is outside 0 to 255",
+        ),
+        ([IMAGE], [Tensor((1, 5), "int8", Quantization(scale=0.0, zero_point=0))], "a scale of 0"),
+        ([IMAGE], [Tensor((1, 5), "int8", Quantization(scale=0.1, zero_point=128))], "outside -128 to 127"),
         ([IMAGE], [Tensor((1, 19, 91), "float32")], "scores are 1 x classes"),
         ([IMAGE], [Tensor((), "float32")], "output is dynamic"),
         ([IMAGE], [Tensor((1, 5), "int64")], "scores are one of"),
