@@ -28,7 +28,7 @@ from agent.core.findings.files import Entry, Hidden, Missing
 from agent.core.findings.finding import Area, Finding
 from agent.core.findings.host import Machine
 from agent.core.findings.runtime import Probe, Versions
-from agent.core.serving.delegate import DelegateChoice
+from agent.core.serving.delegate import DelegateChoice, RuntimeChoice
 from agent.core.tflite import flatmodel
 from agent.core.update import freshness
 from agent.wire import topics
@@ -165,7 +165,11 @@ def _cage(_: Examination) -> Iterable[Finding]:
 
 def _runtime(about: Examination) -> Iterable[Finding]:
     kind = about.settings.runtime.kind
-    yield runtime.runtime(about.machine, about.versions, kind, about.probe)
+    first = None
+    if runtime.falls_back(about.versions, kind, about.probe):
+        outcome = check_child.probe("", RuntimeChoice.LITERT)
+        first = None if isinstance(outcome, runtime.Computed) else outcome
+    yield runtime.runtime(about.machine, about.versions, kind, about.probe, first)
 
 
 def _delegate(about: Examination) -> Iterable[Finding]:
@@ -180,6 +184,9 @@ def _speed(about: Examination) -> Iterable[Finding]:
         return
     section = about.settings.runtime
     compiled = _compiled(model.path)
+    if compiled and about.held:
+        yield runtime.speed_left(model.name)
+        return
     wanted = EdgeTpu(
         library=section.edgetpu_library,
         device=section.edgetpu_device,

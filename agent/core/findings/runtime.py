@@ -47,18 +47,39 @@ Versions = dict[str, str]
 """By distribution; what is not installed is not in it."""
 
 
-def runtime(machine: Machine, versions: Versions, choice: RuntimeChoice, probe: Probe) -> Finding:
+def falls_back(versions: Versions, choice: RuntimeChoice, probe: Probe) -> bool:
+    """Whether `auto` took tflite-runtime although LiteRT is installed."""
+    computed = isinstance(probe, Computed) and probe.runtime.startswith(TFLITE)
+    return computed and choice is RuntimeChoice.AUTO and LITERT in versions
+
+
+def runtime(
+    machine: Machine,
+    versions: Versions,
+    choice: RuntimeChoice,
+    probe: Probe,
+    first: Unanswered | None = None,
+) -> Finding:
     """
     Args:
         machine: where it runs.
         versions: of what is installed.
         choice: the configuration's.
         probe: what became of a model of a few operators that is part of this program.
+        first: what became of it in the runtime that `auto` prefers, where another one took it.
     """
     package = next((each for each in WANTED[choice] if each in versions), None)
     if package is None:
         return _missing(machine, versions, choice)
     facts: Facts = {"package": package, "version": versions[package], "numpy": versions.get("numpy", "")}
+    if isinstance(probe, Computed) and first is not None:
+        _, cause, remedy = _known_trap(machine, versions, LITERT) or (
+            "",
+            in_words(first),
+            f"reinstall it (pip install --force-reinstall {LITERT}), or uninstall it",
+        )
+        said = f"{LITERT} {versions[LITERT]} runs no model here, so {probe.runtime} stands in: {cause}"
+        return degraded("runtime.fallback", said, remedy, facts)
     if isinstance(probe, Computed):
         return ok("runtime", f"{probe.runtime}, numpy {versions.get('numpy', 'unknown')}", facts)
     if isinstance(probe, Unstarted):
@@ -155,9 +176,17 @@ def delegate(probe: Probe) -> Finding | None:
     return degraded(
         "delegate.none",
         f"{probe.runtime} did not hand an integer model to XNNPACK: {probe.delegate_reason}",
-        f"reinstall it: pip install --force-reinstall {LITERT}",
+        f"let this user read /sys/devices/system/cpu; else: pip install --force-reinstall {LITERT}",
         facts,
     )
+
+
+def speed_left(model: str) -> Finding:
+    """A model compiled for an Edge TPU that an agent has, or may have."""
+    cause = (
+        f"{model} is compiled for an Edge TPU, which is left to the agent: its report tells how fast it is"
+    )
+    return note("speed.in-use", cause, facts={"model": model})
 
 
 def speed(model: str, probe: Probe | None, *, compiled: bool = False) -> Finding:

@@ -49,8 +49,8 @@ ARRAY_API = Failed("numpy.core.multiarray failed to import")
 SEGV = Died("killed by SIGSEGV")
 
 
-def runs(versions, probe=RAN, choice=RuntimeChoice.AUTO, **other):
-    return [runtime.runtime(machine(**other), versions, choice, probe)]
+def runs(versions, probe=RAN, choice=RuntimeChoice.AUTO, first=None, **other):
+    return [runtime.runtime(machine(**other), versions, choice, probe, first)]
 
 
 def entry(path="/var/lib/shoal", owner="shoal", group="shoal", mode=0o750, *, may=True):
@@ -161,6 +161,7 @@ CASES = [
     (runs(TFLITE | {"numpy": "2.4.6"}, ARRAY_API), "runtime.numpy", FATAL),
     (runs(TFLITE, ARRAY_API), "runtime.refused", FATAL),
     (runs(LITERT | {"numpy": "2.4.6"}, ARRAY_API), "runtime.refused", FATAL),
+    (runs(BOTH, OWN_KERNELS, first=Failed("undefined symbol: x")), "runtime.fallback", DEGRADED),
     (runs(BOTH, SEGV), "runtime.crashed", FATAL),
     (runs(BOTH, Late(60.0)), "runtime.hung", FATAL),
     (runs(BOTH, Unstarted("python3: Permission denied")), "runtime.unstarted", FATAL),
@@ -175,6 +176,7 @@ CASES = [
     ),
     ([runtime.speed("a.tflite", RAN)], "speed", OK),
     ([runtime.speed("", None)], "speed.none", NOTE),
+    ([runtime.speed_left("a_edgetpu.tflite")], "speed.in-use", NOTE),
     ([runtime.speed("a.tflite", SEGV)], "speed.crashed", DEGRADED),
     ([runtime.speed("a.tflite", Failed("no model"))], "speed.refused", DEGRADED),
     ([runtime.speed("a.tflite", Failed("absent"), compiled=True)], "speed.edgetpu", DEGRADED),
@@ -333,3 +335,16 @@ def test_a_camera_of_many_nodes_is_one_finding_a_group():
 
 def test_nothing_is_said_of_a_delegate_where_no_model_ran():
     assert runtime.delegate(SEGV) is None
+
+
+def test_a_runtime_that_stands_in_for_a_broken_one_says_why_and_how_to_mend_it():
+    broken = Failed("ai-edge-litert cannot be imported (GLIBC_2.34 not found)")
+    assert runtime.falls_back(BOTH, RuntimeChoice.AUTO, OWN_KERNELS)
+    assert not runtime.falls_back(BOTH, RuntimeChoice.TFLITE, OWN_KERNELS)
+    assert not runtime.falls_back(TFLITE, RuntimeChoice.AUTO, OWN_KERNELS)
+    assert not runtime.falls_back(BOTH, RuntimeChoice.AUTO, RAN)
+    [old] = runs(BOTH, OWN_KERNELS, first=broken, glibc=(2, 31))
+    [other] = runs(BOTH, OWN_KERNELS, first=broken)
+    assert "needs glibc 2.34" in old.cause
+    assert "bookworm" in old.remedy
+    assert other.cause.endswith(broken.detail)
