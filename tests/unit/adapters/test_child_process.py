@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from agent.adapters import child_process
-from agent.adapters.child_process import LINES_MAX, NOT_INHERITED, ChildProcess, in_words
+from agent.adapters.child_process import LINES_MAX, NOT_INHERITED, ChildProcess
 from agent.wire import ipc
 from agent.wire.errors import Unavailable
-from agent.wire.ipc import FromWorker, InvokeFailed, Sample, Stop
+from agent.wire.ipc import FromWorker, InvokeFailed, Sample, Sampled, Stop
 
 DEADLINE_S = 20.0
 PIPE = """
@@ -49,14 +49,6 @@ def with_child(program: str, story: Callable[[Child], Awaitable[None]]) -> None:
     asyncio.run(tell())
 
 
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [(0, "exit status 0"), (1, "exit status 1"), (-11, "killed by SIGSEGV"), (-63, "killed by signal 63")],
-)
-def test_an_exit_is_said_in_words(status: int, words: str) -> None:
-    assert in_words(status) == words
-
-
 def test_messages_go_both_ways_and_the_end_is_the_end() -> None:
     async def story(child: Child) -> None:
         child.send(Sample())
@@ -85,10 +77,94 @@ def test_what_else_is_printed_does_not_get_between_the_messages(caplog: pytest.L
 def test_a_long_message_arrives_whole() -> None:
     async def story(child: Child) -> None:
         message = await child.receive()
-        assert isinstance(message, InvokeFailed)
-        assert len(message.detail) == 5_000_000
+        assert isinstance(message, Sampled)
+        assert len(message.rgb) == 5_000_000
 
-    with_child(PIPE + "say('x' * 5_000_000)", story)
+    said = "manifest='', sequence=0, height_px=1, width_px=1, predictions=(), invoke_ms=1.0"
+    with_child(PIPE + f"pipe.send(ipc.Sampled({said}, rgb=bytes(5_000_000)))", story)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "InvokeFailed(manifest='', sequence=-1, detail='')",
+        "InvokeFailed(manifest='', sequence=0, detail='x' * 20_000)",
+        "ipc.CameraTurned(state='live', lasted_s=float('nan'))",
+        "ipc.Snapped(jpeg=bytes(200_000), height_px=1, width_px=1, sequence=1, captured_at=at)",
+        "predicted(age=float('inf'))",
+        "predicted(age=float('nan'))",
+        "predicted(score=float('nan'))",
+        "predicted(count=2_000)",
+    ],
+)
+def test_what_no_worker_means_to_say_ends_it(message: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def story(child: Child) -> None:
+        assert await child.receive() is None
+        assert await child.ended() == "killed by SIGKILL"
+
+    program = """
+from datetime import UTC, datetime
+at = datetime.now(UTC)
+def predicted(age=1.0, score=0.5, count=1):
+    ranked = (ipc.Ranked(index=0, label="", score=score),) * count
+    took = ipc.StageLatency(capture=1.0, pre=1.0, invoke=1.0, post=1.0, age=age)
+    return ipc.Predicted(
+        manifest="", sequence=1, frame="", captured_at=at, predictions=ranked, latency_ms=took, frames=1,
+        frames_dropped=0,
+    )
+"""
+    with_child(f"{PIPE}{program}pipe.send({message})\ntime.sleep(60)", story)
+    assert [record.message for record in caplog.records] == ["child.corrupt_stream"]
+
+
+def test_a_child_that_floods_is_ended_and_keeps_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(child: Child) -> None:
+        latest_s = 0.0
+
+        async def beat() -> None:
+            nonlocal latest_s
+            loop = asyncio.get_running_loop()
+            while True:
+                began_s = loop.time()
+                await asyncio.sleep(0.01)
+                latest_s = max(latest_s, loop.time() - began_s)
+
+        beating = asyncio.create_task(beat())
+        while await child.receive() is not None:
+            pass
+        beating.cancel()
+        assert await child.ended() == "killed by SIGKILL"
+        assert latest_s < 1.0
+
+    with_child(PIPE + "while True: say('x')", story)
+    assert "5000 things within a second" in caplog.text + str([vars(r) for r in caplog.records])
+
+
+def test_a_process_that_a_child_leaves_behind_does_not_hold_the_supervisor() -> None:
+    pids: list[int] = []
+
+    async def story(child: Child) -> None:
+        left = await child.receive()
+        assert isinstance(left, InvokeFailed)
+        pids.append(int(left.detail))
+        began_s = asyncio.get_running_loop().time()
+        await child.close()
+        assert asyncio.get_running_loop().time() - began_s < 5.0
+        assert await child.ended() == "exit status 3"
+
+    leaves = """
+if os.fork():
+    time.sleep(0.1)
+    os._exit(3)
+os.setsid()
+say(str(os.getpid()))
+time.sleep(60)
+"""
+    try:
+        with_child(PIPE + leaves, story)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("rubbish", [b"\xff\xff\xff\xff", b"\0\0\0\5hello", b"\0\0\0\1\x80"])
