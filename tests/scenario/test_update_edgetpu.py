@@ -146,6 +146,26 @@ def test_an_edge_tpu_that_is_plugged_in_later_fits_the_running_release_anew(home
     lived(home, story, edgetpu=False)
 
 
+@pytest.mark.parametrize(
+    ("edgetpu", "words"),
+    [
+        (True, "there is an Edge TPU here, but no variant compiled for it: compile the model to use it"),
+        (False, "the CPU variant; no Edge TPU here"),
+    ],
+)
+def test_a_release_for_the_cpu_says_what_compiling_it_would_gain(
+    home: Home, edgetpu: bool, words: str
+) -> None:
+    home.publish("1")
+    home.order(1, stable="1")
+
+    async def story(life: Life) -> None:
+        await life.commits("1")
+        assert life.worker.offers[0].preferred.choice == words
+
+    lived(home, story, edgetpu=edgetpu)
+
+
 def test_what_stands_in_is_no_evidence_and_a_loss_takes_nothing_back(home: Home) -> None:
     _, tpu = home.publish_pair("1")
     home.order(1, stable="1")

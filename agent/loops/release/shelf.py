@@ -1,5 +1,6 @@
 """A stored release as a child process needs it: read back from the store, with paths for digests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -34,6 +35,8 @@ class Shelf:
     store: Store
     engine: Engine
     tuner: Tuner
+    why: Callable[[Fitted, Manifest], str]
+    """In words, why it is this variant of the release; empty where the runtime's own words say it."""
 
     def manifest(self, release: Fitted) -> Manifest:
         """
@@ -89,6 +92,7 @@ class Shelf:
 
     def _spec(self, release: Fitted, manifest: Manifest, digest: Digest, *, compiled: bool) -> ModelSpec:
         labels, found = manifest.labels, self.tuner.of(release)
+        why = "" if release.delegate is Delegate.EDGETPU else self.why(release, manifest)
         threads = self.engine.threads or (1 if found is None or compiled else tuning.best(found).threads)
         return ModelSpec(
             name=release.name,
@@ -102,5 +106,5 @@ class Shelf:
             runtime=self.engine.runtime,
             threads=threads,
             edgetpu=(self.engine.edgetpu or EdgeTpu()) if compiled else None,
-            choice="" if found is None else tuning.in_words(found),
+            choice="; ".join(filter(None, (why, "" if found is None else tuning.in_words(found)))),
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from agent.core.serving import delegate
 from agent.core.update import cohort, lifecycle
 from agent.core.update.lifecycle import Event, Fitted, Record
 from agent.loops.connection import Connection
@@ -26,7 +27,7 @@ from agent.ports.clock import Clock
 from agent.ports.link import Link
 from agent.ports.store import Store
 from agent.ports.trust import Trust
-from agent.wire.documents import Plan
+from agent.wire.documents import Manifest, Plan
 from agent.wire.errors import DiskFull, PortError, StoreFailed
 from agent.wire.reasons import Reason
 from agent.wire.topics import Root
@@ -80,7 +81,7 @@ class Update:
         self._service, self._reporter, self._host = service, reporter, host
         self._consulting, self._stream, self._recheck_s = consulting, stream, recheck_s
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
-        shelf = Shelf(store, engine, tuner)
+        shelf = Shelf(store, engine, tuner, self._why)
         self._tuner = tuner
         self._jobs = Jobs(
             link=link,
@@ -144,6 +145,18 @@ class Update:
             record, _ = lifecycle.step(record, lifecycle.Rotten(slot))
         self._record = record
         await self._step(lifecycle.Started(clean))
+
+    def _why(self, release: Fitted, manifest: Manifest) -> str:
+        """As of the hardware that there is now, which may not be what it was fitted to."""
+        choice = delegate.choose(
+            manifest.variants,
+            edgetpu_present=self._host.edgetpu,
+            runtime_version=self._host.runtime_version,
+            wanted=self._host.wanted,
+            bad={bad.digest for bad in self._record.known_bad},
+        )
+        fits = isinstance(choice, delegate.Choice) and choice.variant.artifact.digest == release.variant
+        return choice.reason if fits else ""
 
     def _mark_running(self) -> bool:
         try:
