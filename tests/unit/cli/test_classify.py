@@ -156,7 +156,7 @@ def test_a_child_that_fails_otherwise_is_told_with_its_last_word(folder, capsys,
     _pretend_python(folder, monkeypatch, "echo out of luck >&2; exit 3")
 
     assert main(["classify", "--model", "model.tflite", "blue.png"]) == 1
-    assert "ended with status 3: out of luck" in capsys.readouterr().err
+    assert "ended with exit status 3: out of luck" in capsys.readouterr().err
 
 
 def test_a_model_that_never_ends_to_load_is_given_up(folder, capsys, monkeypatch):
