@@ -14,7 +14,7 @@ import msgspec
 
 from agent.core import exits
 from agent.wire import ipc
-from agent.wire.errors import Unavailable, WireError
+from agent.wire.errors import TooLarge, Unavailable, WireError
 from agent.wire.ipc import Findings, FromCanary, Prove, ProveFailed, Shadow, Shadowed, Tune, Tuned
 from agent.wire.reasons import Reason
 from agent.wire.topics import Digest
@@ -29,6 +29,10 @@ PATIENCE_S: Final = 1.0
 LINE_MAX_BYTES: Final = 500
 LINES_MAX: Final = 60
 """Lines of standard error that are logged in a minute; a broken driver can print thousands."""
+MESSAGES_MAX_PER_S: Final = 5_000
+"""More than any camera gives frames, and less than would keep the supervisor from everything else."""
+AT_ONCE_MAX: Final = 64
+"""Messages that are there already are taken without a pause for others."""
 NOT_INHERITED: Final = frozenset(
     {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
 )
@@ -54,6 +58,7 @@ class ChildProcess(Generic[In, Out]):
         self._decoder = decoder
         self._stdin = process.stdin
         self._stdout = process.stdout
+        self._second, self._heard = 0, 0
         self._drain = asyncio.create_task(_log_lines(process.stderr, name), name=f"{name} stderr")
 
     @property
@@ -66,6 +71,7 @@ class ChildProcess(Generic[In, Out]):
 
     async def receive(self) -> Out | None:
         try:
+            await self._count()
             length = ipc.body_bytes(await self._stdout.readexactly(ipc.HEADER_BYTES))
             return ipc.unpack(await self._stdout.readexactly(length), self._decoder)
         except asyncio.IncompleteReadError:
@@ -74,6 +80,20 @@ class ChildProcess(Generic[In, Out]):
             log.error("child.corrupt_stream", extra={"child": self._name, "reason": str(error)})  # noqa: TRY400 - the trace says no more
             self.kill()
             return None
+
+    async def _count(self) -> None:
+        """
+        Raises:
+            TooLarge: it says more within a second than anybody could have to say.
+        """
+        second = int(asyncio.get_running_loop().time())
+        if second != self._second:
+            self._second, self._heard = second, 0
+        self._heard += 1
+        if self._heard > MESSAGES_MAX_PER_S:
+            raise TooLarge(f"it says more than {MESSAGES_MAX_PER_S} things within a second")
+        if self._heard % AT_ONCE_MAX == 0:
+            await asyncio.sleep(0)
 
     def kill(self) -> None:
         self._handle.send(signal.SIGKILL)
@@ -91,6 +111,15 @@ class ChildProcess(Generic[In, Out]):
                 await self._until_gone()
         except TimeoutError:
             self.kill()
+            await self._until_forgotten()
+
+    async def _until_forgotten(self) -> None:
+        """A process that it has started may hold the pipe open for as long as it likes."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._until_gone()
+        except TimeoutError:
+            self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public way
             await self._until_gone()
 
     async def _until_gone(self) -> None:

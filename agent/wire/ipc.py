@@ -4,18 +4,21 @@ The supervisor holds no numpy and no runtime; pixels pass through it as bytes th
 """
 
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from agent.wire.documents import InputContract, OutputContract
+from agent.wire.commands import FRAME_MAX_BYTES
+from agent.wire.documents import Count, InputContract, OutputContract
 from agent.wire.errors import Malformed, TooLarge
 from agent.wire.reasons import Reason
-from agent.wire.reports import CameraState, Ranked, StageLatency
+from agent.wire.reports import CameraState, Milliseconds, Ranked, StageLatency
 from agent.wire.topics import Digest
 
 MESSAGE_MAX_BYTES = 64 * 1024 * 1024
+Text = Annotated[str, Meta(max_length=16_384)]
+"""What a child says in words: the supervisor publishes and logs it."""
 HEADER_BYTES: Final = 4
 """The length of the message that follows, big-endian."""
 
@@ -88,76 +91,76 @@ class Serving(Struct, frozen=True, kw_only=True, tag="serving"):
 
     manifest: Digest
     digest: Digest
-    delegate: str
-    delegate_reason: str
-    runtime: str
-    load_ms: float
-    gap_ms: float
+    delegate: Text
+    delegate_reason: Text
+    runtime: Text
+    load_ms: Milliseconds
+    gap_ms: Milliseconds
 
 
 class ServeFailed(Struct, frozen=True, kw_only=True, tag="serve-failed"):
     manifest: Digest
     digest: Digest
     reason: Reason
-    detail: str
+    detail: Text
 
 
 class Predicted(Struct, frozen=True, kw_only=True, tag="predicted"):
     manifest: Digest
-    sequence: int
-    frame: str
+    sequence: Count
+    frame: Text
     captured_at: datetime
-    predictions: tuple[Ranked, ...]
+    predictions: Annotated[tuple[Ranked, ...], Meta(max_length=1_000)]
     latency_ms: StageLatency
-    frames: int
+    frames: Count
     """Frames that the camera gave since the worker started."""
-    frames_dropped: int
+    frames_dropped: Count
     """Frames that were replaced by a fresher one before the model was free, since the worker started."""
 
 
 class InvokeFailed(Struct, frozen=True, kw_only=True, tag="invoke-failed"):
     manifest: Digest
-    sequence: int
-    detail: str
+    sequence: Count
+    detail: Text
 
 
 class InvokeHangs(Struct, frozen=True, kw_only=True, tag="invoke-hangs"):
     """An invocation on an Edge TPU does not return: only a new process gets past that."""
 
     manifest: Digest
-    detail: str
+    detail: Text
 
 
 class Sampled(Struct, frozen=True, kw_only=True, tag="sampled"):
-    sequence: int
+    sequence: Count
     height_px: int
     width_px: int
     rgb: bytes
     manifest: Digest
-    predictions: tuple[Ranked, ...]
-    invoke_ms: float
+    predictions: Annotated[tuple[Ranked, ...], Meta(max_length=1_000)]
+    invoke_ms: Milliseconds
 
 
 class Snapped(Struct, frozen=True, kw_only=True, tag="snapped"):
-    jpeg: bytes
+    jpeg: Annotated[bytes, Meta(max_length=FRAME_MAX_BYTES)]
     height_px: int
     width_px: int
-    sequence: int
+    sequence: Count
     captured_at: datetime
 
 
 class SnapFailed(Struct, frozen=True, kw_only=True, tag="snap-failed"):
-    detail: str
+    detail: Text
 
 
 class CameraTurned(Struct, frozen=True, kw_only=True, tag="camera-turned"):
     """The camera is in another state."""
 
     state: CameraState
-    kind: str = ""
+    kind: Text = ""
     """What it is; with `auto`, what was taken."""
-    detail: str = ""
-    lasted_s: float = 0.0
+    detail: Text = ""
+    lasted_s: Annotated[float, Meta(ge=-1e9, le=1e9)] = 0.0
     """How long the state before this one did."""
     stuck: bool = False
     """Its driver does not return: only a new process gets past that."""
@@ -205,34 +208,34 @@ class Findings(Struct, frozen=True, kw_only=True, tag="findings"):
     """What the canary saw; the supervisor judges it."""
 
     manifest: Digest
-    delegate: str
-    delegate_reason: str
-    runtime: str
+    delegate: Text
+    delegate_reason: Text
+    runtime: Text
     classes: int
     labels: int | None
     """Lines in the label file; None where the release has none."""
-    contract_fault: str | None
+    contract_fault: Text | None
     """In words, how the model's tensors differ from the manifest's contract."""
     golden: tuple[GoldenFinding, ...]
-    load_ms: float
-    invoke_ms: tuple[float, ...]
+    load_ms: Milliseconds
+    invoke_ms: tuple[Milliseconds, ...]
 
 
 class ProveFailed(Struct, frozen=True, kw_only=True, tag="prove-failed"):
     manifest: Digest
     reason: Reason
-    detail: str
+    detail: Text
 
 
 class Shadowed(Struct, frozen=True, kw_only=True, tag="shadowed"):
-    sequence: int
-    predictions: tuple[Ranked, ...]
-    invoke_ms: float
+    sequence: Count
+    predictions: Annotated[tuple[Ranked, ...], Meta(max_length=1_000)]
+    invoke_ms: Milliseconds
     finite: bool
 
 
 class Tuned(Struct, frozen=True, kw_only=True, tag="tuned"):
-    invoke_ms: tuple[float | None, ...]
+    invoke_ms: tuple[Milliseconds | None, ...]
     """Of each model that was asked for, in that order; None: it could not be loaded, or time was up."""
 
 
@@ -294,5 +297,5 @@ def unpack(body: bytes, decoder: msgspec.msgpack.Decoder[M]) -> M:
     """
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"message on the pipe: {error}") from error

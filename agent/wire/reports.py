@@ -122,10 +122,16 @@ class Report(Document, frozen=True, kw_only=True):
     paused: bool = False
 
 
+Milliseconds = Annotated[float, Meta(ge=-1e12, le=1e12)]
+"""No infinity and no NaN, which JSON cannot say and no sum survives."""
+Score = Annotated[float, Meta(ge=-3.5e38, le=3.5e38)]
+"""As far as float32 goes."""
+
+
 class Ranked(Struct, frozen=True, kw_only=True):
     index: int
-    label: str
-    score: float
+    label: Annotated[str, Meta(max_length=16_384)]
+    score: Score
 
 
 class StageLatency(Struct, frozen=True, kw_only=True):
@@ -133,11 +139,11 @@ class StageLatency(Struct, frozen=True, kw_only=True):
     the frame when its prediction was complete.
     """
 
-    capture: float
-    pre: float
-    invoke: float
-    post: float
-    age: float
+    capture: Milliseconds
+    pre: Milliseconds
+    invoke: Milliseconds
+    post: Milliseconds
+    age: Milliseconds
 
 
 class Prediction(Document, frozen=True, kw_only=True):
