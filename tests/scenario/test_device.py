@@ -1,7 +1,6 @@
 """One whole device: real processes, a real broker, real models."""
 
 import itertools
-import json
 import os
 import signal
 import time
@@ -15,7 +14,7 @@ from agent.wire.reports import Prediction
 from deploy.adapters.broker_local import LocalBroker
 from tests import models
 from tests.fakes.chaosproxy import ChaosProxy
-from tests.rig import DEVICE, Agent, Ear, Fleet, fleet, listening, shoal
+from tests.rig import Agent, Ear, Fleet, fleet, listening, shoal
 
 Push = Callable[[Fleet, str], None]
 Device = tuple[Fleet, Ear]
@@ -140,13 +139,3 @@ def _worker_of(agent: Agent) -> int:
     children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
     (worker,) = [pid for pid in children if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     return worker
-
-
-def test_sigterm_says_goodbye_and_exits_within_five_seconds(any_broker: LocalBroker, tmp_path: Path) -> None:
-    made = fleet(tmp_path, any_broker.url)
-    with listening(made) as ear, Agent(tmp_path, made) as agent:
-        ear.wait(lambda heard: heard.report is not None)
-        assert agent.stop(timeout_s=5.0) == 0
-    listed = shoal("devices", "--json", "--workspace", str(made.workspace.folder)).stdout
-    (row,) = json.loads(listed)["devices"]
-    assert (row["device"], row["online"]) == (DEVICE, False)

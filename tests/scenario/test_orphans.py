@@ -14,10 +14,10 @@ from deploy.adapters.broker_local import LocalBroker
 from tests import models
 from tests.edgetpu_sim.simulator import Simulator
 from tests.processes import descendants, running
-from tests.rig import Agent, fleet, listening
+from tests.rig import Agent, fleet, listening, replay
 
-APPEARS_S = 30.0
-GONE_S = 2.0
+PATIENCE_S = 30.0
+"""A child that has just been started sees the end of its supervisor when it has come up."""
 GUEST = """
 [pipeline.guest]
 stream = "main"
@@ -42,15 +42,15 @@ probe(sys.argv[2], RuntimeChoice.AUTO, EdgeTpu(library=sys.argv[1]))
 """
 
 
-def wait(holds: Callable[[], bool], within_s: float, what: str) -> None:
-    end_s = time.monotonic() + within_s
+def wait(holds: Callable[[], bool], what: str) -> None:
+    end_s = time.monotonic() + PATIENCE_S
     while not holds():
-        assert time.monotonic() < end_s, f"not within {within_s:g} s: {what}"
+        assert time.monotonic() < end_s, f"not within {PATIENCE_S:g} s: {what}"
         time.sleep(0.01)
 
 
-def gone(pids: dict[int, str], within_s: float = GONE_S) -> None:
-    wait(lambda: not any(map(running, pids)), within_s, f"the end of {pids}")
+def gone(pids: dict[int, str]) -> None:
+    wait(lambda: not any(map(running, pids)), f"the end of {pids}")
 
 
 def test_a_device_killed_in_the_middle_of_a_trial_leaves_no_process(
@@ -58,11 +58,11 @@ def test_a_device_killed_in_the_middle_of_a_trial_leaves_no_process(
 ) -> None:
     made = fleet(tmp_path, any_broker.url)
     made.release(models.shared(models.TINY), "1")
-    with listening(made) as ear, Agent(tmp_path, made, more=GUEST) as agent:
+    with listening(made) as ear, Agent(tmp_path, made, camera=replay(30.0), more=GUEST) as agent:
         assert agent.process is not None
         supervisor = agent.process.pid
         made.roll_out("1")
-        wait(lambda: "child=canary" in agent.log.read_text(), APPEARS_S, "the first word of a canary")
+        wait(lambda: "child=canary" in agent.log.read_text(), "the first word of a canary")
         family = descendants(supervisor)
         assert set(family.values()) == {"worker", "feeder", "canary"}
         # One that is stopped can do nothing to end itself.
@@ -80,11 +80,10 @@ def test_a_device_killed_when_its_children_have_just_been_started_leaves_no_proc
     with Agent(tmp_path, made, more=GUEST) as agent:
         assert agent.process is not None
         supervisor = agent.process.pid
-        wait(lambda: bool(descendants(supervisor)), APPEARS_S, "a child")
+        wait(lambda: bool(descendants(supervisor)), "a child")
         family = descendants(supervisor)
         agent.kill()
-        # They see it when they have come up.
-        gone(family, APPEARS_S)
+        gone(family)
 
 
 @pytest.mark.parametrize("program", [LOOK, PROBE], ids=["a look", "a probe"])
@@ -93,7 +92,7 @@ def test_what_hangs_in_the_edge_tpus_library_dies_with_who_asked(edgetpus: Simul
     argv = [sys.executable, "-P", "-c", program, edgetpus.library, str(models.shared(COMPILED))]
     with subprocess.Popen(argv) as asking:
         try:
-            wait(lambda: bool(edgetpus.asked()), APPEARS_S, "an attempt to open it")
+            wait(lambda: bool(edgetpus.asked()), "an attempt to open it")
             family = descendants(asking.pid)
             assert family
         finally:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deploy.adapters.broker_local import LocalBroker
 from tests import models
-from tests.rig import Agent, fleet, listening
+from tests.rig import Agent, fleet, listening, replay
 
 GUEST = """
 [pipeline.guest]
@@ -22,7 +22,7 @@ def test_two_pipelines_see_the_same_frames_of_one_camera(any_broker: LocalBroker
     with (
         listening(made) as main,
         listening(made, "guest") as guest,
-        Agent(tmp_path, made, more=GUEST) as agent,
+        Agent(tmp_path, made, camera=replay(30.0), more=GUEST) as agent,
     ):
         made.roll_out("1")
         assert main.ended("1")["outcome"] == guest.ended("1")["outcome"] == "committed"
