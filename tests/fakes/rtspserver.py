@@ -23,7 +23,7 @@ class Encoder:
         import av
 
         self._av = av
-        self._out = io.BytesIO()
+        self._out, self._pts = io.BytesIO(), -1
         self._container = av.open(self._out, "w", format="mpegts", options={"flush_packets": "1"})
         self._stream = self._container.add_stream("mpeg4", rate=25)
         self._stream.width, self._stream.height = width, height
@@ -32,7 +32,9 @@ class Encoder:
 
     def encode(self, pixels: np.ndarray, at_s: float) -> bytes:
         frame = self._av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        frame.pts, frame.time_base = round(at_s * 1000), Fraction(1, 1000)
+        # Two pictures of one millisecond are refused, and a held-up server sends some.
+        self._pts = max(self._pts + 1, round(at_s * 1000))
+        frame.pts, frame.time_base = self._pts, Fraction(1, 1000)
         self._container.mux(self._stream.encode(frame))
         content = self._out.getvalue()
         self._out.seek(0)

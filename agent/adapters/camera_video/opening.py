@@ -1,6 +1,7 @@
 """Opening what FFmpeg reads, and its errors in words."""
 
 import errno
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -57,10 +58,14 @@ def open_container(
         import av  # noqa: PLC0415 - an extra, which the other cameras do without
     except ImportError as error:
         raise CameraFailed(f"PyAV cannot be used: {error}; pip install 'shoal[camera]'") from error
+    open_s, began_s = max(OPEN_S, read_s), time.monotonic()
     try:
-        return av.open(place, format=format_name, options=options, timeout=(max(OPEN_S, read_s), read_s))
+        return av.open(place, format=format_name, options=options, timeout=(open_s, read_s))
     except av.FFmpegError as error:
-        raise said(place, error, max(OPEN_S, read_s)) from error
+        # FFmpeg may blame an answer that was cut short by the time-out for what it says.
+        if time.monotonic() - began_s >= open_s:
+            raise _silent(shown(place), open_s) from error
+        raise said(place, error, open_s) from error
 
 
 def said(place: str, error: "FFmpegError", waited_s: float) -> CameraFailed:
@@ -76,7 +81,7 @@ def said(place: str, error: "FFmpegError", waited_s: float) -> CameraFailed:
         return CameraFailed(f"{name} {_SAID[number]}")
     match type(error).__name__:
         case "ExitError" | "TimeoutError":
-            return CameraFrozen(f"{name} sent nothing for {waited_s:g} s; check its power and the network")
+            return _silent(name, waited_s)
         case "HTTPUnauthorizedError" | "HTTPForbiddenError":
             return CameraFailed(f"{name} refuses the user name or password; put the right ones into the url")
         case "EOFError" if _is_file(place):
@@ -88,6 +93,10 @@ def said(place: str, error: "FFmpegError", waited_s: float) -> CameraFailed:
         case _:
             words = (error.strerror or type(error).__name__).rstrip(".")
             return CameraFailed(f"{name}: {words}; check the camera's section in the configuration")
+
+
+def _silent(name: str, waited_s: float) -> CameraFrozen:
+    return CameraFrozen(f"{name} sent nothing for {waited_s:g} s; check its power and the network")
 
 
 def _is_file(place: str) -> bool:

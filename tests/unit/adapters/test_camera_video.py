@@ -4,6 +4,7 @@ import errno
 import gc
 import itertools
 import os
+import socket
 import struct
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.adapters.camera_video import FileCamera, LiveCamera, Place, packets
+from agent.adapters.camera_video import FileCamera, LiveCamera, Place, opening, packets
 from agent.adapters.camera_video.opening import said, shown
 from agent.core.camera import health
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen
@@ -209,6 +210,20 @@ class TestFile:
         assert after_handles == handles
         assert after_bytes - memory_bytes < 4 << 20
 
+    def test_pictures_that_change_their_size_under_way_are_all_of_the_wanted_one(
+        self, tmp_path: Path
+    ) -> None:
+        parts = [
+            write(tmp_path / f"{width}.ts", [40, 120, 200] * 3, (width, height)).read_bytes()
+            for width, height in ((64, 48), (128, 96), (80, 80))
+        ]
+        (tmp_path / "all.ts").write_bytes(b"".join(parts))
+        with closing(self.camera(tmp_path / "all.ts", (32, 32))) as camera:
+            camera.open()
+            seen = [camera.read().pixels for _ in range(27)]
+        assert {pixels.shape for pixels in seen} == {(32, 32, 3)}
+        assert all(pixels[4, 4, 0] > 150 for pixels in seen)
+
     def test_what_is_no_video_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "text.mp4").write_text("no video at all")
         for name, sentence in [
@@ -304,6 +319,19 @@ class TestRtsp:
             camera.close()
             camera.open()
             camera.read()
+
+    def test_a_server_that_accepts_and_says_nothing_is_given_up(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opening, "OPEN_S", 0.5)
+        monkeypatch.setattr(health, "ANSWER_S", 0.2)
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            place = Place(f"rtsp://127.0.0.1:{mute.getsockname()[1]}/live", None, {"rtsp_transport": "tcp"})
+            camera = LiveCamera("rtsp", lambda: place, 0.0, (64, 48), SystemTime())
+            began = time.monotonic()
+            with pytest.raises(CameraFrozen, match=r"sent nothing for 0.5 s; check its power"):
+                camera.open()
+            assert time.monotonic() - began < 5
 
     def test_nobody_there_is_told_with_its_remedy_and_without_the_password(self) -> None:
         server = RtspServer()
