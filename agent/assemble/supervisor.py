@@ -39,6 +39,7 @@ from agent.ports.accelerator import Sight
 from agent.ports.link import Down, LinkState, Up
 from agent.wire import topics
 from agent.wire.errors import AgentError, ConfigError, RuntimeMissing
+from agent.wire.ipc import EdgeTpu
 from agent.wire.reports import Capabilities
 from agent.wire.topics import DeviceId
 
@@ -89,10 +90,8 @@ class Agent:
         root, clock = topics.root(settings.broker.root), SystemClock()
         capabilities = _capabilities(settings, found)
         accelerator = edgetpu.accelerator()
-        self._watch = HardwareWatch(
-            accelerator, next(iter(found.edgetpus.values())), found.sight, self._equip
-        )
-        self._watches = found.wanted
+        self._watch = HardwareWatch(accelerator, found.asked or EdgeTpu(), found.sight, self._equip)
+        self._watches = found.asked is not None
         session = new_session()
         link = MqttLink(link_settings(settings.broker, device, will(root, device, session)))
         self._connection = Connection(link)
@@ -154,6 +153,8 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
+        # A storm of signals fills asyncio's pipe, and Python would print a traceback for each that is over.
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         for pipeline in self._pipelines:
             pipeline.bind()
         self._monitor.bind(self._pipelines[0].reporter.event)
