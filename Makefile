@@ -60,6 +60,8 @@ bench: $(VENV)/.dev
 	$(bin)/python bench/frame_loop.py
 	$(bin)/python bench/outbox.py
 	$(bin)/python bench/emission.py
+	$(bin)/python bench/freshness.py
+	$(bin)/python bench/shared_camera.py
 
 soak: $(VENV)/.dev
 	$(bin)/python -m tests.soak.kill_agent --kills $(KILLS)

@@ -38,7 +38,7 @@ from agent.wire.ipc import EdgeTpu, FromWorker, ModelSpec, Pace, Predicted, Serv
 from agent.wire.topics import sha256
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL = ROOT.parent / "shared" / "models" / "mobilenet_v1_0.25_128_quant.tflite"
+MODEL = ROOT / "models" / "efficientnet_lite0" / "efficientnet_lite0_224_uint8.tflite"
 SETTLE_S = 1.0
 
 
