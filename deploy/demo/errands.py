@@ -34,9 +34,8 @@ def run(workspace: Path, arguments: Sequence[str]) -> str:
         check=False,
     )
     if done.returncode != 0:
-        raise ConfigError(
-            f"{shown(arguments)}: {done.stderr.strip().removeprefix('shoal: ') or f'exit status {done.returncode}'}"
-        )
+        said = done.stderr.strip().removeprefix("shoal: ") or f"exit status {done.returncode}"
+        raise ConfigError(f"{shown(arguments)}: {said}")
     return done.stdout
 
 
