@@ -22,8 +22,8 @@ class Hardware:
     sight: Sight
     edgetpus: dict[str, EdgeTpu]
     """How each pipeline opens its own."""
-    wanted: bool
-    """Whether any pipeline uses one."""
+    asked: EdgeTpu | None
+    """How the first pipeline that uses one opens it, and so whom to ask for news; None where none does."""
 
     @property
     def device_class(self) -> str:
@@ -34,12 +34,13 @@ def look(lines: Sequence[PipelineSettings]) -> Hardware:
     """Before anything else runs: a rollout needs to know the hardware class."""
     wanting = [line for line in lines if line.runtime.delegate is not DelegateChoice.CPU]
     if not wanting:
-        return Hardware(Sight((), Ready(())), {line.name: _edgetpu(line) for line in lines}, wanted=False)
-    sight = asyncio.run(accelerator().look(_edgetpu(wanting[0])))
+        return Hardware(Sight((), Ready(())), {line.name: _edgetpu(line) for line in lines}, asked=None)
+    asked = _edgetpu(wanting[0])
+    sight = asyncio.run(accelerator().look(asked))
     devices = delegate.allot([line.runtime.edgetpu_device for line in wanting], sight.names)
     allotted = dict(zip((line.name for line in wanting), devices, strict=True))
     edgetpus = {line.name: _edgetpu(line, allotted.get(line.name)) for line in lines}
-    return Hardware(sight, edgetpus, wanted=True)
+    return Hardware(sight, edgetpus, asked)
 
 
 def has_edgetpu(sight: Sight, edgetpu: EdgeTpu) -> bool:
