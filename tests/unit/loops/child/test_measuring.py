@@ -1,10 +1,10 @@
 import numpy as np
-from tests.unit.loops.keeping.test_keeper import spec
 
 from agent.loops.child.measuring import ROUNDS_MAX, measure
 from agent.wire.errors import ModelUnloadable
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import INPUT
+from tests.unit.loops.keeping.test_keeper import spec
 
 A, B, C = spec("a"), spec("b"), spec("c")
 

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.loops.keeping.test_keeper import Always, serving, spec
 
 from agent.core.serving.failover import GUILTY_MAX, Cause, Offer
 from agent.loops.keeping import failover
@@ -18,6 +17,7 @@ from agent.wire.reasons import Reason
 from agent.wire.topics import sha256
 from tests.fakes.accelerator import ScriptedAccelerator
 from tests.fakes.children import DEADLINE_S, ScriptedChild
+from tests.unit.loops.keeping.test_keeper import Always, serving, spec
 
 
 def compiled(twin: ModelSpec) -> ModelSpec:
