@@ -92,7 +92,8 @@ def test_a_real_worker_keeps_its_pace_with_fresh_frames_over_a_restart_and_pause
             begun = len(watch.predicted)
             assert await watch.more(10) > 0.8
             paced_ms = median(seen.latency_ms.capture for seen in watch.predicted[begun:])
-            assert paced_ms < unpaced_ms + 10.0
+            # One that had waited for its turn would be older by most of the 100 ms.
+            assert paced_ms < unpaced_ms + 50.0
             assert keeper.pid is not None
             keeper.pace(Pace(fps_max=0.0))
             await asyncio.sleep(0.5)
