@@ -32,6 +32,8 @@ from deploy.core.chunking import cut
 
 DEVICE = DeviceId("rig")
 POLICY = ("--trial-shadow-frames=6", "--probation-healthy-windows=2", "--probation-window-frames=8")
+SHOAL_MAX_S = 600.0
+"""For a command of the operator on an emulated, busy machine."""
 REPOSITORY = Path(__file__).parents[1]
 SHIPPED = REPOSITORY / "models/efficientnet_lite0/efficientnet_lite0_224_uint8.tflite"
 LABELS = REPOSITORY / "models/efficientnet_lite0/labels.txt"
@@ -56,7 +58,7 @@ def shoal(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=SHOAL_MAX_S,
     )
     if check and done.returncode != 0:
         raise AssertionError(f"shoal {' '.join(arguments)}: {done.stderr}")
