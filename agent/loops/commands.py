@@ -84,6 +84,7 @@ class Commands:
         self._accepted, self._refused = Allowance(per_minute), Allowance(per_minute)
         self._at_work: dict[tuple[str, type], str] = {}
         self._noise = _Noise()
+        self._heeds = False
 
     def allow(self, per_minute: int) -> None:
         """From now on so many."""
@@ -92,6 +93,7 @@ class Commands:
     def listen(self) -> None:
         """Take commands from now on; call it on the running loop."""
         loop = asyncio.get_running_loop()
+        self._heeds = True
 
         def take(message: Message) -> None:
             # The link's thread may outlive the loop by a moment when everything ends.
@@ -101,6 +103,8 @@ class Commands:
         self._link.subscribe([self._topic], topics.COMMAND.qos, take)
 
     def deafen(self) -> None:
+        """Nothing is obeyed any more, whatever has arrived, and no frame leaves that was asked for."""
+        self._heeds = False
         self._link.unsubscribe([self._topic])
 
     async def run(self) -> None:
@@ -120,7 +124,7 @@ class Commands:
 
     async def _consider(self, content: bytes, group: asyncio.TaskGroup) -> None:
         signed = await self._signed(content)
-        if signed is None:
+        if signed is None or not self._heeds:
             return
         try:
             command = codec.decode(signed.payload, Command)
@@ -210,6 +214,8 @@ class Commands:
 
     async def _frame(self, hands: Hands, wanted: Frame, pipeline: str) -> FrameSent:
         taken = await hands.frame(wanted)
+        if not self._heeds:
+            raise Unavailable("commands were switched off meanwhile, so no frame was published")
         channel = topics.FRAME
         topic = self._reach.root.device(channel, self._reach.device, pipeline)
         self._post.send(Outgoing(topic, taken.jpeg, channel.qos, channel.retain))

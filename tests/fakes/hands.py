@@ -13,7 +13,9 @@ JPEG = b"\xff\xd8 not quite a picture"
 
 
 class ScriptedHands:
-    """Of a pipeline; `fault` is raised where something is to fail, `open` cleared keeps `look` waiting."""
+    """Of a pipeline; `fault` is raised where something is to fail, `open` cleared keeps `look` and `frame`
+    waiting.
+    """
 
     def __init__(self) -> None:
         self.paused: list[bool] = []
@@ -22,6 +24,7 @@ class ScriptedHands:
         self.open.set()
 
     async def frame(self, wanted: Frame) -> Snapped:
+        await self.open.wait()
         if self.fault is not None:
             raise self.fault
         return Snapped(

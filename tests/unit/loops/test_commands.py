@@ -291,3 +291,23 @@ def test_a_deaf_device_hears_nothing_until_it_listens_again():
             assert answer.result == Paced(paused=False)
 
     asyncio.run(run())
+
+
+def test_a_frame_that_was_asked_for_before_commands_were_switched_off_does_not_leave():
+    async def run():
+        async with running() as house:
+            house.hands["main"].open.clear()
+            house.send(codec.encode(house.command(Frame())))
+            await house.quiet()
+            house.send(codec.encode(house.command(Frame(), pipeline="door")))
+            house.commands.deafen()
+            house.hands["main"].open.set()
+            (answer,) = await house.answered(1)
+            assert answer.refused is Refusal.FAILED
+            assert "switched off" in answer.detail
+            await house.quiet()
+            frames = {ROOT.device(FRAME, DEVICE, name) for name in house.hands}
+            assert not [sent for sent in house.broker.published if sent.topic in frames]
+            assert len(house.answers()) == 1, "what had arrived is not obeyed"
+
+    asyncio.run(run())

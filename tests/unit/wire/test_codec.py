@@ -26,13 +26,14 @@ from tests.golden.documents import EXAMPLES, MANIFEST
 
 KINDS = [type(document) for document in EXAMPLES.values()]
 REAL = st.floats(allow_nan=False, allow_infinity=False)
+MILLISECONDS, SCORES = st.floats(-1e12, 1e12), st.floats(-3.5e38, 3.5e38)
 COUNT = st.integers(0, 2**53)
 DIGESTS = st.binary(max_size=4).map(sha256)
 SEGMENTS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 TEXT = st.text(max_size=12)
 INSTANTS = st.datetimes(timezones=st.just(UTC))
 REFS = st.builds(ReleaseRef, name=SEGMENTS, version=SEGMENTS, manifest=DIGESTS)
-RANKED = st.builds(Ranked, index=COUNT, label=TEXT, score=REAL)
+RANKED = st.builds(Ranked, index=COUNT, label=TEXT, score=SCORES)
 PERCENTILES = st.builds(Percentiles, p50=REAL, p95=REAL, p99=REAL)
 HISTOGRAMS = st.builds(
     Histogram,
@@ -67,7 +68,14 @@ DOCUMENTS = st.one_of(
         digest=DIGESTS,
         delegate=TEXT,
         predictions=st.lists(RANKED, max_size=4).map(tuple),
-        latency_ms=st.builds(StageLatency, capture=REAL, pre=REAL, invoke=REAL, post=REAL, age=REAL),
+        latency_ms=st.builds(
+            StageLatency,
+            capture=MILLISECONDS,
+            pre=MILLISECONDS,
+            invoke=MILLISECONDS,
+            post=MILLISECONDS,
+            age=MILLISECONDS,
+        ),
     ),
     st.builds(
         Telemetry,
