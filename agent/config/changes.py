@@ -113,6 +113,9 @@ def _differing(running: dict[Key, object], wanted: dict[Key, object]) -> Iterato
 def _shown(key: Key, value: object) -> str:
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        whole_pipeline = key[0] == "pipeline" and len(key) == 2
+        return "there" if whole_pipeline else str(value).lower()
     return repr(shown_url(value) if key[-1] == "url" and isinstance(value, str) else value)
 
 

@@ -53,6 +53,7 @@ def test_a_pipeline_that_comes_or_goes_waits_for_a_restart():
     come = config.compare(replace(OLD, pipeline={}), OLD)
     assert gone.settings == OLD
     assert come.settings.pipeline == {}
+    assert "pipeline.side none -> there" in come.words
     assert {change.key for change in gone.restart} == {change.key for change in come.restart}
     assert not gone.applied
     assert not come.applied
