@@ -102,3 +102,21 @@ def test_a_running_device_is_examined_without_being_disturbed(device):
         assert b"online" in status.payload
     finally:
         link.close()
+
+
+def test_a_storm_of_sighup_is_survived_in_silence(device):
+    _, ear, agent, path = device
+    before = path.read_text()
+    for _ in range(3000):
+        agent.process.send_signal(signal.SIGHUP)
+    # A reload may be under way, and must not read half a file.
+    whole = path.with_suffix(".new")
+    whole.write_text(before.replace("window_s = 1\n", "window_s = 3\n"))
+    whole.replace(path)
+    agent.process.send_signal(signal.SIGHUP)
+    ear.wait(
+        lambda heard: any("1.0 -> 3.0" in str(event.fields.get("changes")) for event in heard.events), 20.0
+    )
+    path.write_text(before)
+    assert agent.running()
+    assert "Traceback" not in agent.log.read_text()
