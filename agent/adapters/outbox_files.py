@@ -170,7 +170,7 @@ class FileOutbox:
 
     def _load(self) -> None:
         """Find what waits; cut off what is torn, delete what is done, count what is missing between."""
-        for path in sorted(self._folder.glob("*.log")):
+        for path in sorted(self._folder.glob("[0-9]" * 8 + ".log")):
             self._number = int(path.stem)
             content = path.read_bytes()
             found, whole_bytes = records(content)

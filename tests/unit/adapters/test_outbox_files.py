@@ -201,3 +201,24 @@ def test_what_was_flushed_outlives_a_power_cut_whichever_later_writes_reached_th
     numbers, _ = waiting(folder / "cut", room_bytes)
     assert numbers == sorted(set(numbers))
     assert set(range(done, sum(before))) <= set(numbers)
+
+
+def test_torn_at_any_byte_what_is_whole_is_there_in_order(tmp_path):
+    (log,) = filled(tmp_path, 6)
+    whole, ledger = log.read_bytes(), (tmp_path / "ledger").read_bytes()
+    kept = []
+    for length in range(len(whole) + 1):
+        log.write_bytes(whole[:length])
+        (tmp_path / "ledger").write_bytes(ledger)
+        found, _ = waiting(tmp_path)
+        assert found == [*range(len(found))]
+        kept.append(len(found))
+    assert kept == sorted(kept)
+    assert kept[-1] == 6
+
+
+def test_files_of_others_are_left_alone(tmp_path):
+    filled(tmp_path, 2)
+    (tmp_path / "notes.log").write_text("mine")
+    assert waiting(tmp_path) == ([0, 1], 0)
+    assert (tmp_path / "notes.log").read_text() == "mine"
