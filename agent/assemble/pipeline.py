@@ -75,32 +75,14 @@ class Pipeline:
     def __init__(self, line: PipelineSettings, identity: Identity, shared: Shared) -> None:
         settings = shared.settings
         self.name = line.name
-        self._monitor = shared.monitor
-        self.store = FileStore(state_dir(settings, line.name), settings.device.free_floor_mib * MEBIBYTE)
-        self.reporter = Reporter(shared.post, shared.clock, identity)
-        keeper = WorkerKeeper(
-            start_worker(line, shared.sharing, shared.hidden),
-            random.Random(),  # noqa: S311 - jitter
-            top=settings.telemetry.top,
-            patience=patience(line, shared.sharing),
-        )
         self._line, self._edgetpu, self._shared = line, shared.hardware.edgetpus[line.name], shared
         self._capabilities = identity.capabilities
-        self.worker = Failover(keeper, shared.accelerator)
+        self._patience = patience(line, shared.sharing)
+        self.reporter = Reporter(shared.post, shared.clock, identity)
+        self.store = FileStore(state_dir(settings, line.name), settings.device.free_floor_mib * MEBIBYTE)
+        self.worker = Failover(self._keeper(), shared.accelerator)
         self.pacer = Pacer(self.worker)
-        self.service = Service(
-            self.reporter,
-            shared.clock,
-            Sources(
-                rss=lambda: rss_bytes(self.worker.pid),
-                close_vitals=shared.monitor.window().close,
-                limit=lambda: self.pacer.limit,
-                throttled=shared.monitor.window().ask_throttled,
-                restarts=lambda: {cause.value: count for cause, count in self.worker.causes.items() if count},
-            ),
-            settings.telemetry.window_s,
-            emission_rules(line.emission),
-        )
+        self.service = self._service()
         self.thermostat = Thermostat(
             thermal_rules(settings.thermal),
             self.pacer,
@@ -108,7 +90,34 @@ class Pipeline:
             shared.clock,
             self.reporter.event,
         )
-        self.update = Update(
+        self.update = self._update()
+        self.news = WorkerNews(self.worker, self.reporter, self.service)
+        self.pulse = Pulse(line.name, lambda: self.reporter.told, self._between_s, time.monotonic)
+
+    def _keeper(self) -> WorkerKeeper:
+        return WorkerKeeper(
+            start_worker(self._line, self._shared.sharing, self._shared.hidden),
+            random.Random(),  # noqa: S311 - jitter
+            top=self._shared.settings.telemetry.top,
+            patience=self._patience,
+        )
+
+    def _service(self) -> Service:
+        # Telemetry and evidence have windows of different lengths, and asking ends one.
+        telemetry, evidence = self._shared.monitor.window(), self._shared.monitor.window()
+        sources = Sources(
+            rss=lambda: rss_bytes(self.worker.pid),
+            close_vitals=telemetry.close,
+            limit=lambda: self.pacer.limit,
+            throttled=evidence.ask_throttled,
+            restarts=lambda: {cause.value: count for cause, count in self.worker.causes.items() if count},
+        )
+        window_s, rules = self._shared.settings.telemetry.window_s, emission_rules(self._line.emission)
+        return Service(self.reporter, self._shared.clock, sources, window_s, rules)
+
+    def _update(self) -> Update:
+        shared, runtime = self._shared, self._line.runtime
+        return Update(
             link=shared.link,
             connection=shared.connection,
             topics=shared.root,
@@ -121,32 +130,32 @@ class Pipeline:
                 child_process.command("canary"), private.told(shared.hidden)
             ),
             accelerator=shared.accelerator,
-            tuner=Tuner(
-                TuningsFile(state_dir(settings, line.name) / "tunings.json"),
-                runtime=identity.capabilities.runtime,
-                host=cpu.describe(),
-                cores=cpu.cores(),
-            ),
+            tuner=self._tuner(),
             service=self.service,
             reporter=self.reporter,
             host=self._host(shared.hardware.sight),
-            engine=Engine(line.runtime.kind, line.runtime.threads, line.runtime.delegate, self._edgetpu),
-            stream=line.stream,
-            recheck_s=settings.update.recheck_s,
+            engine=Engine(runtime.kind, runtime.threads, runtime.delegate, self._edgetpu),
+            stream=self._line.stream,
+            recheck_s=shared.settings.update.recheck_s,
         )
-        self.news = WorkerNews(self.worker, self.reporter, self.service)
-        between_s = patience(line, shared.sharing).frame_s
-        self.pulse = Pulse(
-            line.name,
-            lambda: self.reporter.told,
-            lambda: between_s + (1 / fps if (fps := self.pacer.limit.fps_max) else 0.0),
-            time.monotonic,
+
+    def _tuner(self) -> Tuner:
+        return Tuner(
+            TuningsFile(state_dir(self._shared.settings, self.name) / "tunings.json"),
+            runtime=self._capabilities.runtime,
+            host=cpu.describe(),
+            cores=cpu.cores(),
         )
+
+    def _between_s(self) -> float:
+        """The longest time between two predictions that is still no silence."""
+        fps_max = self.pacer.limit.fps_max
+        return self._patience.frame_s + (1 / fps_max if fps_max else 0.0)
 
     def bind(self) -> None:
         """Once the loop runs: let the parts hear of each other."""
         self.service.bind(self.update.feed)
-        self._monitor.listen(self.thermostat.look)
+        self._shared.monitor.listen(self.thermostat.look)
         self.worker.observe(self.service.observe)
         self.worker.observe(self.pulse.observe)
         self.worker.on_crash(self.pulse.crashed)
