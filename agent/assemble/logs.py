@@ -25,8 +25,9 @@ class _Fields(logging.Formatter):
 
 
 def _shown(value: object) -> str:
+    """Always one line: what comes from a model or a broker must not pass for a line of its own."""
     text = str(value)
-    return repr(text) if " " in text or not text else text
+    return repr(text) if " " in text or not text or not text.isprintable() else text
 
 
 class Ring(logging.Handler):

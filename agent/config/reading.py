@@ -26,6 +26,7 @@ from agent.wire.errors import ConfigError
 DEFAULT_PATH: Final = Path("/etc/shoal/agent.toml")
 CREDENTIAL: Final = "mqtt_password"
 """Under `$CREDENTIALS_DIRECTORY`. Source: systemd.exec(5), LoadCredential=."""
+FILE_MAX_BYTES: Final = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,18 @@ def there(path: Path) -> bool:
     return True
 
 
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(FILE_MAX_BYTES + 1)
+    if len(content) > FILE_MAX_BYTES:
+        raise ConfigError(f"configuration {path} is longer than {FILE_MAX_BYTES} bytes: that is no such file")
+    return content
+
+
 def _parsed(path: Path) -> tuple[dict[str, Any], str]:
     try:
         # Windows editors put a byte order mark before the first section.
-        text = path.read_text(encoding="utf-8-sig")
+        text = _content(path).decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"configuration {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

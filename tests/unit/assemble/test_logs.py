@@ -49,3 +49,9 @@ def test_a_trace_is_as_many_lines_as_it_has(ring):
     lines = ring.newest(50)
     assert lines[-1] == "ValueError: invalid literal for int() with base 10: 'password=***'"
     assert len(lines) > 3
+
+
+def test_no_field_can_pass_for_a_line_of_its_own(ring):
+    log.info("event", extra={"detail": "lost\n2026-01-01\x1b[2Jinfo"})
+    (line,) = ring.newest(1)
+    assert line.endswith(r"detail='lost\n2026-01-01\x1b[2Jinfo'")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from agent import config
@@ -194,3 +196,14 @@ def test_without_a_name_the_installed_services_file_is_read(tmp_path, monkeypatc
     installed.touch()
     assert config.find(None) == installed
     assert config.find(tmp_path / "other.toml") == tmp_path / "other.toml"
+
+
+def test_a_file_without_end_is_refused_before_it_fills_the_memory():
+    with pytest.raises(ConfigError, match="configuration /dev/zero is longer than 1048576 bytes"):
+        config.read(Path("/dev/zero"))
+
+
+def test_a_file_written_on_windows_is_read(tmp_path):
+    path = tmp_path / "agent.toml"
+    path.write_bytes(b"\xef\xbb\xbf[camera]\r\nkind = 'pattern'\r\nrate_fps = 2.0\r\n")
+    assert config.read(path).camera.rate_fps == 2.0
