@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from agent.adapters.machine import memory
 from agent.core.findings.host import Machine
 
 _LIBSTDCXX: Final = ("usr/lib/*/libstdc++.so.6", "usr/lib/libstdc++.so.6", "usr/lib64/libstdc++.so.6")
@@ -15,8 +16,8 @@ _BITS: Final = 64 if sys.maxsize > 2**32 else 32
 
 
 def read(root: Path = Path("/")) -> Machine:
-    """Source: proc(5), meminfo; Devicetree Specification 0.4, 2.3.2, `model`."""
-    memory = _memory(root / "proc/meminfo")
+    """Source: Devicetree Specification 0.4, 2.3.2, `model`."""
+    found = memory.read(root / "proc/meminfo")
     return Machine(
         machine=platform.machine(),
         bits=_BITS,
@@ -25,8 +26,8 @@ def read(root: Path = Path("/")) -> Machine:
         glibcxx=glibcxx(root),
         page_bytes=os.sysconf("SC_PAGE_SIZE"),
         model=_text(root / "proc/device-tree/model").rstrip("\0\n"),
-        memory_bytes=memory.get("MemTotal", 0),
-        memory_available_bytes=memory.get("MemAvailable", 0),
+        memory_bytes=found.get("MemTotal", 0),
+        memory_available_bytes=found.get("MemAvailable", 0),
     )
 
 
@@ -46,12 +47,6 @@ def _glibc() -> tuple[int, ...] | None:
     except (ValueError, OSError):
         return None
     return _numbers(said.removeprefix("glibc ")) if said.startswith("glibc ") else None
-
-
-def _memory(meminfo: Path) -> dict[str, int]:
-    """In bytes; the file counts in KiB."""
-    rows = (line.split() for line in _text(meminfo).splitlines())
-    return {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows if len(row) > 1 and row[1].isdecimal()}
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """What Linux says of our processes and of the machine.
 
-Sources: proc(5) for statm, stat and meminfo; the kernel's Documentation/driver-api/thermal/sysfs-api.rst for
+Sources: proc(5) for statm and stat; the kernel's Documentation/driver-api/thermal/sysfs-api.rst for
 thermal zones; the gasket driver's `apex` class for an Edge TPU on PCIe (one on USB has no sensor); for the
 firmware's bits the sysfs attribute of Raspberry Pi OS kernels, which prints them in hexadecimal, or else
 `vcgencmd get_throttled`, which prints `throttled=0x50005`.
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from agent.adapters.machine import memory
 from agent.core.telemetry.vitals import CpuTime, Gauges
 
 COMMAND_S: Final = 2.0
@@ -76,7 +77,7 @@ class LinuxHost:
             tpu_c=_celsius(self._tpu),
             throttled_bits=self._throttled_bits(),
             cpu=_cpu(self._proc),
-            memory_available_bytes=_memory_available(self._proc),
+            memory_available_bytes=memory.read(self._proc / "meminfo").get("MemAvailable"),
             disk_free_bytes=_disk_free(self._state),
         )
 
@@ -118,15 +119,6 @@ def _cpu(proc: Path) -> CpuTime | None:
         return None
     ticks = [int(each) for each in times]
     return CpuTime(busy=sum(ticks) - ticks[3] - ticks[4], whole=sum(ticks))
-
-
-def _memory_available(proc: Path) -> int | None:
-    for line in _lines(proc / "meminfo"):
-        name, _, rest = line.partition(":")
-        if name == "MemAvailable":
-            kibibytes = _number(rest.removesuffix("kB"))
-            return None if kibibytes is None else kibibytes * 1024
-    return None
 
 
 def _disk_free(folder: Path) -> int | None:
