@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-from agent.core.answers import label_key, same_answer
 from agent.core.telemetry.latency import nearest_rank
+from agent.core.update.answers import label_key, same_answer
 from agent.wire.documents import ProbationPolicy
 from agent.wire.ipc import InvokeFailed, Predicted
 from agent.wire.reasons import Reason

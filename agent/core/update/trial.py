@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.core.answers import label_key, same_answer
 from agent.core.telemetry.latency import nearest_rank
+from agent.core.update.answers import label_key, same_answer
 from agent.wire.documents import Manifest, TrialPolicy
 from agent.wire.ipc import Findings, GoldenFinding
 from agent.wire.reasons import Reason
