@@ -31,6 +31,7 @@ class ChaosProxy:
         self.port = 0
         self._upstream = (host, port)
         self._writers: set[asyncio.StreamWriter] = set()
+        self._connected_tasks: set[asyncio.Task[None]] = set()
         self._listening = Event()
         self._thread = Thread(target=lambda: asyncio.run(self._serve()), name="chaosproxy", daemon=True)
 
@@ -52,12 +53,19 @@ class ChaosProxy:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._connected, HOST, 0)
+        server = await asyncio.start_server(self._accept, HOST, 0)
         self.port = server.sockets[0].getsockname()[1]
         self._listening.set()
         await self._stop.wait()
         server.close()
-        self._abort()
+        for task in self._connected_tasks:
+            task.cancel()
+        await asyncio.gather(*self._connected_tasks, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._connected(reader, writer))
+        self._connected_tasks.add(task)
+        task.add_done_callback(self._connected_tasks.discard)
 
     def _abort(self) -> None:
         for writer in self._writers:
@@ -73,6 +81,9 @@ class ChaosProxy:
         except OSError:
             writer.transport.abort()
             return
+        except asyncio.CancelledError:
+            await _end({writer})
+            raise
         ends = {writer, far_writer}
         self._writers |= ends
         pumps = {
@@ -85,9 +96,8 @@ class ChaosProxy:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            for end in ends:
-                end.transport.abort()
             self._writers -= ends
+            await _end(ends)
 
     async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with _DelayLine(self, writer) as line:
@@ -114,6 +124,13 @@ class ChaosProxy:
         while self.partition:  # noqa: ASYNC110 - set by the thread of the test
             await asyncio.sleep(0.02)
         return piece
+
+
+async def _end(writers: set[asyncio.StreamWriter]) -> None:
+    """Reset these connections, and stay until their sockets are closed."""
+    for writer in writers:
+        writer.transport.abort()
+    await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 class _DelayLine:

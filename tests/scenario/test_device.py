@@ -14,7 +14,7 @@ from agent.wire.reports import Prediction
 from deploy.adapters.broker_local import LocalBroker
 from tests import models
 from tests.fakes.chaosproxy import ChaosProxy
-from tests.rig import Agent, Ear, Fleet, fleet, listening, shoal
+from tests.rig import Agent, Ear, Fleet, fleet, listening, replay, shoal
 
 Push = Callable[[Fleet, str], None]
 Device = tuple[Fleet, Ear]
@@ -27,7 +27,8 @@ def device(any_broker: LocalBroker, tmp_path_factory: pytest.TempPathFactory) ->
     made = fleet(folder, any_broker.url)
     made.release(models.shared(models.TINY), "1")
     made.roll_out("1")
-    with listening(made) as ear, Agent(folder, made):
+    # Five frames a second: a busy machine may stall for a tenth of a second, whatever it computes.
+    with listening(made) as ear, Agent(folder, made, camera=replay(5.0)):
         assert ear.ended("1")["outcome"] == "committed"
         yield made, ear
 
