@@ -175,6 +175,16 @@ class ProbationPolicy(Struct, frozen=True, kw_only=True):
     error_share_max: Share = 0.05
 
 
+class MaintenanceWindow(Struct, frozen=True, kw_only=True):
+    """When a device may begin an update, in UTC. It may end after midnight."""
+
+    days: Annotated[tuple[Annotated[int, Meta(ge=0, le=6)], ...], Meta(min_length=1, max_length=7)]
+    """On which it begins; 0 is Monday."""
+    start_minute: Annotated[int, Meta(ge=0, lt=1440)]
+    """After midnight."""
+    minutes: Annotated[int, Meta(ge=1, le=1440)]
+
+
 class Plan(Document, frozen=True, kw_only=True):
     """Who runs what: TUF target `rollouts/<stream>.json`.
 
@@ -192,6 +202,17 @@ class Plan(Document, frozen=True, kw_only=True):
     all."""
     salt: str = ""
     match: tuple[str, ...] = ()
+    """All must hold: `key=value`, `key!=value`, or `key=this,that`; keys are `hardware`, `tag` and `id`."""
+    rollout: str = ""
+    """The rollout that this plan belongs to."""
+    paused: bool = False
+    """No device begins the candidate; those that have begun it go on."""
+    windows: Annotated[tuple[MaintenanceWindow, ...], Meta(max_length=16)] = ()
+    """None: at any time. A device's own windows count besides. Closed while its clock is not trusted."""
+    urgent: bool = False
+    """Whatever window is closed. A local veto holds all the same."""
+    rate_bytes_s: Annotated[float, Meta(ge=0.0)] = 0.0
+    """How fast a device may download; 0: as fast as the line."""
     spread_s: Annotated[float, Meta(ge=0.0)] = 0.0
     """Devices start at hash-derived instants spread over this time."""
     trial: TrialPolicy = TrialPolicy()

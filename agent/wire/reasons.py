@@ -20,6 +20,9 @@ class Reason(StrEnum):
     LOW_DISK = "low-disk"
     STORE_FAILED = "store-failed"
     WAITING = "waiting"
+    PAUSED = "paused"
+    WINDOW = "window"
+    VETO = "veto"
     # failed: the candidate was begun and refused, or taken back
     DIGEST_MISMATCH = "digest-mismatch"
     LOAD_FAILED = "load-failed"
@@ -55,6 +58,9 @@ IN_WORDS: dict[Reason, str] = {
     Reason.AGENT_TOO_OLD: "the plan needs a newer shoal-agent",
     Reason.RUNTIME_TOO_OLD: "the variant needs a newer TFLite runtime",
     Reason.WAITING: "its turn within the rollout's spread has not come",
+    Reason.PAUSED: "the operator has paused the rollout",
+    Reason.WINDOW: "no maintenance window is open",
+    Reason.VETO: "something on the device asks that nothing be changed now",
     Reason.LOW_DISK: "the download would leave less free disk than the floor",
     Reason.STORE_FAILED: "the device's disk refuses to be read or written",
     Reason.DIGEST_MISMATCH: "the downloaded file does not have the digest that was signed",

@@ -20,6 +20,8 @@ class Status(Document, frozen=True, kw_only=True):
 
     state: Presence
     session: str
+    boot: Count = 0
+    """Of the agent, over the life of the device."""
 
 
 class Phase(StrEnum):
@@ -73,6 +75,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     agent: str = ""
     edgetpu: tuple[str, ...] = ()
     """The Edge TPUs there are, as `usb:0` or `pci:0`."""
+    tags: tuple[str, ...] = ()
 
 
 class CameraState(StrEnum):
@@ -100,6 +103,48 @@ class CameraReport(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Histogram(Struct, frozen=True, kw_only=True):
+    """A DDSketch: bin `k` counts values in (gamma^(k-1), gamma^k], gamma = (1+a)/(1-a).
+
+    Two with the same accuracy are merged by adding their bins: percentiles are never averaged.
+    Source: Masson, Rim, Lee: DDSketch, VLDB 2019.
+    """
+
+    relative_accuracy: Annotated[float, Meta(gt=0.0, lt=1.0)]
+    count: Count
+    zeros: Count
+    sum: float
+    min: float
+    max: float
+    bins: dict[int, Count]
+
+
+BINS: int = 20
+"""Of a histogram of scores in [0, 1]."""
+CLASSES_TOLD = 64
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """What one release has shown on this device since it was activated, on live frames."""
+
+    manifest: Digest
+    digest: Digest
+    frames: Count = 0
+    errors: Count = 0
+    restarts: Count = 0
+    """Of the worker, that this release is blamed for."""
+    invoke_ms: Histogram | None = None
+    confidence: tuple[Count, ...] = ()
+    """Best scores as probabilities, in BINS equal bins over [0, 1]. Empty: the scores are none."""
+    classes: dict[str, Count] = field(default_factory=dict)
+    """Best labels, the CLASSES_TOLD most frequent; the rest under the empty name."""
+    shadow_frames: Count = 0
+    agreed_frames: Count = 0
+    """In its trial: frames that both models saw, and on how many they named the same label."""
+    soc_c_max: float | None = None
+    throttled: bool = False
+
+
 class Report(Document, frozen=True, kw_only=True):
     """What a device runs and why, retained."""
 
@@ -120,6 +165,13 @@ class Report(Document, frozen=True, kw_only=True):
     """In words, why less serves than the release promises: the CPU for a lost Edge TPU, say; else empty."""
     camera: CameraReport | None = None
     paused: bool = False
+    serving: Evidence | None = None
+    """Of the active release; told anew at least every minute while it is on probation."""
+    before: Evidence | None = None
+    """Of the release that it took over from, as it stood then."""
+    boot: Count = 0
+    number: Count = 0
+    """Counts up within a boot. A lower pair (boot, number) than one seen before is a replay."""
 
 
 Milliseconds = Annotated[float, Meta(ge=-1e12, le=1e12)]
@@ -162,22 +214,6 @@ class Prediction(Document, frozen=True, kw_only=True):
     session: str = ""
     number: Count = 0
     """As in `Event`, where predictions are kept for a broker that is away. 0: said once, then and there."""
-
-
-class Histogram(Struct, frozen=True, kw_only=True):
-    """A DDSketch: bin `k` counts values in (gamma^(k-1), gamma^k], gamma = (1+a)/(1-a).
-
-    Two with the same accuracy are merged by adding their bins: percentiles are never averaged.
-    Source: Masson, Rim, Lee: DDSketch, VLDB 2019.
-    """
-
-    relative_accuracy: Annotated[float, Meta(gt=0.0, lt=1.0)]
-    count: Count
-    zeros: Count
-    sum: float
-    min: float
-    max: float
-    bins: dict[int, Count]
 
 
 class Percentiles(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,42 @@
+r"""Seals: what a device tells, with a code that only it and its operator can make.
+
+    seal = HMAC-SHA256(key, topic + "\n" + document)          RFC 2104, in 64 lowercase hexadecimal digits
+
+The document is a JSON object, and the sealed one is the same with the seal as its last field: whoever does
+not hold the key reads it as before. The topic is inside, so that nothing can be replayed as another device's;
+what is older than what was seen is told by `boot` and `number` inside the document.
+"""
+
+import hashlib
+import hmac
+import re
+from typing import Final
+
+from agent.wire.errors import Malformed
+
+KEY_BYTES: Final = 32
+_TAIL: Final = re.compile(rb',"seal":"([0-9a-f]{64})"\}\Z')
+
+
+def seal(topic: str, document: bytes, key: bytes) -> bytes:
+    """The document, a JSON object with at least one field, with its seal."""
+    return document[:-1] + b',"seal":"' + _code(topic, document, key) + b'"}'
+
+
+def unseal(topic: str, content: bytes, key: bytes) -> bytes:
+    """The document that was sealed.
+
+    Raises:
+        Malformed: there is no seal, or it is not this key's over this document under this topic.
+    """
+    found = _TAIL.search(content)
+    if found is None:
+        raise Malformed(f"{topic} bears no seal, and its device seals what it tells")
+    document = content[: found.start()] + b"}"
+    if not hmac.compare_digest(found[1], _code(topic, document, key)):
+        raise Malformed(f"{topic} bears a seal that its device did not make")
+    return document
+
+
+def _code(topic: str, document: bytes, key: bytes) -> bytes:
+    return hmac.new(key, topic.encode() + b"\n" + document, hashlib.sha256).hexdigest().encode()
