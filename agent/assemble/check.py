@@ -21,8 +21,9 @@ from agent.adapters.machine import trust as machine_trust
 from agent.adapters.store_files import FileStore
 from agent.assemble import check_broker, check_child
 from agent.assemble.edgetpu import accelerator
+from agent.assemble.links import link_settings
 from agent.config import CameraKind, Configuration, Settings, pipelines
-from agent.core.broker_url import parse_url
+from agent.core.broker_url import parse_urls
 from agent.core.findings import broker, devices, files, host, packages, runtime, trust
 from agent.core.findings.files import Entry, Hidden, Missing
 from agent.core.findings.finding import Area, Finding
@@ -140,7 +141,11 @@ def _disk(about: Examination) -> Iterable[Finding]:
 
 def _permissions(about: Examination) -> Iterable[Finding]:
     section = about.settings.broker
-    secrets = [Path(path) for path in (section.password_file, section.key) if path]
+    secrets = [
+        Path(path)
+        for path in (section.password_file, section.key, about.settings.device.seal_key_file)
+        if path
+    ]
     patterns = {pattern for line in pipelines(about.settings) for pattern in _NODES.get(line.camera.kind, ())}
     return files.permissions(
         machine_files.user(),
@@ -273,13 +278,13 @@ def _trust(about: Examination) -> Iterable[Finding]:
 
 
 def _broker(about: Examination) -> Iterable[Finding]:
-    section = about.settings.broker
-    address = parse_url(section.url)
-    device = DeviceId(about.settings.device.id)
-    visited = check_broker.visit(section, device)
-    place = f"{address.host}:{address.port}"
+    section, device = about.settings.broker, DeviceId(about.settings.device.id)
     below = topics.root(section.root).device(topics.CHECK, device).removesuffix("check")
-    return broker.broker(place, section.protocol.value, visited, f"{below}#", tls=address.tls)
+    for settings in link_settings(section, device, None).alternatives:
+        visited = check_broker.visit(settings, topics.root(section.root), device)
+        yield from broker.broker(
+            settings.place, section.protocol.value, visited, f"{below}#", tls=settings.tls is not None
+        )
 
 
 Examine = Callable[[Examination], Iterable[Finding]]

@@ -22,6 +22,7 @@ def secrets(
     named = (
         settings.broker.password_file,
         settings.broker.key,
+        settings.device.seal_key_file,
         environment.get("CREDENTIALS_DIRECTORY", ""),
         str(config.resolve()),
     )

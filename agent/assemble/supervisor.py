@@ -26,6 +26,7 @@ from agent.assemble.pipeline import Pipeline, Shared
 from agent.assemble.reload import Reload
 from agent.assemble.rules import hot_rule
 from agent.assemble.sharing import shared_cameras
+from agent.assemble.signets import signet
 from agent.config import Settings, pipelines
 from agent.core.update.admission import Device
 from agent.loops.connection import Connection
@@ -92,8 +93,8 @@ class Agent:
         accelerator = edgetpu.accelerator()
         self._watch = HardwareWatch(accelerator, found.asked or EdgeTpu(), found.sight, self._equip)
         self._watches = found.asked is not None
-        session = new_session()
-        link = MqttLink(link_settings(settings.broker, device, will(root, device, session)))
+        session, sealing = new_session(), signet(settings)
+        link = MqttLink(link_settings(settings.broker, device, will(root, device, session, sealing)))
         self._connection = Connection(link)
         self._mail = open_outboxes(settings, link, self._connection, clock)
         timed = TimedLink(link, clock)
@@ -109,7 +110,7 @@ class Agent:
             root=root,
             link=link,
             connection=self._connection,
-            post=Post(timed, self._mail, session),
+            post=Post(timed, self._mail, session, sealing),
             trust=self._trust,
             consulting=asyncio.Lock(),
             clock=clock,

@@ -1,8 +1,9 @@
 """Reading the device's one TOML file.
 
 There is no other source: no environment variable and no option overrides a key, so that the file tells what
-runs. Relative paths are relative to the file. The one thing taken from elsewhere is a password that the
-service manager hands over (systemd's `LoadCredential=mqtt_password:...`), where the file names none.
+runs. Relative paths are relative to the file. What is taken from elsewhere is the password and the
+seal key that the service manager hands over (systemd's `LoadCredential=mqtt_password:...` and
+`LoadCredential=seal_key:...`), where the file names none.
 """
 
 import os
@@ -19,13 +20,14 @@ from agent.config.crosschecks import faults
 from agent.config.lines import Key, key_lines
 from agent.config.sections import Camera, Settings
 from agent.config.values import Source, convert
-from agent.core.broker_url import parse_url
+from agent.core.broker_url import parse_urls
 from agent.wire import topics
 from agent.wire.errors import ConfigError
 
 DEFAULT_PATH: Final = Path("/etc/shoal/agent.toml")
 CREDENTIAL: Final = "mqtt_password"
-"""Under `$CREDENTIALS_DIRECTORY`. Source: systemd.exec(5), LoadCredential=."""
+SEAL_CREDENTIAL: Final = "seal_key"
+"""Both under `$CREDENTIALS_DIRECTORY`. Source: systemd.exec(5), LoadCredential=."""
 FILE_MAX_BYTES: Final = 1_048_576
 
 
@@ -140,6 +142,8 @@ def _resolve(settings: Settings, folder: Path, environment: Mapping[str, str]) -
             settings.device,
             id=topics.device_id(settings.device.id or platform.node()),
             state_dir=_absolute(settings.device.state_dir, folder),
+            seal_key_file=_absolute(settings.device.seal_key_file, folder)
+            or _handed_over(SEAL_CREDENTIAL, environment),
         ),
         broker=replace(
             broker,
@@ -159,10 +163,14 @@ def _resolve(settings: Settings, folder: Path, environment: Mapping[str, str]) -
 
 def _credential(settings: Settings, environment: Mapping[str, str]) -> str:
     """The password from the service manager, for the user that the settings name; empty if there is none."""
+    user = settings.broker.username or parse_urls(settings.broker.url)[0].username
+    return _handed_over(CREDENTIAL, environment) if user else ""
+
+
+def _handed_over(name: str, environment: Mapping[str, str]) -> str:
     folder = environment.get("CREDENTIALS_DIRECTORY", "")
-    user = settings.broker.username or parse_url(settings.broker.url).username
-    path = Path(folder, CREDENTIAL)
-    return str(path) if folder and user and path.is_file() else ""
+    path = Path(folder, name)
+    return str(path) if folder and path.is_file() else ""
 
 
 def _resolve_camera(camera: Camera, folder: Path) -> Camera:

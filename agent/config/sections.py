@@ -65,10 +65,14 @@ class Device(Section, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     free_floor_mib: Annotated[int, Meta(ge=0, le=1_048_576)] = 64
     """Free disk that a download must leave."""
+    seal_key_file: str = ""
+    """What reports are sealed with, from `shoal enrol`. Empty: the service manager's credential `seal_key`,
+    where there is one."""
 
 
 class Broker(Section, frozen=True, kw_only=True):
     url: str = "mqtt://127.0.0.1:1883"
+    """Several that bear the same fleet: with commas between them. One at a time is used."""
     protocol: MqttVersion = MqttVersion.MQTT_3_1_1
     root: str = "shoal/default"
     username: str = ""
@@ -78,6 +82,9 @@ class Broker(Section, frozen=True, kw_only=True):
     certificate: str = ""
     key: str = ""
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+    subscribe_qos: Literal[0, 1] = 1
+    """0 for a NATS cluster, which makes a replicated consumer for each subscription above it, and whose nodes
+    may not know yet what another was given: what does not come is asked for again after a second."""
 
 
 class Trust(Section, frozen=True, kw_only=True):

@@ -15,7 +15,25 @@ from typing import Final
 from agent.wire.errors import Malformed
 
 KEY_BYTES: Final = 32
+_KEY: Final = re.compile(rb"\s*([0-9a-fA-F]{64})\s*")
 _TAIL: Final = re.compile(rb',"seal":"([0-9a-f]{64})"\}\Z')
+
+
+def key_text(key: bytes) -> bytes:
+    """The key as its file holds it: one line of 64 hexadecimal digits."""
+    return key.hex().encode() + b"\n"
+
+
+def key_from(content: bytes) -> bytes:
+    """The inverse of `key_text`.
+
+    Raises:
+        Malformed: it is no such line.
+    """
+    found = _KEY.fullmatch(content)
+    if found is None:
+        raise Malformed("a seal key is one line of 64 hexadecimal digits")
+    return bytes.fromhex(found[1].decode())
 
 
 def seal(topic: str, document: bytes, key: bytes) -> bytes:

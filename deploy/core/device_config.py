@@ -50,6 +50,8 @@ state_dir = {state_dir}
 # tags = []
 # Free disk that a download must leave, in MiB.
 # free_floor_mib = 64
+# What reports are sealed with; without one, the service manager's credential seal_key is taken.
+# seal_key_file = "seal.key"  # example
 
 [broker]
 url = {url}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.loops.telling.drain import Drain, Lane
+from agent.loops.telling.signet import UNSEALED, Signet
 from agent.ports.link import Link, Outgoing
 from agent.wire.topics import Channel
 
@@ -19,8 +20,10 @@ class Mail:
 class Post:
     """Without mail nothing is kept."""
 
-    def __init__(self, link: Link, mail: Mail | None = None, session: str = "") -> None:
-        self._link, self._mail, self.session = link, mail, session
+    def __init__(
+        self, link: Link, mail: Mail | None = None, session: str = "", signet: Signet = UNSEALED
+    ) -> None:
+        self._link, self._mail, self.session, self.signet = link, mail, session, signet
         self._number = 0
 
     def number(self) -> int:

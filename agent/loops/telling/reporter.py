@@ -54,6 +54,7 @@ class Reporter:
         self._record = Record()
         self._following = False
         self._told_bytes = 0
+        self._number = 0
         self._camera_ill_ns = 0
         self._report = Report(
             device=identity.device,
@@ -266,7 +267,12 @@ class Reporter:
         return serving.delegate if serving is not None and serving.manifest == manifest else ""
 
     def _publish(self) -> None:
-        self.send(topics.REPORT, self._report)
+        """The report that stands, numbered, so that nobody can lay an older one over it."""
+        self._number += 1
+        signet, channel = self._post.signet, topics.REPORT
+        report = replace(self._report, boot=signet.boot, number=self._number)
+        topic = self._identity.root.device(channel, self._identity.device, self._identity.pipeline)
+        self._post.send(Outgoing(topic, signet.pressed(topic, report), channel.qos, channel.retain))
 
 
 def _short(words: str) -> str:

@@ -1,0 +1,46 @@
+"""How often the agent has started on this device, in one small file that is replaced as a whole."""
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+def count(path: Path) -> int:
+    """One more than the last time, and on disk before it is told to anybody.
+
+    A disk that refuses does not keep a device from serving: the same number then comes once more, and who
+    reads the device's reports takes the first ones after the next start for old.
+    """
+    number = _last(path) + 1
+    try:
+        _replace(path, f"{number}\n".encode())
+    except OSError as error:
+        log.warning("boot.not-kept", extra={"boot": number, "reason": error.strerror or str(error)})
+    return number
+
+
+def _last(path: Path) -> int:
+    try:
+        return max(int(path.read_bytes()), 0)
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError) as error:
+        log.warning("boot.unreadable", extra={"path": str(path), "reason": str(error)})
+        return 0
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".boot-", delete=False) as new:
+        new.write(content)
+        new.flush()
+        os.fsync(new.fileno())
+    Path(new.name).replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
