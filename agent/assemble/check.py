@@ -23,7 +23,6 @@ from agent.assemble import check_broker, check_child
 from agent.assemble.edgetpu import accelerator
 from agent.assemble.links import link_settings
 from agent.config import CameraKind, Configuration, Settings, pipelines
-from agent.core.broker_url import parse_urls
 from agent.core.findings import broker, devices, files, host, packages, runtime, trust
 from agent.core.findings.files import Entry, Hidden, Missing
 from agent.core.findings.finding import Area, Finding

@@ -8,12 +8,9 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Final
 
-from agent.adapters.link_mqtt import MqttLink
-from agent.assemble.links import link_settings
-from agent.config import Broker
+from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.core.findings.broker import Refused, Silent, Visit, Visited
 from agent.ports.link import Down, LinkState, Message, Outgoing
-from agent.wire import topics
 from agent.wire.errors import LinkDown
 from agent.wire.topics import CHECK, DeviceId, Root
 
@@ -22,13 +19,8 @@ CONNECT_MAX_S: Final = 16.0
 ANSWER_MAX_S: Final = 5.0
 
 
-def visit(broker: Broker, device: DeviceId) -> Visit:
-    """Connect, publish and hear it, lay a retained message down, read it again, and take it away.
-
-    Raises:
-        ConfigError: the section is not one that a link can be made of.
-    """
-    settings = link_settings(broker, device, None)
+def visit(settings: LinkSettings, root: Root, device: DeviceId) -> Visit:
+    """Connect, publish and hear it, lay a retained message down, read it again, and take it away."""
     link = MqttLink(replace(settings, client_id=f"{settings.client_id}-check"))
     states: SimpleQueue[LinkState] = SimpleQueue()
     began = monotonic()
@@ -37,7 +29,7 @@ def visit(broker: Broker, device: DeviceId) -> Visit:
         state = states.get(timeout=CONNECT_MAX_S)
         if isinstance(state, Down):
             return Refused(state.refusal, state.reason)
-        return _look_around(link, topics.root(broker.root), device, (monotonic() - began) * 1000)
+        return _look_around(link, root, device, (monotonic() - began) * 1000)
     except Empty:
         return Silent(CONNECT_MAX_S)
     finally:

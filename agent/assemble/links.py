@@ -4,11 +4,11 @@ from pathlib import Path
 
 from agent.adapters.link_mqtt import LinkSettings, Tls
 from agent.config import Broker
-from agent.core.broker_url import parse_url
+from agent.core.broker_url import parse_urls
 from agent.ports.link import Outgoing
 from agent.wire import topics
 from agent.wire.errors import ConfigError
-from agent.wire.topics import DeviceId
+from agent.wire.topics import DeviceId, Qos
 
 
 def link_settings(broker: Broker, device: DeviceId, will: Outgoing | None) -> LinkSettings:
@@ -16,7 +16,7 @@ def link_settings(broker: Broker, device: DeviceId, will: Outgoing | None) -> Li
     Raises:
         ConfigError: the address is none, or the options contradict each other.
     """
-    address = parse_url(broker.url)
+    address, *further = parse_urls(broker.url)
     if not address.tls and (broker.ca or broker.certificate):
         raise ConfigError(
             f"broker.url {broker.url!r} is not encrypted, but a certificate is named: use mqtts://"
@@ -31,6 +31,8 @@ def link_settings(broker: Broker, device: DeviceId, will: Outgoing | None) -> Li
         username=broker.username or address.username,
         password_path=_path(broker.password_file),
         will=will,
+        further=tuple((each.host, each.port) for each in further),
+        subscribe_qos=Qos(broker.subscribe_qos),
     )
 
 

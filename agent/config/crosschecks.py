@@ -16,7 +16,7 @@ from agent.config.sections import (
     Settings,
     Thermal,
 )
-from agent.core.broker_url import parse_url
+from agent.core.broker_url import parse_urls
 from agent.core.redaction import shown_url
 from agent.core.serving.delegate import DelegateChoice
 from agent.core.telemetry.emission import EmissionMode
@@ -76,7 +76,7 @@ def _broker(broker: Broker) -> Iterator[Fault]:
     except ConfigError as error:
         yield Fault((*key, "root"), f"broker.root: {error}")
     try:
-        address = parse_url(broker.url)
+        address = parse_urls(broker.url)[0]
     except ConfigError as error:
         yield Fault((*key, "url"), f"broker.url: {error}")
         return

@@ -1,4 +1,7 @@
-"""Where a broker is, as people write it: `mqtt://[user@]host[:port]`, or `mqtts://` for TLS."""
+"""Where a broker is, as people write it: `mqtt://[user@]host[:port]`, or `mqtts://` for TLS.
+
+Several brokers that bear the same fleet are written with commas between them.
+"""
 
 import re
 from dataclasses import dataclass
@@ -12,6 +15,8 @@ PORT: Final = 1883
 PORT_TLS: Final = 8883
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_-]{1,63})*\.?")
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9_.-]{1,15})?")
+_BETWEEN = re.compile(r"\s*,\s*(?=mqtts?://)")
+"""A comma in a password separates nothing: what followed it would be printed as an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,27 @@ class BrokerUrl:
     port: int
     tls: bool
     username: str | None = None
+
+    @property
+    def place(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def parse_urls(text: str) -> tuple[BrokerUrl, ...]:
+    """The brokers that the text names, each once, in its order; at least one.
+
+    Raises:
+        ConfigError: one of them is no such URL, or they differ in more than host and port.
+    """
+    urls = tuple(dict.fromkeys(parse_url(part) for part in _BETWEEN.split(text.strip())))
+    if len({url.tls for url in urls}) > 1:
+        raise ConfigError(
+            "some of the brokers are encrypted and some are not, and the password would go to all: "
+            "write mqtts:// for all of them"
+        )
+    if len({url.username for url in urls}) > 1:
+        raise ConfigError("the brokers' URLs name different users: give the same one in all, or username")
+    return urls
 
 
 def parse_url(text: str) -> BrokerUrl:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.core.refusal import Refusal
@@ -29,6 +29,8 @@ class Up:
     """Connected; `attempts` since the last time it was."""
 
     attempts: int
+    place: str = field(default="", compare=False)
+    """Which broker took us in, as host:port."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,10 @@ class Session:
         self._client = self._make_client()
 
     @property
+    def place(self) -> str:
+        return self._settings.place
+
+    @property
     def idle(self) -> bool:
         """Whether everything that was published has gone, and was acknowledged where it is to be."""
         return not self._futures and not self._client.want_write()

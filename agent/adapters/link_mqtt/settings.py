@@ -1,10 +1,10 @@
 """What a link must know about its broker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.ports.link import Outgoing
-from agent.wire.topics import MqttVersion
+from agent.wire.topics import MqttVersion, Qos
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,16 @@ class LinkSettings:
     will: Outgoing | None = None
     backoff_base_s: float = 1.0
     backoff_cap_s: float = 60.0
+    further: tuple[tuple[str, int], ...] = ()
+    """Host and port of other brokers that bear the same fleet; one at a time is used."""
+    subscribe_qos: Qos = Qos.AT_LEAST_ONCE
+    """The highest that is asked for. NATS makes a replicated consumer for each subscription above 0."""
+
+    @property
+    def alternatives(self) -> "tuple[LinkSettings, ...]":
+        """The same for each broker alone."""
+        places = ((self.host, self.port), *self.further)
+        return tuple(replace(self, host=host, port=port, further=()) for host, port in places)
 
     @property
     def place(self) -> str:

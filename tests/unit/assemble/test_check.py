@@ -12,6 +12,7 @@ import pytest
 from agent import config
 from agent.assemble import check, check_broker, check_child
 from agent.assemble.check import AREAS, Examination
+from agent.assemble.links import link_settings
 from agent.config import Broker
 from agent.core.findings.broker import Refused, Visited
 from agent.core.findings.child import Died, Failed
@@ -21,6 +22,7 @@ from agent.core.findings.packages import Imported
 from agent.core.findings.runtime import Computed
 from agent.core.refusal import Refusal
 from agent.core.serving.delegate import RuntimeChoice
+from agent.wire import topics
 from agent.wire.topics import DeviceId
 from tests import models
 from tests.fakes.tflite import Form, classifier, edgetpu
@@ -85,10 +87,14 @@ def test_a_camera_is_looked_through_in_a_child(tmp_path):
     assert not replay.crashed
 
 
+def visit(section):
+    return check_broker.visit(link_settings(section, DEVICE, None), topics.root(section.root), DEVICE)
+
+
 def test_a_broker_is_visited_and_left_as_it_was(broker):
     section = Broker(url=broker.url, root="shoal/visited")
     for _ in range(2):
-        seen = check_broker.visit(section, DEVICE)
+        seen = visit(section)
         assert isinstance(seen, Visited)
         assert seen.round_trip_ms is not None
         assert seen.echoed
@@ -99,7 +105,7 @@ def test_a_broker_is_visited_and_left_as_it_was(broker):
 def test_where_nobody_listens_is_told():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    seen = check_broker.visit(Broker(url=f"mqtt://127.0.0.1:{port}"), DEVICE)
+    seen = visit(Broker(url=f"mqtt://127.0.0.1:{port}"))
     assert seen == Refused(Refusal.NOBODY, f"no broker listens on 127.0.0.1:{port}")
 
 
@@ -113,7 +119,7 @@ def test_a_port_that_hangs_up_is_told():
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        seen = check_broker.visit(Broker(url=f"mqtt://127.0.0.1:{server.getsockname()[1]}"), DEVICE)
+        seen = visit(Broker(url=f"mqtt://127.0.0.1:{server.getsockname()[1]}"))
         thread.join()
     assert isinstance(seen, Refused)
     assert seen.refusal is Refusal.HUNG_UP
@@ -121,7 +127,7 @@ def test_a_port_that_hangs_up_is_told():
 
 def test_a_missing_password_file_is_told():
     section = Broker(url="mqtt://127.0.0.1:9", username="a", password_file="/nowhere/password")
-    seen = check_broker.visit(section, DEVICE)
+    seen = visit(section)
     assert isinstance(seen, Refused)
     assert seen.refusal is Refusal.FILE
 

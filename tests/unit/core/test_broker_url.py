@@ -1,6 +1,6 @@
 import pytest
 
-from agent.core.broker_url import BrokerUrl, parse_url
+from agent.core.broker_url import BrokerUrl, parse_url, parse_urls
 from agent.wire.errors import ConfigError
 
 
@@ -60,3 +60,29 @@ def test_a_password_in_the_url_is_refused_without_being_shown(text):
     with pytest.raises(ConfigError) as refused:
         parse_url(text)
     assert "hunter2" not in str(refused.value)
+
+
+def test_several_brokers_are_written_with_commas_and_each_counts_once():
+    text = " mqtts://maker@a, mqtts://maker@b:1,mqtts://maker@a:8883 "
+    assert [url.place for url in parse_urls(text)] == ["a:8883", "b:1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        ("mqtt://a,mqtts://b", "some are not"),
+        ("mqtt://x@a,mqtt://y@b", "different users"),
+        ("mqtt://a,b", "not the name or the address"),
+        ("mqtt://a,", "not the name or the address"),
+        ("mqtt://a,mqtt://", "not the name or the address"),
+    ],
+)
+def test_brokers_that_cannot_stand_for_each_other_are_refused(text, because):
+    with pytest.raises(ConfigError, match=because):
+        parse_urls(text)
+
+
+def test_a_comma_in_a_password_shows_nothing_of_it():
+    with pytest.raises(ConfigError) as refused:
+        parse_urls("mqtt://maker:hun,ter2@broker")
+    assert "ter2" not in str(refused.value)
