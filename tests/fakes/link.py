@@ -40,6 +40,8 @@ class MemoryBroker:
         """How often each filter was asked for."""
         self.delivered: Counter[str] = Counter()
         """How many messages on each topic were handed to links."""
+        self.queue_max: int | None = None
+        """Of what one subscription asks for, the first so many are delivered, and the rest are lost."""
         self.links: list[MemoryLink] = []
         self._faults: dict[str, _Fault] = {}
         self._forgetful: list[str] = []
@@ -79,11 +81,15 @@ class MemoryBroker:
         self._drain()
 
     def send_retained(self, link: "MemoryLink", filters: Sequence[str]) -> None:
-        for topic_filter in filters:
-            self.subscribed[topic_filter] += 1
-            for topic, payload in tuple(self.retained.items()):
-                if matches(topic_filter, topic):
-                    self._deliver(link, Message(topic, payload, retained=True))
+        self.subscribed.update(filters)
+        asked = [
+            Message(topic, payload, retained=True)
+            for topic_filter in filters
+            for topic, payload in tuple(self.retained.items())
+            if matches(topic_filter, topic)
+        ]
+        for message in asked[: self.queue_max]:
+            self._deliver(link, message)
         self._drain()
 
     def _deliver(self, link: "MemoryLink", message: Message) -> None:

@@ -9,7 +9,7 @@ from agent.wire.documents import Index
 from agent.wire.reports import Phase, Presence, Report, Status
 from agent.wire.topics import REPORT, SHARDS, STATUS, DeviceId
 from deploy.core.fleet import Device
-from deploy.flows.devices import Fleet, Patience, read_fleet
+from deploy.flows.devices import Fleet, Patience, read_fleet, sweep
 from tests.fakes.link import MemoryBroker, MemoryLink
 
 ROOT = topics.root("shoal/home")
@@ -49,30 +49,75 @@ def test_every_device_of_every_shard_is_read(broker):
     )
 
 
-def test_shards_are_asked_for_one_after_another_and_let_go(broker):
-    link = link_to(broker)
-    read_fleet(link, ROOT, HASTY)
+def test_a_small_fleet_is_read_in_a_few_questions_and_let_go(broker):
+    link, questions = link_to(broker), []
+    settle(broker, DeviceId("a"))
+    read_fleet(_Spy(link, questions.append), ROOT, HASTY)
     assert link.filters == ()
+    assert len(questions) <= 5
     assert {f for f in broker.subscribed if "+" in f} == {
         ROOT.shard_filter(channel, shard) for shard in SHARDS for channel in (STATUS, REPORT)
     }
+
+
+@pytest.mark.parametrize("devices", [1, 40, 300, 3_000])
+def test_no_question_asks_for_more_than_a_default_broker_queues(broker, devices):
+    broker.queue_max = 1_000
+    for number in range(devices):
+        settle(broker, DeviceId(f"cam-{number}"))
+    lost = broker.delivered.copy()
+    fleet = read_fleet(link_to(broker), ROOT, HASTY)
+    assert (len(fleet.devices), fleet.incomplete) == (devices, ())
+    assert all(device.report and device.status for device in fleet.devices)
+    assert max((broker.delivered - lost).values()) <= 40, "a question was asked again"
+
+
+def test_a_question_that_did_not_fit_is_asked_again_shard_by_shard(broker):
+    """The first shards say nothing of the others where somebody chose the ids."""
+    crowd = [DeviceId(f"cam-{number}") for number in range(700)]
+    for device in crowd:
+        if topics.shard(device) != "0":
+            settle(broker, device)
+    broker.queue_max = 70
+    fleet = read_fleet(link_to(broker), ROOT, HASTY)
+    assert len(fleet.devices) == sum(topics.shard(device) != "0" for device in crowd)
+    assert fleet.incomplete == ()
+
+
+def test_a_shard_that_is_longer_than_the_queue_is_called_incomplete(broker):
+    for number in range(300):
+        settle(broker, DeviceId(f"cam-{number}"))
+    broker.queue_max = 18
+    fleet = read_fleet(link_to(broker), ROOT, Patience(0.0, 0.0, 0.02))
+    assert fleet.incomplete
+    assert len(fleet.devices) < 300
+
+
+def test_what_was_swept_goes_on_arriving(broker):
+    link, heard = link_to(broker), []
+    settle(broker, DeviceId("a"))
+    swept = sweep(link, ROOT, heard.append, HASTY)
+    settle(broker, DeviceId("b"))
+    assert len(heard) == 4
+    link.unsubscribe(swept.filters)
+    assert link.filters == ()
 
 
 def test_a_fleet_on_which_nothing_was_published_is_empty_and_complete():
     assert read_fleet(link_to(MemoryBroker()), ROOT, HASTY) == Fleet((), ())
 
 
-def test_a_shard_whose_sentinel_does_not_come_is_called_incomplete(broker):
-    link = link_to(broker)
-    shards_read = []
+def test_shards_whose_sentinel_does_not_come_are_called_incomplete(broker):
+    asked = []
 
-    def lose_from_the_fifth(topic):
-        shards_read.append(topic)
-        if len(shards_read) == 5:
+    def lose_from_the_third(topics_asked):
+        asked.append(topics_asked)
+        if len(asked) == 3:
             broker.lose(ROOT.index())
 
-    fleet = read_fleet(_Spy(link, lose_from_the_fifth), ROOT, Patience(0.0, 0.0, 0.02))
-    assert fleet == Fleet((), tuple(SHARDS[3:]))
+    fleet = read_fleet(_Spy(link_to(broker), lose_from_the_third), ROOT, Patience(0.0, 0.0, 0.02))
+    assert fleet == Fleet((), SHARDS)
+    assert len(asked) < 8, "a broker that answers nothing is not asked for every shard"
 
 
 def test_foreign_and_cleared_messages_are_no_devices(broker):
