@@ -59,7 +59,15 @@ class Store(Protocol):
         ...
 
     def put(self, content: bytes) -> Digest:
-        """Keep a small file whole."""
+        """Keep a file whole that is at hand in memory."""
+        ...
+
+    def piece(self, digest: Digest, start: int, length: int) -> bytes:
+        """Bytes of a whole file; fewer, or wrong ones, where it is not what it was.
+
+        Raises:
+            StoreFailed: it cannot be read.
+        """
         ...
 
     def path(self, digest: Digest) -> Path:

@@ -6,7 +6,7 @@ an unknown major is refused (see `codec`). Instants are UTC. Units end names; sh
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -59,9 +59,31 @@ class Activation(StrEnum):
     LOGITS = "logits"
 
 
+class Packed(Struct, frozen=True, array_like=True):
+    """A chunk as it travels where that is shorter: one zstandard frame (RFC 8878) that states its content's
+    length.
+    """
+
+    digest: HexDigest
+    """Of the frame: it is published under this name, and looked at before it is unpacked."""
+    length: Annotated[int, Meta(gt=0, le=CHUNK_MAX_BYTES)]
+
+
 class Chunk(Struct, frozen=True, array_like=True):
+    """`digest` and `length` are those of its content, by which it is shared, resumed and verified on disk."""
+
     digest: HexDigest
     length: Annotated[int, Meta(gt=0, le=CHUNK_MAX_BYTES)]
+    packed: Packed | None = None
+
+    @property
+    def published(self) -> Digest:
+        """The name under which a broker keeps it."""
+        return self.digest if self.packed is None else self.packed.digest
+
+    @property
+    def published_bytes(self) -> int:
+        return self.length if self.packed is None else self.packed.length
 
 
 class Artifact(Struct, frozen=True, kw_only=True):
@@ -103,6 +125,23 @@ class OutputContract(Struct, frozen=True, kw_only=True):
     quantization: Quantization | None = None
 
 
+class Patch(Struct, frozen=True, kw_only=True):
+    """What makes an artifact of another one, which a device may hold already."""
+
+    base: HexDigest
+    """Of the whole file that it is applied to."""
+    base_bytes: Annotated[int, Meta(gt=0)]
+    algorithm: Annotated[str, Meta(max_length=64)]
+    """A patch by an algorithm that a device does not know is passed over, so it is no enumeration here."""
+    artifact: Artifact
+    """The patch itself."""
+
+
+ZSTD_PATCH: Final = "zstd-patch-from"
+"""One zstandard frame (RFC 8878) that states its content's length, with the base as its raw content
+dictionary; what `zstd --patch-from` makes."""
+
+
 class Variant(Struct, frozen=True, kw_only=True):
     """One compiled form of a release. The quantization of its tensors is read from the file itself."""
 
@@ -110,6 +149,7 @@ class Variant(Struct, frozen=True, kw_only=True):
     file: str
     delegate: Delegate
     minimum_runtime: str | None = None
+    patches: Annotated[tuple[Patch, ...], Meta(max_length=4)] = ()
 
 
 class Golden(Struct, frozen=True, kw_only=True):

@@ -76,6 +76,11 @@ class MemoryStore:
         self.objects[sha256(content)] = content
         return sha256(content)
 
+    def piece(self, digest: Digest, start: int, length: int) -> bytes:
+        if digest not in self.objects:
+            raise StoreFailed(f"could not read {digest[:12]}: No such file or directory")
+        return self.objects[digest][start : start + length]
+
     def path(self, digest: Digest) -> Path:
         path = self._folder / digest
         if digest in self.objects:

@@ -11,6 +11,7 @@ import msgspec
 from agent.wire import codec
 from agent.wire.commands import Answer, Command, Frame, FrameSent, Refusal
 from agent.wire.documents import (
+    ZSTD_PATCH,
     Activation,
     Artifact,
     Chunk,
@@ -27,6 +28,8 @@ from agent.wire.documents import (
     Manifest,
     Normalization,
     OutputContract,
+    Packed,
+    Patch,
     Plan,
     ProbationPolicy,
     Quantization,
@@ -75,11 +78,19 @@ MANIFEST = Manifest(
     variants=(
         Variant(
             artifact=Artifact(
-                digest=D1, length=65_537, chunks=(Chunk(digest=D2, length=65_536), Chunk(digest=D3, length=1))
+                digest=D1,
+                length=65_537,
+                chunks=(
+                    Chunk(digest=D2, length=65_536, packed=Packed(D4, 51_200)),
+                    Chunk(digest=D3, length=1),
+                ),
             ),
             file="efficientnet_lite0_edgetpu.tflite",
             delegate=Delegate.EDGETPU,
             minimum_runtime="2.14.0",
+            patches=(
+                Patch(base=D3, base_bytes=65_537, algorithm=ZSTD_PATCH, artifact=_artifact(D4, 12_345)),
+            ),
         ),
         Variant(artifact=_artifact(D2, 4096), file="efficientnet_lite0.tflite", delegate=Delegate.CPU),
     ),
