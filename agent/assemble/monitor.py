@@ -1,8 +1,5 @@
 """The reading of the host put together."""
 
-from pathlib import Path
-
-from agent.adapters.machine.sensors import LinuxHost
 from agent.assemble.rules import hot_rule
 from agent.config import Settings
 from agent.core.telemetry.vitals import Watch
@@ -10,11 +7,12 @@ from agent.loops.telling.monitor import Monitor, Sources
 from agent.loops.telling.post import Mail
 from agent.loops.telling.roundtrip import TimedLink
 from agent.ports.clock import Clock
+from agent.ports.host import Host
 
 
-def monitor(settings: Settings, clock: Clock, link: TimedLink, mail: Mail) -> Monitor:
+def monitor(settings: Settings, host: Host, clock: Clock, link: TimedLink, mail: Mail) -> Monitor:
     return Monitor(
-        LinuxHost(Path(settings.device.state_dir)),
+        host,
         clock,
         Watch(hot_rule(settings.thermal)),
         Sources(

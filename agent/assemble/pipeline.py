@@ -2,24 +2,21 @@
 
 import asyncio
 import dataclasses
-import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from agent.adapters import child_process
-from agent.adapters.link_mqtt import MqttLink
 from agent.adapters.machine import cpu
 from agent.adapters.machine.sensors import rss_bytes
 from agent.adapters.store_files import FileStore
 from agent.adapters.tunings_file import TuningsFile
-from agent.assemble import private
 from agent.assemble.hardware import EDGETPU_CLASS, Hardware, has_edgetpu, lacking
+from agent.assemble.outside import Outside
 from agent.assemble.rules import emission_rules, thermal_rules
-from agent.assemble.sharing import Sharing, patience, start_worker
+from agent.assemble.sharing import Sharing, patience
 from agent.config import PipelineSettings, Settings
 from agent.core.update.admission import Device
 from agent.loops.connection import Connection
@@ -40,6 +37,7 @@ from agent.loops.telling.thermal import Thermostat
 from agent.ports.accelerator import Accelerator, Sight
 from agent.ports.children import Lost
 from agent.ports.clock import Clock
+from agent.ports.link import Link
 from agent.ports.trust import Trust
 from agent.wire.commands import Looked
 from agent.wire.topics import MAIN, Root
@@ -53,7 +51,8 @@ class Shared:
 
     settings: Settings
     root: Root
-    link: MqttLink
+    outside: Outside
+    link: Link
     connection: Connection
     post: Post
     trust: Trust
@@ -65,7 +64,7 @@ class Shared:
     accelerator: Accelerator
     lost: Callable[[], None]
     """Told when an Edge TPU has gone."""
-    sharing: Mapping[str, Sharing]
+    sharing: dict[str, Sharing]
     """By the pipelines that read their camera through a feeder."""
     hidden: tuple[Path, ...]
     """What no child may read."""
@@ -78,6 +77,7 @@ class Pipeline:
         self._line, self._edgetpu, self._shared = line, shared.hardware.edgetpus[line.name], shared
         self._capabilities = identity.capabilities
         self._patience = patience(line, shared.sharing)
+        self._children = shared.outside.children(line, shared.sharing, shared.hidden)
         self.reporter = Reporter(shared.post, shared.clock, identity)
         self.store = FileStore(state_dir(settings, line.name), settings.device.free_floor_mib * MEBIBYTE)
         self.worker = Failover(self._keeper(), shared.accelerator)
@@ -96,8 +96,8 @@ class Pipeline:
 
     def _keeper(self) -> WorkerKeeper:
         return WorkerKeeper(
-            start_worker(self._line, self._shared.sharing, self._shared.hidden),
-            random.Random(),  # noqa: S311 - jitter
+            self._children.worker,
+            self._shared.outside.random,
             top=self._shared.settings.telemetry.top,
             patience=self._patience,
         )
@@ -126,9 +126,7 @@ class Pipeline:
             consulting=shared.consulting,
             clock=shared.clock,
             worker=self.worker,
-            spawn_canary=child_process.StartCanary(
-                child_process.command("canary"), private.told(shared.hidden)
-            ),
+            spawn_canary=self._children.canary,
             accelerator=shared.accelerator,
             tuner=self._tuner(),
             service=self.service,

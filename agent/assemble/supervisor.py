@@ -11,17 +11,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from agent.adapters import cage_linux
-from agent.adapters.clock_system import SystemClock
-from agent.adapters.link_mqtt import MqttLink
 from agent.adapters.lock_folder import exclusive
-from agent.adapters.notify_systemd import SystemdNotify
 from agent.adapters.trust_tuf import TufTrust
-from agent.assemble import edgetpu, hardware, logs, private
+from agent.assemble import hardware, logs, outside, private
 from agent.assemble.commands import remote
 from agent.assemble.hardware import Hardware
-from agent.assemble.links import link_settings
 from agent.assemble.monitor import monitor
 from agent.assemble.outboxes import open_outboxes
+from agent.assemble.outside import Outside
 from agent.assemble.pipeline import Pipeline, Shared
 from agent.assemble.reload import Reload
 from agent.assemble.rules import hot_rule
@@ -67,7 +64,8 @@ def run(settings: Settings, config: Path, *, verbose: bool) -> int:
     ring = logs.start(verbose=verbose or settings.log.verbose)
     with exclusive(Path(settings.device.state_dir)):
         try:
-            asyncio.run(Agent(settings, config, ring, hardware.look(tuple(pipelines(settings)))).run())
+            found = hardware.look(tuple(pipelines(settings)))
+            asyncio.run(Agent(settings, config, ring, found, outside.real(settings)).run())
         except ExceptionGroup as group:
             expected, bugs = group.split(AgentError)
             if bugs is None and expected is not None:
@@ -86,19 +84,21 @@ def _first(group: ExceptionGroup[AgentError]) -> AgentError:
 class Agent:
     """What the pipelines share, and the order in which everything comes up and goes down."""
 
-    def __init__(self, settings: Settings, config: Path, ring: logs.Ring, found: Hardware) -> None:
+    def __init__(
+        self, settings: Settings, config: Path, ring: logs.Ring, found: Hardware, outside: Outside
+    ) -> None:
         device, state = DeviceId(settings.device.id), Path(settings.device.state_dir)
-        root, clock = topics.root(settings.broker.root), SystemClock()
-        capabilities = _capabilities(settings, found)
-        accelerator = edgetpu.accelerator()
+        root, clock = topics.root(settings.broker.root), outside.clock
+        capabilities = _capabilities(settings, found, outside.machine)
+        accelerator = outside.accelerator
         self._watch = HardwareWatch(accelerator, found.asked or EdgeTpu(), found.sight, self._equip)
         self._watches = found.asked is not None
         session, sealing = new_session(), signet(settings)
-        link = MqttLink(link_settings(settings.broker, device, will(root, device, session, sealing)))
+        link = outside.link(will(root, device, session, sealing))
         self._connection = Connection(link)
         self._mail = open_outboxes(settings, link, self._connection, clock)
         timed = TimedLink(link, clock)
-        self._monitor = monitor(settings, clock, timed, self._mail)
+        self._monitor = monitor(settings, outside.host, clock, timed, self._mail)
         self._trust = TufTrust(
             link, root, state / "trust", _pinned(settings.trust.root), clock, settings.trust.timeout_s
         )
@@ -108,6 +108,7 @@ class Agent:
         shared = Shared(
             settings=settings,
             root=root,
+            outside=outside,
             link=link,
             connection=self._connection,
             post=Post(timed, self._mail, session, sealing),
@@ -135,7 +136,7 @@ class Agent:
         self._commands = remote(shared, self._pipelines, ring, config)
         self._takes_commands, self._verbose = settings.commands.enabled, settings.log.verbose
         self._heartbeat = Heartbeat(
-            SystemdNotify(),
+            outside.notify,
             [pipeline.pulse for pipeline in self._pipelines],
             lambda: link.alive,
             time.monotonic,
@@ -156,6 +157,11 @@ class Agent:
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         # A storm of signals fills asyncio's pipe, and Python would print a traceback for each that is over.
         signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
+        await self.serve(stopped)
+
+    async def serve(self, stopped: asyncio.Event) -> None:
+        """Until `stopped` is set; then an orderly end."""
+        loop = asyncio.get_running_loop()
         for pipeline in self._pipelines:
             pipeline.bind()
         self._monitor.bind(self._pipelines[0].reporter.event)
@@ -166,7 +172,7 @@ class Agent:
         self._trust.watch(lambda: _on_loop(loop, self._poke))
         try:
             async with self._mail.drain.delivering():
-                await self._serve(stopped)
+                await self._serve_pipelines(stopped)
         finally:
             self._presence.leaving()
             await self._connection.close()
@@ -201,7 +207,7 @@ class Agent:
             self._verbose = settings.log.verbose
             logs.configure(verbose=self._verbose)
 
-    async def _serve(self, stopped: asyncio.Event) -> None:
+    async def _serve_pipelines(self, stopped: asyncio.Event) -> None:
         """Until it is told to stop, or one of its tasks ends, which none may do by itself."""
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -266,11 +272,11 @@ def _pinned(path: str) -> bytes:
         ) from error
 
 
-def _capabilities(settings: Settings, found: Hardware) -> Capabilities:
+def _capabilities(settings: Settings, found: Hardware, machine: str) -> Capabilities:
     return Capabilities(
         hardware=found.device_class,
         edgetpu=found.sight.names,
-        machine=platform.machine(),
+        machine=machine,
         python=platform.python_version(),
         runtime=_runtime_version(settings.runtime.kind),
         agent=version("shoal"),

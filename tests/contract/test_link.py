@@ -1,11 +1,13 @@
 """What every link does, in memory and to each broker that this machine has."""
 
+import asyncio
 import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
 
 import pytest
 
@@ -14,6 +16,8 @@ from agent.ports.link import Down, Link, LinkState, Message, Outgoing, Up
 from agent.wire.errors import LinkDown
 from agent.wire.topics import MqttVersion, Qos
 from deploy.adapters.broker_local import BrokerKind, LocalBroker
+from deploy.simulation.link import Dial, FleetLink
+from deploy.simulation.packets import Hello
 from tests.brokers import WAIT_S, Inbox
 from tests.fakes.chaosproxy import ChaosProxy
 from tests.fakes.link import MemoryBroker, MemoryLink
@@ -75,12 +79,47 @@ class MqttRig:
         return Party(link, proxy.drop_all, die)
 
 
-Rig = MemoryRig | MqttRig
+class FleetRig:
+    """The link of simulated devices: many share one event loop."""
+
+    def __init__(self, broker: LocalBroker, loop: asyncio.AbstractEventLoop, stack: ExitStack) -> None:
+        self._broker, self._loop, self._stack = broker, loop, stack
+
+    def party(self, name: str, will: Outgoing | None = None) -> Party:
+        proxy = self._stack.enter_context(ChaosProxy(self._broker.host, self._broker.port))
+        hello = Hello(client_id=name, keepalive_s=30, will=will)
+        link = FleetLink(Dial(proxy.host, proxy.port, hello, 0.05, 0.2), self._loop)
+        self._stack.callback(link.close)
+
+        def die() -> None:
+            proxy.refuse = True
+            proxy.drop_all()
+
+        return Party(link, proxy.drop_all, die)
+
+
+@contextmanager
+def looping() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop on a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+Rig = MemoryRig | MqttRig | FleetRig
 CASES = {
     "memory": None,
     "mosquitto-3.1.1": (BrokerKind.MOSQUITTO, MqttVersion.MQTT_3_1_1),
     "mosquitto-5": (BrokerKind.MOSQUITTO, MqttVersion.MQTT_5),
     "embedded-3.1.1": (BrokerKind.EMBEDDED, MqttVersion.MQTT_3_1_1),
+    "fleet-mosquitto": (BrokerKind.MOSQUITTO, None),
+    "fleet-embedded": (BrokerKind.EMBEDDED, None),
 }
 
 
@@ -91,7 +130,10 @@ def rig(request: pytest.FixtureRequest, brokers: Callable[[BrokerKind], LocalBro
         return
     kind, version = request.param
     with ExitStack() as stack:
-        yield MqttRig(brokers(kind), version, stack)
+        if version is None:
+            yield FleetRig(brokers(kind), stack.enter_context(looping()), stack)
+        else:
+            yield MqttRig(brokers(kind), version, stack)
 
 
 @pytest.fixture

@@ -53,12 +53,15 @@ class Random(Protocol):
     def random(self) -> float: ...
 
 
+Spawn = Callable[[], Awaitable[WorkerChild]]
+
+
 class WorkerKeeper:
     """See `agent.ports.children.Worker`."""
 
     def __init__(
         self,
-        spawn: Callable[[], Awaitable[WorkerChild]],
+        spawn: Spawn,
         random: Random,
         *,
         top: int = 5,
