@@ -94,6 +94,11 @@ class Workspace:
         return self.folder / "root.json"
 
     @property
+    def ledger(self) -> Path:
+        """What was decided about rollouts and devices."""
+        return self.folder / "ledger.sqlite"
+
+    @property
     def artifacts(self) -> Path:
         return self.repository / "artifacts"
 

@@ -1,0 +1,229 @@
+"""Which of what came under a device's topics is taken for its own word.
+
+A device that was enrolled with a seal is believed only under its seal, and only forward: a pair (boot,
+number) below the highest that was ever believed of it is a replay. Where nothing was ever enrolled there are
+no keys to tell anybody apart, and every device is believed; where something was, one that was not is none.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from agent.wire import codec
+from agent.wire.errors import Malformed, WireError
+from agent.wire.reports import Presence, Report, Status
+from agent.wire.seal import unseal
+from agent.wire.topics import MAIN, REPORT, SHARDS, STATUS, Address, DeviceId, Root, shard
+from deploy.core.rollouts.picture import Picture, Seen
+from deploy.core.rollouts.state import Member
+
+Mark = tuple[int, int]
+"""(boot, number)."""
+KeyOf = Callable[[DeviceId], bytes | None]
+REFUSED_MAX: Final = 200
+"""Devices that are named; a flood of forged ids must not fill the memory."""
+
+
+@dataclass(slots=True)
+class Believer:
+    """Takes messages in any order, and keeps what each device was last believed to say.
+
+    The work for a message does not grow with the fleet.
+    """
+
+    root: Root
+    key_of: KeyOf
+    members: Mapping[DeviceId, Member] = field(default_factory=dict)
+    marks: dict[DeviceId, Mark] = field(default_factory=dict)
+    """Highest believed; who has one is expected to be found again."""
+    moved: dict[DeviceId, Mark] = field(default_factory=dict)
+    """Marks that are not kept yet."""
+    _seen: dict[DeviceId, Seen] = field(default_factory=dict)
+    _heard: set[DeviceId] = field(default_factory=set)
+    """Those of which something was there at the last reading, or came after it."""
+    _refused: dict[DeviceId, str] = field(default_factory=dict)
+    _unnamed: int = 0
+    _sorted: tuple[DeviceId, ...] | None = None
+    _shards: dict[DeviceId, str] = field(default_factory=dict)
+
+    def remember(self, devices: Iterable[Seen]) -> None:
+        """What was believed before this program began: what the broker lost since does not undo it."""
+        for seen in devices:
+            self._put(self._as_member(seen))
+
+    def enrol(self, members: Mapping[DeviceId, Member]) -> None:
+        """From now on these are the members."""
+        if members == self.members:
+            return
+        self.members = members
+        self._refused.clear()
+        self._unnamed = 0
+        for seen in tuple(self._seen.values()):
+            self._put(self._as_member(seen))
+
+    def begin_reading(self) -> None:
+        """All that stands on the broker is about to come."""
+        self._heard.clear()
+
+    def take(self, topic: str, content: bytes, at: datetime) -> bool:
+        """Whether anything is known now that was not before. `at` is our clock.
+
+        Topics that are not Shoal's are none of ours to judge, and a cleared one says nothing.
+        """
+        try:
+            address = self.root.parse(topic)
+        except Malformed:
+            return False
+        device = address.device
+        if device is None or not content or address.pipeline != MAIN:
+            return False
+        try:
+            return self._told(topic, address, content, device, at)
+        except WireError as error:
+            self._refuse(device, str(error))
+            return False
+
+    def picture(self, at: datetime, missing: Iterable[str] = ()) -> Picture:
+        """What is believed now. Of expelled devices nothing is shown."""
+        if self._sorted is None:
+            self._sorted = tuple(sorted(self._seen))
+        devices = tuple(self._seen[device] for device in self._sorted)
+        return Picture(
+            at=at, devices=devices, missing=(*missing, *self._withheld()), refused=self._refusals()
+        )
+
+    def _told(self, topic: str, address: Address, content: bytes, device: DeviceId, at: datetime) -> bool:
+        document = self._unsealed(topic, content, device)
+        self._heard.add(device)
+        if address.channel is STATUS:
+            return self._status(codec.decode(document, Status), device, at)
+        if address.channel is REPORT:
+            return self._report(codec.decode(document, Report), device, at)
+        return False
+
+    def _unsealed(self, topic: str, content: bytes, device: DeviceId) -> bytes:
+        member = self.members.get(device)
+        if member is None:
+            if self.members:
+                raise Malformed(f"{device} was never enrolled: shoal enrol {device}")
+            return content
+        if member.expelled:
+            raise Malformed(f"{device} was expelled, and speaks still")
+        if not member.sealed:
+            return content
+        key = self.key_of(device)
+        if key is None:
+            raise Malformed(f"{device} seals what it tells, but its key is not here: shoal enrol {device}")
+        return unseal(topic, content, key)
+
+    def _status(self, status: Status, device: DeviceId, at: datetime) -> bool:
+        known = self._known(device)
+        boot, _ = self.marks.get(device, (0, 0))
+        if self._ordered(device) and status.boot < boot:
+            raise Malformed(
+                f"{device} has a status of boot {status.boot}, and was heard in boot {boot}: it was replayed"
+            )
+        online = status.state is Presence.ONLINE
+        if online == known.online:
+            return self._put(known)
+        told = msgspec.structs.replace(
+            known,
+            online=online,
+            gone_at=None if online or not known.online else at,
+            free_at=at if online and device in self._seen else known.free_at,
+        )
+        return self._put(told)
+
+    def _report(self, report: Report, device: DeviceId, at: datetime) -> bool:
+        if report.device != device:
+            raise Malformed(f"{device} has a report of {report.device[:64]}")
+        known = self._known(device)
+        if known.report == report:
+            return False
+        self._require_newer(report, known)
+        self._advance(device, (report.boot, report.number))
+        hardware, tags = report.capabilities.hardware, report.capabilities.tags
+        member = self.members.get(device)
+        if member is not None and member.tags:
+            tags = member.tags
+        told = msgspec.structs.replace(known, report=report, heard_at=at, hardware=hardware, tags=tags)
+        return self._put(told)
+
+    def _require_newer(self, report: Report, known: Seen) -> None:
+        device = report.device
+        if not self._ordered(device):
+            return
+        said, mark = (report.boot, report.number), self.marks.get(device, (0, 0))
+        if said < mark:
+            raise Malformed(
+                f"{device} has a report {said[0]}.{said[1]}, and {mark[0]}.{mark[1]} was heard of it: "
+                "it was replayed, or the device was set up anew (shoal enrol it again)"
+            )
+        if known.report is not None and said == (known.report.boot, known.report.number):
+            raise Malformed(f"{device} has two reports {said[0]}.{said[1]}: somebody else has its key")
+
+    def _ordered(self, device: DeviceId) -> bool:
+        """Without a seal, whoever can replay can as well write a higher number."""
+        member = self.members.get(device)
+        return member is not None and member.sealed
+
+    def _advance(self, device: DeviceId, mark: Mark) -> None:
+        if mark > self.marks.get(device, (-1, -1)):
+            self.marks[device] = self.moved[device] = mark
+
+    def _known(self, device: DeviceId) -> Seen:
+        return self._seen.get(device) or self._as_member(Seen(id=device))
+
+    def _as_member(self, seen: Seen) -> Seen:
+        """What was enrolled counts where the device has not spoken yet."""
+        member = self.members.get(seen.id)
+        if member is None:
+            return seen
+        return msgspec.structs.replace(
+            seen, hardware=seen.hardware or member.hardware, tags=member.tags or seen.tags
+        )
+
+    def _put(self, seen: Seen) -> bool:
+        if self._gone(seen.id):
+            self._sorted = None if self._seen.pop(seen.id, None) else self._sorted
+            return False
+        before = self._seen.get(seen.id)
+        self._seen[seen.id] = seen
+        if before is None:
+            self._sorted = None
+        if self._refused:
+            self._refused.pop(seen.id, None)
+        return before != seen
+
+    def _gone(self, device: DeviceId) -> bool:
+        member = self.members.get(device)
+        return member.expelled if member is not None else bool(self.members)
+
+    def _refuse(self, device: DeviceId, words: str) -> None:
+        if device in self._refused or len(self._refused) < REFUSED_MAX:
+            self._refused[device] = words
+        else:
+            self._unnamed += 1
+
+    def _refusals(self) -> tuple[str, ...]:
+        more = (f"{self._unnamed} more messages were not believed",) if self._unnamed else ()
+        return (*(self._refused[device] for device in sorted(self._refused)), *more)
+
+    def _withheld(self) -> tuple[str, ...]:
+        """Shards in which most of those who were heard before have left nothing."""
+        expected = dict.fromkeys(SHARDS, 0)
+        found = dict.fromkeys(SHARDS, 0)
+        for device in self.marks:
+            if not self._gone(device):
+                place = self._shards.get(device) or self._shards.setdefault(device, shard(device))
+                expected[place] += 1
+                found[place] += device in self._heard
+        return tuple(
+            f"shard {each}: {expected[each]} devices were heard there before, and the broker has word of "
+            f"{found[each]}: it lost or withholds the others (shoal revoke those that are gone for good)"
+            for each in SHARDS
+            if 2 * found[each] < expected[each]
+        )
