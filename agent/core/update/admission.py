@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from agent.core.update import matching
 from agent.core.update.cohort import cut_of, position
+from agent.core.update.matching import Facts
 from agent.wire.documents import Plan, ReleaseRef
+from agent.wire.errors import Malformed
 from agent.wire.reasons import Reason
 from agent.wire.topics import DeviceId
 
@@ -24,6 +27,10 @@ class Device:
     hardware: str
     agent: str
     tags: frozenset[str] = frozenset()
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(self.id, self.hardware, self.tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +106,15 @@ def _version(text: str) -> tuple[tuple[int, ...], bool] | None:
 
 
 def _unmatched(plan: Plan, device: Device) -> HeldBy | None:
-    """All expressions must hold; one that a newer operator writes and this agent cannot judge does not."""
-    for expression in plan.match:
-        key, _, value = expression.partition("=")
-        match key:
-            case "hardware":
-                holds, here = value == device.hardware, device.hardware
-            case "id":
-                holds, here = value == device.id, device.id
-            case "tag":
-                holds, here = value in device.tags, ", ".join(sorted(device.tags)) or "none"
-            case _:
-                return HeldBy(
-                    Reason.NOT_MATCHED,
-                    f"{expression[:80]!r} cannot be judged by this agent: it knows hardware=, tag= and id=",
-                )
-        if not holds:
-            return HeldBy(Reason.NOT_MATCHED, f"the plan wants {expression[:80]}, this device has {here}")
-    return None
+    """All terms must hold; one that a newer operator writes and this agent cannot judge does not."""
+    try:
+        failed = matching.unmatched([matching.term(text) for text in plan.match], device.facts)
+    except Malformed as error:
+        return HeldBy(Reason.NOT_MATCHED, f"the plan's match {error}")
+    if failed is None:
+        return None
+    here = ", ".join(sorted(device.facts.of(failed.key))) or "none"
+    return HeldBy(Reason.NOT_MATCHED, f"the plan wants {str(failed)[:80]}, this device has {here}")
 
 
 def _choose(plan: Plan, device: Device) -> Admission:

@@ -29,6 +29,8 @@ class GatePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     deadline_s: Positive = 1_800.0
     """A device that has not ended the update so long after its turn and its download could have begun has
     failed, whatever it says or does not say."""
+    absence_s: Positive = 180.0
+    """A device that has begun to run the release and is away for so long has died of it: it has failed."""
     soak_s: Annotated[float, Meta(ge=0.0)] = 0.0
     """The shortest time that a wave is looked at."""
     failed_share_max: Share = 0.02
@@ -37,7 +39,10 @@ class GatePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     failed_max: Annotated[int, Meta(ge=0)] = 0
     """So many failures are forgiven, whatever their share."""
     judged_share_min: Share = 0.8
-    """Of the wave's devices; where more are offline or held, nobody can tell."""
+    """Of the devices of all waves so far; where more are offline or held, nobody can tell."""
+    vanished_share_max: Share = 0.05
+    """Of the same: devices that were online when their wave began and went away before they said whether they
+    saw it. So many go away anyhow."""
     class_failed_share_max: Share = 0.1
     """As `failed_share_max`, in any one hardware class: that class alone is taken back."""
     degraded_share_max: Share = 0.2
@@ -81,7 +86,10 @@ class Order(Struct, frozen=True, kw_only=True):
     stream: Segment
     release: ReleaseRef
     files: tuple[Digest, ...]
-    """Of the release, as a revocation names them."""
+    """Of the release, as a revocation names them: its manifest, and its variants but those that `stable`
+    shares."""
+    stable: ReleaseRef | None = None
+    """What every device goes back to."""
     waves: Annotated[tuple[str, ...], Meta(min_length=1, max_length=32)]
     """Growing: a number of devices, a share such as `5%`, or `100%`, which is everybody."""
     match: tuple[str, ...] = ()
@@ -124,7 +132,10 @@ class Tally(Struct, frozen=True, kw_only=True):
     degraded: tuple[DeviceId, ...] = ()
     """Healthy, on less than the release promises."""
     offline: tuple[DeviceId, ...] = ()
-    """Gone before the plan reached them."""
+    """Gone before they began: outside the denominator."""
+    vanished: tuple[DeviceId, ...] = ()
+    """Online when their wave began, and gone before they said that they saw it. Nobody knows why, so they are
+    outside the denominator, and too many of them hold."""
     held: tuple[DeviceId, ...] = ()
     """They have seen the plan and say what holds them, which is not the candidate's fault."""
 

@@ -38,6 +38,7 @@ def decide(plan: Plan, known_serial: int = 7):
         ({"stable": None}, Admitted(CANDIDATE, Role.CANDIDATE)),
         ({"match": ("hardware=edgetpu", "tag=line-3", "id=pi-1")}, Admitted(CANDIDATE, Role.CANDIDATE)),
         ({"match": ("tag=line-3", "tag=north")}, Admitted(CANDIDATE, Role.CANDIDATE)),
+        ({"match": ("tag=line-9,north", "hardware!=cpu,none")}, Admitted(CANDIDATE, Role.CANDIDATE)),
     ],
 )
 def test_a_device_gets_the_candidate_inside_the_cut_and_else_what_is_stable(change, admitted):
@@ -85,10 +86,15 @@ def test_a_device_gets_the_candidate_inside_the_cut_and_else_what_is_stable(chan
             HeldBy(Reason.NOT_MATCHED, "the plan wants id=pi-2, this device has pi-1"),
         ),
         (
+            {"match": ("tag!=line-4,north",)},
+            HeldBy(Reason.NOT_MATCHED, "the plan wants tag!=line-4,north, this device has line-3, north"),
+        ),
+        (
             {"match": ("colour=blue",)},
             HeldBy(
                 Reason.NOT_MATCHED,
-                "'colour=blue' cannot be judged by this agent: it knows hardware=, tag= and id=",
+                "the plan's match 'colour=blue' cannot be judged: write KEY=VALUE, KEY!=VALUE or "
+                "KEY=THIS,THAT, where KEY is one of hardware, tag, id",
             ),
         ),
         (

@@ -1,0 +1,85 @@
+r"""A second person's signature, without which a named wave does not begin.
+
+    signature = Ed25519 (RFC 8032) over
+        "shoal approval\n" + rollout + "\n" + stream + "\n" + salt + "\n" + manifest + "\n" + wave, in UTF-8
+
+`manifest` is the digest of the release's manifest, `wave` the size as it was ordered. The salt is the
+rollout's own, so that no signature serves for another rollout of the same name. Keys and signatures are
+lowercase hexadecimal digits.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final
+
+from deploy.core.refusal import Refused
+from deploy.core.rollouts.state import Fleet
+from deploy.core.rollouts.words import Approved, Line, Order, Started
+
+Verify = Callable[[str, str, bytes], bool]
+"""Key, signature, content: whether the key made it."""
+_PURPOSE: Final = "shoal approval"
+
+
+def approval_bytes(order: Order, wave: int) -> bytes:
+    """What is signed."""
+    parts = (_PURPOSE, order.rollout, order.stream, order.salt, order.release.manifest, order.waves[wave])
+    return "\n".join(parts).encode()
+
+
+def lacking(order: Order, wave: int, approved: Collection[str]) -> int:
+    """How many signatures the wave still needs, given the keys that signed."""
+    wanted = order.policy.approvals_min if order.waves[wave] in order.policy.approve else 0
+    return max(0, wanted - len(approved))
+
+
+def approve(
+    fleet: Fleet,
+    name: str,
+    wave: str,
+    by: str,
+    sign: Callable[[bytes], tuple[str, str]],
+    keys: Collection[str],
+) -> tuple[Approved, ...]:
+    """The signature as the ledger takes it.
+
+    Args:
+        fleet: what the ledger says.
+        name: of the rollout.
+        wave: as it was ordered.
+        by: the name of the person's account.
+        sign: gives the public key and its signature.
+        keys: those that count.
+
+    Raises:
+        Refused: there is no such rollout or wave, it has ended, or the key does not count.
+    """
+    rollout = fleet.rollouts.get(name)
+    if rollout is None or rollout.outcome is not None:
+        raise Refused(
+            f"there is no rollout {name!r} under way: there is {', '.join(fleet.rollouts) or 'none'}"
+        )
+    if wave not in rollout.order.waves:
+        raise Refused(f"rollout {name} has no wave {wave!r}: its waves are {', '.join(rollout.order.waves)}")
+    number = rollout.order.waves.index(wave)
+    key, signature = sign(approval_bytes(rollout.order, number))
+    if key not in keys:
+        raise Refused(f"key {key} does not count: list it under [approval] keys in shoal.toml")
+    return (Approved(by=by, rollout=name, wave=number, key=key, signature=signature),)
+
+
+def genuine(lines: Iterable[Line], keys: Collection[str], verify: Verify) -> Iterator[Line]:
+    """All lines but signatures that do not count: not a listed key's, or not over what was ordered."""
+    orders: dict[str, Order] = {}
+    for line in lines:
+        match line.entry:
+            case Started(order=order):
+                orders[order.rollout] = order
+            case Approved(rollout=name, wave=wave, key=key, signature=signature):
+                order_of = orders.get(name)
+                if order_of is None or not 0 <= wave < len(order_of.waves) or key not in keys:
+                    continue
+                if not verify(key, signature, approval_bytes(order_of, wave)):
+                    continue
+            case _:
+                pass
+        yield line
