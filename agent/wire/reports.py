@@ -119,9 +119,13 @@ class Histogram(Struct, frozen=True, kw_only=True):
     bins: dict[int, Count]
 
 
-BINS: int = 20
+BINS = 20
 """Of a histogram of scores in [0, 1]."""
 CLASSES_TOLD = 64
+RETOLD_UNDER_WAY_S = 60.0
+"""How often a report is told anew, though nothing is new in it, while an update is under way."""
+RETOLD_SETTLED_S = 600.0
+"""At any other time: a report is retained, and a broker may keep it on a card."""
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -130,6 +134,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     manifest: Digest
     digest: Digest
     frames: Count = 0
+    """Those that failed are among them."""
     errors: Count = 0
     restarts: Count = 0
     """Of the worker, that this release is blamed for."""
@@ -140,7 +145,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """Best labels, the CLASSES_TOLD most frequent; the rest under the empty name."""
     shadow_frames: Count = 0
     agreed_frames: Count = 0
-    """In its trial: frames that both models saw, and on how many they named the same label."""
+    """In its trial: frames on which the model before it was sure of a label that this one knows too, and on
+    how many both named the same."""
     soc_c_max: float | None = None
     throttled: bool = False
 
@@ -166,7 +172,7 @@ class Report(Document, frozen=True, kw_only=True):
     camera: CameraReport | None = None
     paused: bool = False
     serving: Evidence | None = None
-    """Of the active release; told anew at least every minute while it is on probation."""
+    """Of the active release; told anew every RETOLD_UNDER_WAY_S while it is on probation."""
     before: Evidence | None = None
     """Of the release that it took over from, as it stood then."""
     boot: Count = 0

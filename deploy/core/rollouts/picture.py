@@ -16,7 +16,10 @@ class Seen(Struct, frozen=True, kw_only=True):
     online: bool = False
     """As its status says."""
     gone_at: Instant | None = None
-    """When it was first seen offline."""
+    """When it was seen to go offline; None of one that was offline already when first looked at."""
+    free_at: Instant | None = None
+    """When it was seen to come online, or to be no longer held by what is none of the release's making; None
+    of one that was there all along. Its deadline counts from then."""
     report: Report | None = None
     heard_at: Instant | None = None
     """When the newest report came, by our clock; of one that lay on the broker: when it was read."""

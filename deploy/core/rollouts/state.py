@@ -28,6 +28,17 @@ from deploy.core.rollouts.words import (
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A wave as it began."""
+
+    at: datetime
+    serial: int
+    """Of its first plan: who has seen an older one only was not let in by it."""
+    plan: Plan
+    """Its newest."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """One rollout."""
 
@@ -39,7 +50,10 @@ class Rollout:
     """When that wave began."""
     plan: Plan | None = None
     """The newest, which is to stand on the broker."""
+    turns: tuple[Turn, ...] = ()
+    """The waves so far, in their order."""
     paused: bool = False
+    resumed_at: datetime | None = None
     aborted: str | None = None
     """Why it is to be taken back."""
     revoke: bool = True
@@ -108,13 +122,14 @@ def _after(rollout: Rollout, line: Line) -> Rollout:
     match line.entry:
         case Steered(plan=plan, wave=wave):
             begun = rollout.wave_at if wave == rollout.wave else line.at
-            return replace(rollout, plan=plan, wave=wave, wave_at=begun)
+            turns = _turns(rollout, plan, wave, line.at)
+            return replace(rollout, plan=plan, wave=wave, wave_at=begun, turns=turns)
         case Judged(judgement=judgement):
             return replace(rollout, judgement=judgement)
         case Paused():
             return replace(rollout, paused=True)
         case Resumed():
-            return replace(rollout, paused=False)
+            return replace(rollout, paused=False, resumed_at=line.at)
         case Forced(wave=wave):
             return replace(rollout, forced=rollout.forced | {wave})
         case Approved(wave=wave, key=key):
@@ -128,3 +143,14 @@ def _after(rollout: Rollout, line: Line) -> Rollout:
             return replace(rollout, outcome=outcome)
         case _:
             return rollout
+
+
+def _turns(rollout: Rollout, plan: Plan, wave: int, at: datetime) -> tuple[Turn, ...]:
+    """A plan for the wave that is out already (paused, or without a class) changes whom it lets in, and not
+    when it began.
+    """
+    if wave < 0:
+        return rollout.turns
+    if wave == rollout.wave and rollout.turns:
+        return (*rollout.turns[:-1], replace(rollout.turns[-1], plan=plan))
+    return (*rollout.turns, Turn(at, plan.serial, plan))

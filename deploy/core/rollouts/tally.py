@@ -1,0 +1,241 @@
+"""Who of a rollout is where: each device that the waves so far let in is in exactly one state.
+
+Membership is counted here from the signed plan and what is known of the device, never from what the device
+says of its membership. How it fares can only be told by the device itself, and what it leaves unsaid:
+
+    offline     gone before it began the release: outside the denominator
+    vanished    the same, but it was online when its wave began and never said that it saw the plan
+    held        it has seen the plan and names something that is not of the release's making
+    pending     on its way, within its deadline
+    silent      past its deadline without an end, or gone after it had begun to run the release
+    failed      it refused the release or took it back
+    healthy     it has committed the release, and was heard since
+    degraded    healthy, on less than the release promises
+
+A download that breaks off has run nothing yet: such a device is pending until its deadline. A deadline counts
+from the last thing that kept the device from beginning: its wave, a pause, an absence, a closed window.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from agent.core.update.cohort import cut_of, position
+from agent.wire.documents import Plan
+from agent.wire.reasons import Reason
+from agent.wire.reports import CAMERA_OUT, RETOLD_SETTLED_S, RETOLD_UNDER_WAY_S, Outcome, Phase, Report
+from agent.wire.topics import Digest
+from deploy.core.rollouts import matching
+from deploy.core.rollouts.picture import Picture, Seen
+from deploy.core.rollouts.state import Rollout, Turn
+from deploy.core.rollouts.words import GatePolicy, Tally
+
+RETOLD_MISSED: Final = 3
+"""A device that stays silent for so many of its reports is not heard from."""
+
+ITS_OWN: Final = frozenset(
+    {
+        Reason.WINDOW, Reason.VETO, Reason.PAUSED, Reason.LOW_DISK, Reason.STORE_FAILED, Reason.CLOCK,
+        Reason.STALE_METADATA, Reason.UNTRUSTED, Reason.UNREADABLE, Reason.NO_PLAN, Reason.NOT_MATCHED,
+        Reason.OUTSIDE_CUT,
+    }
+)  # fmt: skip
+"""What holds a device and is not of the release's making."""
+UNSEEING: Final = frozenset(
+    {Reason.STALE_METADATA, Reason.UNTRUSTED, Reason.UNREADABLE, Reason.CLOCK, Reason.STORE_FAILED}
+)
+"""What may keep it from saying that it has seen the plan."""
+
+
+class Standing(StrEnum):
+    """The fields of a `Tally`."""
+
+    HEALTHY = "healthy"
+    PENDING = "pending"
+    FAILED = "failed"
+    SILENT = "silent"
+    DEGRADED = "degraded"
+    OFFLINE = "offline"
+    VANISHED = "vanished"
+    HELD = "held"
+
+
+COUNTED: Final = frozenset(
+    {Standing.HEALTHY, Standing.PENDING, Standing.FAILED, Standing.SILENT, Standing.DEGRADED}
+)
+"""The denominator."""
+BAD: Final = frozenset({Standing.FAILED, Standing.SILENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A device that the waves so far let in, and how it stands. `until` is its deadline."""
+
+    seen: Seen
+    standing: Standing
+    until: datetime
+
+    @property
+    def hold(self) -> Reason | None:
+        """What it says holds it."""
+        report = self.seen.report
+        return report.reason if self.standing is Standing.HELD and report is not None else None
+
+
+def count(rollout: Rollout, picture: Picture) -> tuple[Counted, ...]:
+    """Every device of the waves so far, in the order of the picture.
+
+    Devices that nobody has counted beforehand are left out, for anybody could invent them; only where there
+    is no other device at all they are what there is.
+    """
+    inside = tuple(_inside(rollout, picture.devices))
+    known = tuple((seen, turn) for seen, turn in inside if seen.known)
+    return tuple(_counted(rollout, seen, turn, picture.at) for seen, turn in known or inside)
+
+
+def strangers(rollout: Rollout, picture: Picture) -> int:
+    """How many devices inside the cut were left out."""
+    inside = [seen.known for seen, _ in _inside(rollout, picture.devices)]
+    return inside.count(False) if any(inside) else 0
+
+
+def tally(counted: Sequence[Counted]) -> Tally:
+    by_standing = defaultdict(list)
+    for each in counted:
+        by_standing[each.standing.value].append(each.seen.id)
+    return Tally(**{standing: tuple(sorted(ids)) for standing, ids in by_standing.items()})
+
+
+def standing(rollout: Rollout, seen: Seen, at: datetime) -> Standing | None:
+    """How this one device stands; None: no wave so far lets it in."""
+    return next((_counted(rollout, seen, turn, at).standing for _, turn in _inside(rollout, [seen])), None)
+
+
+def _inside(rollout: Rollout, devices: Sequence[Seen]) -> Iterator[tuple[Seen, Turn]]:
+    """Those that the newest plan lets in, each with the first wave that did. Of what hardware a device is, it
+    says when it is first heard: until then it is in no wave.
+    """
+    plan, turns = rollout.plan, rollout.turns
+    if plan is None or plan.candidate is None or not turns:
+        return
+    match = matching.terms(plan.match)
+    for seen in devices:
+        place = position(plan.salt, seen.id)
+        if not seen.hardware or seen.hardware in rollout.withdrawn or place >= _cut(plan, seen.hardware):
+            continue
+        if match and matching.unmatched(match, seen) is not None:
+            continue
+        yield seen, next((turn for turn in turns if place < _cut(turn.plan, seen.hardware)), turns[-1])
+
+
+def _cut(plan: Plan, hardware: str) -> int:
+    return cut_of(plan.cut, hardware)
+
+
+def _counted(rollout: Rollout, seen: Seen, turn: Turn, at: datetime) -> Counted:
+    until = deadline(rollout, seen, turn)
+    return Counted(seen, _standing(rollout, seen, turn, at, late=at > until), until)
+
+
+def deadline(rollout: Rollout, seen: Seen, turn: Turn) -> datetime:
+    """When the device must have ended the update: `deadline_s` after the last instant at which its turn
+    within the spread and the whole download at the rate cap could have ended.
+    """
+    policy = rollout.order.policy
+    download_s = rollout.order.bytes_each / policy.rate_bytes_s if policy.rate_bytes_s else 0.0
+    begun = max(filter(None, (turn.at, rollout.resumed_at, seen.free_at)))
+    return begun + timedelta(seconds=policy.gate.deadline_s + policy.spread_s + download_s)
+
+
+def _standing(rollout: Rollout, seen: Seen, turn: Turn, at: datetime, *, late: bool) -> Standing:
+    report, release = seen.report, rollout.order.release.manifest
+    files = frozenset(rollout.order.files)
+    overdue = Standing.SILENT if late else Standing.PENDING
+    if report is None:
+        return overdue if seen.online else _absent(seen, turn, late=late)
+    reached = report.plan_serial >= turn.serial
+    if _failed(report, release, files) and reached:
+        return Standing.FAILED
+    if reached and _runs(report, release):
+        if _away(seen, report, rollout.order.policy.gate, at):
+            return Standing.SILENT
+        return _serving(seen, report, files, overdue)
+    if not seen.online:
+        fetching = reached and report.phase is Phase.FETCHING and _is_under_way(report, release)
+        return overdue if fetching else _absent(seen, turn, late=late)
+    if _held(report, reached=reached):
+        return Standing.HELD
+    return overdue if not (late and report.phase is Phase.HELD and reached) else Standing.FAILED
+
+
+def _absent(seen: Seen, turn: Turn, *, late: bool) -> Standing:
+    """Gone without a word of the plan. Until its deadline one that was there may still come back."""
+    if seen.gone_at is None or seen.gone_at < turn.at:
+        return Standing.OFFLINE
+    return Standing.VANISHED if late else Standing.PENDING
+
+
+def _runs(report: Report, release: Digest) -> bool:
+    """Whether the release computes there, on trial or in service."""
+    if report.phase is Phase.TRIAL and _is_under_way(report, release):
+        return True
+    return report.active is not None and report.active.manifest == release
+
+
+def _is_under_way(report: Report, release: Digest) -> bool:
+    return report.candidate is not None and report.candidate.manifest == release
+
+
+def _failed(report: Report, release: Digest, files: frozenset[Digest]) -> bool:
+    """It has ended the release here. What made way for another release has not failed; and where one variant
+    failed and the other serves, the release has not.
+    """
+    if report.active is not None and report.active.manifest == release:
+        return False
+    last = report.last
+    ended = last is not None and last.manifest == release and last.outcome is not Outcome.COMMITTED
+    if ended and last is not None and last.reason is not Reason.SUPERSEDED:
+        return not _is_under_way(report, release)
+    return release in report.known_bad or (
+        report.reason is Reason.KNOWN_BAD and not files.isdisjoint(report.known_bad)
+    )
+
+
+def _away(seen: Seen, report: Report, policy: GatePolicy, at: datetime) -> bool:
+    """Whether it has been gone, or silent, for too long. The word of one that lies dead may say online for
+    ever: a broker that died itself speaks no last wills.
+    """
+    retold_s = RETOLD_SETTLED_S if report.phase in {Phase.IDLE, Phase.HELD} else RETOLD_UNDER_WAY_S
+    bound_s = max(policy.absence_s, RETOLD_MISSED * retold_s) if seen.online else policy.absence_s
+    since = seen.heard_at if seen.online else seen.gone_at or seen.heard_at
+    return since is None or at - since > timedelta(seconds=bound_s)
+
+
+def _serving(seen: Seen, report: Report, files: frozenset[Digest], overdue: Standing) -> Standing:
+    """Of a device that runs the release and is not away for good."""
+    if not seen.online:
+        return Standing.PENDING
+    if report.phase in {Phase.TRIAL, Phase.PROBATION}:
+        watching = report.paused or (report.camera is not None and report.camera.state in CAMERA_OUT)
+        return Standing.HELD if watching and overdue is Standing.SILENT else overdue
+    if report.degraded or not files.isdisjoint(report.known_bad):
+        return Standing.DEGRADED
+    return Standing.HEALTHY
+
+
+def _held(report: Report, *, reached: bool) -> bool:
+    """Whether it names something else than the release that keeps it from going on."""
+    if report.phase is not Phase.HELD or report.reason not in ITS_OWN:
+        return False
+    return reached or report.reason in UNSEEING
+
+
+def by_hardware(counted: Sequence[Counted]) -> Mapping[str, Sequence[Counted]]:
+    """In the order of their names."""
+    classes: dict[str, list[Counted]] = defaultdict(list)
+    for each in counted:
+        classes[each.seen.hardware].append(each)
+    return dict(sorted(classes.items()))
