@@ -9,6 +9,7 @@ lowercase hexadecimal digits.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from deploy.core.refusal import Refused
@@ -18,6 +19,24 @@ from deploy.core.rollouts.words import Approved, Line, Order, Started
 Verify = Callable[[str, str, bytes], bool]
 """Key, signature, content: whether the key made it."""
 _PURPOSE: Final = "shoal approval"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who decides, by the name of the account, and why."""
+
+    by: str
+    why: str = ""
+
+    @property
+    def reason(self) -> str:
+        """
+        Raises:
+            Refused: none was given.
+        """
+        if not self.why.strip():
+            raise Refused("a reason is needed: it goes on record")
+        return self.why
 
 
 def approval_bytes(order: Order, wave: int) -> bytes:
@@ -67,19 +86,28 @@ def approve(
     return (Approved(by=by, rollout=name, wave=number, key=key, signature=signature),)
 
 
-def genuine(lines: Iterable[Line], keys: Collection[str], verify: Verify) -> Iterator[Line]:
-    """All lines but signatures that do not count: not a listed key's, or not over what was ordered."""
-    orders: dict[str, Order] = {}
+def genuine(lines: Iterable[Line], fleet: Fleet, keys: Collection[str], verify: Verify) -> Iterator[Line]:
+    """All lines but signatures that do not count: not a listed key's, or not over what was ordered.
+
+    Args:
+        lines: those that follow what made `fleet`.
+        fleet: what the lines before them say.
+        keys: those that count.
+        verify: the arithmetic.
+    """
+    orders = {name: rollout.order for name, rollout in fleet.rollouts.items()}
     for line in lines:
         match line.entry:
             case Started(order=order):
                 orders[order.rollout] = order
-            case Approved(rollout=name, wave=wave, key=key, signature=signature):
-                order_of = orders.get(name)
-                if order_of is None or not 0 <= wave < len(order_of.waves) or key not in keys:
-                    continue
-                if not verify(key, signature, approval_bytes(order_of, wave)):
-                    continue
+            case Approved() as approved if not _counts(approved, orders.get(approved.rollout), keys, verify):
+                continue
             case _:
                 pass
         yield line
+
+
+def _counts(approved: Approved, order: Order | None, keys: Collection[str], verify: Verify) -> bool:
+    if order is None or not 0 <= approved.wave < len(order.waves) or approved.key not in keys:
+        return False
+    return verify(approved.key, approved.signature, approval_bytes(order, approved.wave))
