@@ -15,6 +15,7 @@ from deploy.cli import (
     release_command,
     remote_command,
     rollout_command,
+    why_command,
     workspace_commands,
 )
 from deploy.cli.command import Command, Group
@@ -31,6 +32,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     rollout_command.ROLLOUT,
     rollout_command.REVERT,
     devices_command.COMMAND,
+    why_command.COMMAND,
     remote_command.COMMAND,
     workspace_commands.DEVICE_CONFIG,
     workspace_commands.SIGN,

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Struct
 
 from agent.wire import codec
-from agent.wire.errors import WireError
+from agent.wire.errors import Malformed, WireError
 from agent.wire.reasons import IN_WORDS
 from agent.wire.reports import CameraState, Ended, Outcome, Phase, Presence, Report, Status
-from agent.wire.topics import MAIN, REPORT, STATUS, Address, DeviceId, Digest
+from agent.wire.topics import MAIN, REPORT, STATUS, Address, DeviceId, Digest, Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,15 @@ class Fold:
             return
         known = self._devices.get(address.device) or Device(address.device)
         self._devices[address.device] = _with(known, address, content)
+
+    def take(self, root: Root, topic: str, content: bytes) -> None:
+        """Topics that are not Shoal's are none of ours to judge; a cleared one says nothing."""
+        try:
+            address = root.parse(topic)
+        except Malformed:
+            return
+        if content:
+            self.add(address, content)
 
     def devices(self) -> tuple[Device, ...]:
         """Sorted by id."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.ports.link import Link, Message
-from agent.wire.errors import Malformed
 from agent.wire.topics import REPORT, SHARDS, STATUS, Channel, Qos, Root
 from deploy.core.fleet import Device, Fold
 
@@ -53,7 +52,7 @@ def read_fleet(link: Link, root: Root, patience: Patience = Patience()) -> Fleet
     link.unsubscribe(swept.filters)
     fold = Fold()
     for message in tuple(messages):
-        _add(fold, root, message)
+        fold.take(root, message.topic, message.payload)
     return Fleet(fold.devices(), swept.incomplete)
 
 
@@ -70,16 +69,6 @@ def sweep(link: Link, root: Root, take: Callable[[Message], None], patience: Pat
     shard. A reconnected link asks for all of it at once, which may not fit: sweep anew over a fresh one.
     """
     return _Sweep(link, root, take, patience).run()
-
-
-def _add(fold: Fold, root: Root, message: Message) -> None:
-    """Topics that are not Shoal's are none of ours to judge; a cleared one says nothing."""
-    try:
-        address = root.parse(message.topic)
-    except Malformed:
-        return
-    if message.payload:
-        fold.add(address, message.payload)
 
 
 @dataclass(frozen=True, slots=True)

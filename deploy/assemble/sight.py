@@ -1,0 +1,142 @@
+"""What the operator can know of the fleet without steering it: as the broker has it, or as it was last read."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from agent.adapters.clock_system import SystemClock
+from agent.ports.clock import Clock
+from agent.ports.link import Message
+from agent.wire import topics
+from agent.wire.documents import Instant, Plan
+from agent.wire.errors import ConfigError
+from deploy.adapters import workspace as files
+from deploy.adapters.workspace import Workspace
+from deploy.assemble import controlling, workspaces
+from deploy.assemble.session import Session, connected
+from deploy.core.fleet import Device, Fold
+from deploy.core.rollouts import standing, state, waves
+from deploy.core.rollouts.believing import Believer
+from deploy.core.rollouts.picture import Picture
+from deploy.core.rollouts.state import Fleet, Rollout
+from deploy.core.why import Case
+from deploy.flows.devices import Patience, sweep
+from deploy.ports.repository import Repository
+
+KEPT: Final = "last-seen.msgpack"
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What stood on the broker, for questions that are asked without one."""
+
+    root: str
+    at: Instant
+    missing: tuple[str, ...]
+    messages: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The ledger, the plans and the devices at one instant."""
+
+    picture: Picture
+    devices: tuple[Device, ...]
+    """With every pipeline, and whether or not they are believed."""
+    ledger: Fleet
+    repository: Repository
+
+    def plan(self, stream: str) -> Plan | None:
+        """The newest, as it was decided or signed here."""
+        return standing.newer(standing.plans(self.ledger).get(stream), self.repository.plan(stream))
+
+    def case(self, device: str, stream: str) -> Case:
+        """What is known of one device; of one that nobody knows, nothing."""
+        named = topics.DeviceId(device)
+        rollout = self.rollout(stream)
+        return Case(
+            at=self.picture.at,
+            seen=next((seen for seen in self.picture.devices if seen.id == device), None),
+            member=self.ledger.members.get(named),
+            plan=self.plan(stream),
+            rollout=rollout,
+            coming=() if rollout is None else self._coming(rollout),
+            refused=tuple(words for words in self.picture.refused if words.split(" ", 1)[0] == device),
+        )
+
+    def rollout(self, stream: str) -> Rollout | None:
+        """The one that goes on in the stream, or else the last that did."""
+        every = [each for each in self.ledger.rollouts.values() if each.order.stream == stream]
+        return self.ledger.active(stream) or (every[-1] if every else None)
+
+    def _coming(self, rollout: Rollout) -> tuple[Plan, ...]:
+        """The waves that are not out yet, cut among the devices of this picture."""
+        if rollout.outcome is not None or rollout.aborted is not None:
+            return ()
+        plans, previous = [], self.plan(rollout.order.stream)
+        for wave in range(rollout.wave + 1, len(rollout.order.waves)):
+            previous = waves.plan(rollout, wave, self.picture, previous)
+            plans.append(previous)
+        return tuple(plans)
+
+    def ids(self) -> tuple[str, ...]:
+        """Every device that was enrolled or has left word."""
+        return tuple(sorted({*self.ledger.members, *(device.id for device in self.devices)}))
+
+
+def look(workspace: Workspace, patience: Patience) -> Sight:
+    """Read everything now, and keep it where it is complete.
+
+    Raises:
+        LinkDown: the broker cannot be reached.
+        StoreFailed: the disk refused.
+        ConfigError: a setting is wrong.
+    """
+    with connected(workspace) as session:
+        kept = _read(session, patience, SystemClock())
+    if not kept.missing:
+        files.write_file(workspace.folder / KEPT, msgspec.msgpack.encode(kept))
+    return _sight(workspace, kept)
+
+
+def remember(workspace: Workspace) -> Sight:
+    """What was read the last time.
+
+    Raises:
+        ConfigError: nothing was read here yet, or another program left the file.
+    """
+    path = workspace.folder / KEPT
+    try:
+        return _sight(workspace, msgspec.msgpack.decode(path.read_bytes(), type=Kept))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}; shoal devices writes it when it reads the fleet"
+        ) from error
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path} is damaged ({error}): shoal devices writes it anew") from error
+
+
+def _read(session: Session, patience: Patience, clock: Clock) -> Kept:
+    messages: list[Message] = []
+    swept = sweep(session.link, session.root, messages.append, patience)
+    session.link.unsubscribe(swept.filters)
+    return Kept(
+        root=session.root.prefix,
+        at=clock.now(),
+        missing=swept.incomplete,
+        messages=tuple((message.topic, message.payload) for message in tuple(messages)),
+    )
+
+
+def _sight(workspace: Workspace, kept: Kept) -> Sight:
+    ledger = state.fold(controlling.open_ledger(workspace).lines())
+    root = topics.root(kept.root)
+    believer = Believer(root, controlling.seal_keys(workspace), ledger.members)
+    fold = Fold()
+    for topic, content in kept.messages:
+        believer.take(topic, content, kept.at)
+        fold.take(root, topic, content)
+    missing = (f"shard {shard} was not read to its end" for shard in kept.missing)
+    picture = believer.picture(kept.at, missing)
+    return Sight(picture, fold.devices(), ledger, workspaces.open_repository(workspace))

@@ -1,0 +1,81 @@
+"""`shoal why`: the one reason for which a device runs what it runs."""
+
+from argparse import ArgumentParser, Namespace
+
+from deploy.assemble import sight, workspaces
+from deploy.assemble.sight import Sight
+from deploy.cli import command, output
+from deploy.cli.command import Command
+from deploy.core import why
+from deploy.core.refusal import Refused
+from deploy.core.spans import span
+from deploy.core.why import Explained
+from deploy.flows.devices import Patience
+
+EPILOG = """\
+The code is that of the device where it said one, such as low-disk, veto or known-bad; or it tells what the
+signed plan means for it, such as outside-cut, not-matched or paused; or how far it has come: plan-not-seen,
+waiting, downloading, in-trial, on-probation, serving-candidate, serving-stable, taken-back; or offline,
+never-seen, expelled, not-believed.
+
+exit codes: 0 explained, whatever the reason; 1 nobody knows the device, or the fleet could not be read;
+78 a file or an option must change, or --offline and nothing was ever read here
+"""
+
+
+def add_options(parser: ArgumentParser) -> None:
+    command.add_workspace(parser)
+    parser.add_argument("device", metavar="DEVICE", help="the id of one device")
+    command.add_stream(parser)
+    parser.add_argument(
+        "--offline", action="store_true", help="do without the broker: from what was read here the last time"
+    )
+    command.add_json(parser)
+
+
+def run(options: Namespace) -> int:
+    workspace = workspaces.find(options.workspace)
+    seen = sight.remember(workspace) if options.offline else sight.look(workspace, Patience())
+    if options.device not in seen.ids():
+        raise Refused(_nobody(options.device, seen))
+    stream = options.stream or workspace.settings.fleet.stream
+    found = why.explain(options.device, seen.case(options.device, stream))
+    if options.json:
+        output.say_json(found)
+        return 0
+    output.say(*map(output.printable, _said(found)))
+    if options.offline:
+        output.note(f"as it was read at {seen.picture.at:%Y-%m-%d %H:%M:%S} UTC")
+    for missing in seen.picture.missing:
+        output.note(f"incomplete: {missing}")
+    return 0
+
+
+def _nobody(device: str, seen: Sight) -> str:
+    like = why.nearest(device, seen.ids())
+    advice = f"did you mean {' or '.join(like)}?" if like else "shoal devices shows those that are known"
+    return f"no device is named {device}: {advice}"
+
+
+def _said(found: Explained) -> list[str]:
+    lines = [f"{found.device}: {found.code}", f"  {found.why}"]
+    if found.remedy:
+        lines.append(f"  to do: {found.remedy}")
+    lines += [f"  besides: {each}" for each in found.besides]
+    return [*lines, f"  {', '.join(_facts(found))}"]
+
+
+def _facts(found: Explained) -> list[str]:
+    seen = "no plan seen" if found.seen_serial is None else f"plan {found.seen_serial} seen"
+    newest = "" if found.plan_serial in {None, found.seen_serial} else f" of {found.plan_serial}"
+    facts = (
+        "online" if found.online else "not online",
+        f"runs {found.serves}" if found.serves else "runs nothing",
+        f"phase {found.phase}" if found.phase else "",
+        seen + newest,
+        "" if found.reported_s is None else f"reported {span(found.reported_s)} ago",
+    )
+    return [fact for fact in facts if fact]
+
+
+COMMAND = Command("why", "say why a device runs what it runs", add_options, run, EPILOG)

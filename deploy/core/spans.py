@@ -1,0 +1,19 @@
+"""Spans of time and amounts of bytes, as people say them."""
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def span(seconds: float) -> str:
+    """In its largest unit, rounded down, and never negative: clocks differ."""
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(max(seconds, 0.0))} s"
+
+
+def volume(amount_bytes: float) -> str:
+    """In the decimal unit that leaves one to three digits before the point."""
+    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if amount_bytes >= size:
+            return f"{amount_bytes / size:.1f} {unit}"
+    return f"{int(amount_bytes)} B"
