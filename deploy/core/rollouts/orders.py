@@ -89,7 +89,7 @@ def revert_class(of: Subject, hardware: str, person: Person) -> tuple[AnyEntry, 
     """One hardware class goes back and takes no further part.
 
     Raises:
-        Refused: there is no such rollout, it has ended, no device has this class, or it was taken back before.
+        Refused: there is no such rollout, it has ended, no device has this class, or it was taken back.
     """
     rollout = _going(of)
     if hardware in rollout.withdrawn:
