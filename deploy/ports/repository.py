@@ -5,6 +5,7 @@ from typing import Protocol
 
 from agent.wire.documents import Manifest, Plan, ReleaseRef
 from agent.wire.topics import Digest
+from deploy.core.fence import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +76,11 @@ class Repository(Protocol):
         ...
 
     def publication(self) -> Publication: ...
+
+    def root_version(self) -> int: ...
+
+    def timestamp_version(self) -> int: ...
+
+    def found(self, timestamp: bytes | None, newer_root: bytes | None) -> Found:
+        """What a broker holds, as `fence` compares it: the timestamp, and the root after ours."""
+        ...

@@ -40,6 +40,7 @@ from deploy.adapters.repository_tuf import state as states
 from deploy.adapters.repository_tuf.keys import KeyFolders, Role
 from deploy.adapters.repository_tuf.shelf import LOCK_WAIT_S, Shelf
 from deploy.adapters.repository_tuf.state import DELEGATED, LIFE, LISTED, Fresh, Pen, State
+from deploy.core.fence import Found
 from deploy.ports.repository import Metadata, Publication, Target
 
 _ROOT_KEYS: Final = 3
@@ -181,6 +182,28 @@ class TufRepository:
             timestamp=self._shelf.metadata(f"{index.timestamp}.timestamp"),
             index=encode(index),
         )
+
+    def root_version(self) -> int:
+        return self._shelf.index().root
+
+    def timestamp_version(self) -> int:
+        return self._shelf.index().timestamp
+
+    def signed_at(self) -> datetime | None:
+        """When the newest timestamp was signed."""
+        return states.load(self._shelf).issued()
+
+    def found(self, timestamp: bytes | None, newer_root: bytes | None) -> Found:
+        state = states.load(self._shelf)
+        root = state.root.signed
+        succeeds = newer_root is not None and states.version(root, Role.ROOT, newer_root) == root.version + 1
+        signed = None if timestamp is None else states.version(root, Role.TIMESTAMP, timestamp)
+        if timestamp is None or signed is None:
+            return Found(newer_root=succeeds)
+        ours = (
+            self._shelf.metadata(f"{signed}.timestamp") if signed <= state.timestamp.signed.version else None
+        )
+        return Found(signed, ours, timestamp, newer_root=succeeds)
 
     def _commit(
         self,

@@ -133,6 +133,17 @@ def _read(shelf: Shelf, role: Role, version: int, kind: type[S]) -> Metadata[S]:
     return metadata
 
 
+def version(root: Root, role: Role, content: bytes) -> int | None:
+    """Of metadata for this role that keys of this root have signed; None where it is none."""
+    try:
+        found: AnyMetadata = Metadata.from_bytes(content)
+        root.verify_delegate(role, found.signed_bytes, found.signatures)
+    except RepositoryError:
+        return None
+    number: int = found.signed.version
+    return number if found.signed.type == role else None
+
+
 def replace_keys(state: State, role: Role, signers: Sequence[CryptoSigner]) -> None:
     delegator = state.delegator(role)
     for keyid in tuple(delegator.get_delegated_role(role).keyids):
