@@ -1,4 +1,4 @@
-"""What the operator can know of the fleet without steering it: as the broker has it, or as it was last read."""
+"""What the operator can know of the fleet without steering it: as it stands, or as it was last read."""
 
 from dataclasses import dataclass
 from typing import Final
