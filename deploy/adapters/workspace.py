@@ -4,10 +4,10 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from agent.wire.errors import ConfigError, StoreFailed
 from agent.wire.topics import Digest, MqttVersion, sha256
@@ -36,9 +36,15 @@ class Broker(Section, frozen=True, kw_only=True):
     key: str = ""
 
 
+class Approval(Section, frozen=True, kw_only=True):
+    keys: tuple[Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")], ...] = ()
+    """Public keys whose signatures let a wave begin that the policy names."""
+
+
 class Settings(Section, frozen=True, kw_only=True):
     fleet: Fleet = Fleet()
     broker: Broker = Broker()
+    approval: Approval = Approval()
 
 
 TEMPLATE = """\
@@ -61,6 +67,10 @@ protocol = {protocol}
 # ca = "ca.pem"
 # certificate = "operator.pem"
 # key = "operator.key"
+
+# Waves that a policy names begin only with the signature of one of these; shoal approver FILE makes a key.
+# [approval]
+# keys = []
 """
 
 
@@ -97,6 +107,14 @@ class Workspace:
     def ledger(self) -> Path:
         """What was decided about rollouts and devices."""
         return self.folder / "ledger.sqlite"
+
+    @property
+    def acting_lock(self) -> Path:
+        return self.folder / "acting.lock"
+
+    @property
+    def controller_lock(self) -> Path:
+        return self.folder / "controller.lock"
 
     @property
     def artifacts(self) -> Path:
