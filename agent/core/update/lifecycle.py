@@ -34,6 +34,7 @@ from agent.core.update.words import (
     FetchFailed,
     Fetching,
     Fitted,
+    Handover,
     Healthy,
     Idle,
     ImpossibleEvent,
@@ -73,6 +74,7 @@ __all__ = [
     "Fetched",
     "Fetching",
     "Fitted",
+    "Handover",
     "Healthy",
     "Idle",
     "ImpossibleEvent",
@@ -228,9 +230,9 @@ def _progress(
             return replace(record, state=trial), (Try(candidate, active),)
         case Fetching() as fetching, FetchFailed(_, reason, detail):
             return _refuse(record, fetching, reason, detail)
-        case Trial(active=active, candidate=candidate), TrialPassed(_, need):
-            probation = Probation(active=candidate, fallback=active, need=need)
-            return replace(record, state=probation), (Activate(candidate),)
+        case Trial(active=active, candidate=candidate), TrialPassed() as passed:
+            probation = Probation(active=candidate, fallback=active, need=passed.healthy_windows)
+            return replace(record, state=probation, handover=_handover(passed)), (Activate(candidate),)
         case Trial() as trial, TrialFailed(_, reason, detail, whole):
             return _refuse(record, trial, reason, detail, whole=whole)
         case Probation(need=need, good=good) as probation, Healthy() if good + 1 < need:
@@ -245,6 +247,17 @@ def _progress(
             return record, (Dropped(event),)
         case _:
             raise ImpossibleEvent(record, event)
+
+
+def _handover(passed: TrialPassed) -> Handover | None:
+    if passed.before is None and not passed.shadow_frames:
+        return None
+    return Handover(
+        manifest=passed.manifest,
+        before=passed.before,
+        shadow_frames=passed.shadow_frames,
+        agreed_frames=passed.agreed_frames,
+    )
 
 
 def _refuse(

@@ -71,7 +71,7 @@ def judge_shadow(pairs: Sequence[ShadowPair], policy: TrialPolicy, labels: Colle
         _shadow_finite(pairs)
         or _slower(pairs, policy)
         or _constant(pairs)
-        or _agreement(pairs, policy, frozenset(map(label_key, labels)))
+        or _agreement(pairs, policy, labels)
         or Passed()
     )
 
@@ -184,22 +184,29 @@ def _constant(pairs: Sequence[ShadowPair]) -> Failed | None:
     )
 
 
-def _agreement(pairs: Sequence[ShadowPair], policy: TrialPolicy, known: frozenset[str]) -> Failed | None:
+def _agreement(pairs: Sequence[ShadowPair], policy: TrialPolicy, labels: Collection[str]) -> Failed | None:
+    telling, agreed = agreement(pairs, labels)
+    if telling < EVIDENCE_FRAMES or agreed >= policy.agreement_min * telling:
+        return None
+    return Failed(
+        Reason.DISAGREES,
+        f"{agreed} of {telling} frames on which the running model is sure get the same label "
+        f"({agreed / telling:.2f}), at least {policy.agreement_min:.2f} is needed",
+    )
+
+
+def agreement(pairs: Sequence[ShadowPair], labels: Collection[str]) -> tuple[int, int]:
+    """Frames on which the running model is sure of a label that the candidate can give, and on how many of
+    them the candidate gives it.
+    """
+    known = frozenset(map(label_key, labels))
     telling = [
         pair
         for pair in pairs
         if pair.running and pair.running[0].score >= SURE_SCORE and label_key(pair.running[0].label) in known
     ]
-    if len(telling) < EVIDENCE_FRAMES:
-        return None
     agreed = sum(
         bool(pair.candidate) and label_key(pair.candidate[0].label) == label_key(pair.running[0].label)
         for pair in telling
     )
-    if agreed >= policy.agreement_min * len(telling):
-        return None
-    return Failed(
-        Reason.DISAGREES,
-        f"{agreed} of {len(telling)} frames on which the running model is sure get the same label "
-        f"({agreed / len(telling):.2f}), at least {policy.agreement_min:.2f} is needed",
-    )
+    return len(telling), agreed

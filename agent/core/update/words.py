@@ -10,7 +10,7 @@ from msgspec import Struct
 from agent.core.update.known_bad import Known
 from agent.wire.documents import Delegate, ProbationPolicy, TrialPolicy
 from agent.wire.reasons import Reason
-from agent.wire.reports import Ended
+from agent.wire.reports import Ended, Evidence
 from agent.wire.topics import Digest
 
 
@@ -64,6 +64,16 @@ class Probation(Struct, frozen=True, kw_only=True, tag="probation"):
 State = Idle | Fetching | Trial | Probation
 
 
+class Handover(Struct, frozen=True, kw_only=True):
+    """What a release is measured against that has come through its trial here."""
+
+    manifest: Digest
+    before: Evidence | None = None
+    """Of the release that it took over from, as it stood then."""
+    shadow_frames: int = 0
+    agreed_frames: int = 0
+
+
 class Record(Struct, frozen=True, kw_only=True):
     """What is fsynced: the state, and what outlives it."""
 
@@ -74,6 +84,11 @@ class Record(Struct, frozen=True, kw_only=True):
     trial: TrialPolicy = TrialPolicy()
     probation: ProbationPolicy = ProbationPolicy()
     """The policies of the plan last admitted: a trial that a power cut interrupted goes on under them."""
+    rate_bytes_s: float = 0.0
+    """Its cap on downloads, likewise."""
+    handover: Handover | None = None
+    """Of the release that last came through its trial. What a release shows in service begins anew with each
+    start of the agent; what it is measured against could not be had again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +123,11 @@ class FetchFailed:
 class TrialPassed:
     manifest: Digest
     healthy_windows: int
+    shadow_frames: int = 0
+    """Live frames that could show whether both models agree, and on how many they did."""
+    agreed_frames: int = 0
+    before: Evidence | None = None
+    """What the running release has shown until now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,12 +159,14 @@ async def _shadow(
                 finite=answer.finite,
             )
         )
-    match judge.judge_shadow(pairs, policy, _known_labels(spec)):
+    labels = _known_labels(spec)
+    match judge.judge_shadow(pairs, policy, labels):
         case judge.Failed(reason, detail):
             return TrialFailed(spec.manifest, reason, detail)
         case judge.Passed():
             note("trial.shadowed", {"frames": len(pairs)})
-            return TrialPassed(spec.manifest, healthy_windows)
+            telling, agreed = judge.agreement(pairs, labels)
+            return TrialPassed(spec.manifest, healthy_windows, telling, agreed)
 
 
 def _known_labels(spec: ModelSpec) -> frozenset[str]:

@@ -25,6 +25,8 @@ class Sources:
     restarts: Callable[[], dict[str, int]] = dict
     throttled: Callable[[], bool] = bool
     """Whether the SoC took its clock down since this was last asked."""
+    throttled_lately: Callable[[], bool] = bool
+    """The same, asked at every reading of the sensors."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,8 @@
 """What a pipeline tells about itself: report and events."""
 
+import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -15,11 +17,14 @@ from agent.wire.documents import Document
 from agent.wire.ipc import CameraTurned, Serving
 from agent.wire.reasons import Reason
 from agent.wire.reports import (
+    RETOLD_SETTLED_S,
+    RETOLD_UNDER_WAY_S,
     CameraReport,
     CameraState,
     Capabilities,
     Ended,
     Event,
+    Evidence,
     Phase,
     Prediction,
     Progress,
@@ -56,6 +61,8 @@ class Reporter:
         self._told_bytes = 0
         self._number = 0
         self._camera_ill_ns = 0
+        self._published_ns = 0
+        self._evidence: Callable[[], Evidence | None] = lambda: None
         self._report = Report(
             device=identity.device,
             pipeline=identity.pipeline,
@@ -68,6 +75,29 @@ class Reporter:
     def told(self) -> Report | None:
         """What stands in the report now; None until it is known what this device is to run."""
         return self._report if self._following else None
+
+    def show(self, evidence: Callable[[], Evidence | None]) -> None:
+        """Where to ask what the active release has shown."""
+        self._evidence = evidence
+
+    async def run(self) -> None:
+        """Tell the report anew, until cancelled: whoever waits for evidence sees how it grows, and whoever
+        waits for a sign of life has one where the broker never spoke the last will.
+        """
+        while True:
+            await asyncio.sleep(RETOLD_UNDER_WAY_S)
+            self.tell_again()
+
+    def tell_again(self) -> None:
+        """If it was not told for as long as it may be silent."""
+        silent_s = (self._clock.monotonic_ns() - self._published_ns) / 1e9
+        if self.told is not None and (self._under_way or silent_s >= RETOLD_SETTLED_S):
+            self._report = replace(self._report, at=self._clock.now())
+            self._publish()
+
+    @property
+    def _under_way(self) -> bool:
+        return not isinstance(self._record.state, Idle)
 
     def connected(self) -> None:
         self._publish()
@@ -269,10 +299,22 @@ class Reporter:
     def _publish(self) -> None:
         """The report that stands, numbered, so that nobody can lay an older one over it."""
         self._number += 1
+        self._published_ns = self._clock.monotonic_ns()
         signet, channel = self._post.signet, topics.REPORT
-        report = replace(self._report, boot=signet.boot, number=self._number)
+        report = replace(
+            self._report,
+            serving=self._evidence(),
+            before=self._before(),
+            boot=signet.boot,
+            number=self._number,
+        )
         topic = self._identity.root.device(channel, self._identity.device, self._identity.pipeline)
         self._post.send(Outgoing(topic, signet.pressed(topic, report), channel.qos, channel.retain))
+
+    def _before(self) -> Evidence | None:
+        active, handover = self._record.state.active, self._record.handover
+        ours = handover is not None and active is not None and handover.manifest == active.manifest
+        return handover.before if ours and handover is not None else None
 
 
 def _short(words: str) -> str:

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable
 
 from agent.core.telemetry.emission import Emission, Rules
+from agent.core.telemetry.evidence import Gathering
+from agent.core.telemetry.vitals import Gauges
 from agent.core.update import lifecycle, probation
 from agent.core.update.lifecycle import Event, Probation, Record
 from agent.core.update.probation import Baseline, Window
@@ -15,7 +17,7 @@ from agent.ports.clock import Clock
 from agent.wire import topics
 from agent.wire.ipc import CameraTurned, InvokeFailed, Predicted
 from agent.wire.reasons import Reason
-from agent.wire.reports import Prediction
+from agent.wire.reports import Evidence, Prediction
 from agent.wire.topics import Digest
 
 log = logging.getLogger(__name__)
@@ -30,14 +32,16 @@ class Service:
         self._reporter, self._clock, self._window_s = reporter, clock, window_s
         self._emission = Emission(rules or Rules())
         self._meter = Meter(clock, sources)
-        self._throttled = sources.throttled
+        self._throttled, self._throttled_lately = sources.throttled, sources.throttled_lately
         self._record = Record()
         self._window = Window()
         self._settled = Window()
         """The last full window of what runs."""
         self._baseline: Baseline | None = None
+        self._gathering: Gathering | None = None
         self._suspended = False
         self._feed: Callable[[Event], None] = lambda _: None
+        reporter.show(self.evidence)
 
     def bind(self, feed: Callable[[Event], None]) -> None:
         """Where evidence goes."""
@@ -55,7 +59,29 @@ class Service:
                 enough = self._window.frames >= record.probation.window_frames
                 self._baseline = probation.baseline(self._window if enough else self._settled)
             self._window = self._settled = Window()
+            self._gather(record.state.active)
         self._record = record
+
+    def _gather(self, active: lifecycle.Fitted | None) -> None:
+        """Anew for what serves from now on."""
+        self._gathering = None if active is None else Gathering(active.manifest, active.variant)
+
+    def evidence(self) -> Evidence | None:
+        """What the active release has shown since it was activated, or since the agent started."""
+        if self._gathering is None:
+            return None
+        handover = self._record.handover
+        if handover is None or handover.manifest != self._gathering.manifest:
+            return self._gathering.to_document()
+        return self._gathering.to_document(
+            shadow_frames=handover.shadow_frames, agreed_frames=handover.agreed_frames
+        )
+
+    def look(self, gauges: Gauges) -> None:
+        """A reading of the host's sensors."""
+        throttled = self._throttled_lately()
+        if self._gathering is not None:
+            self._gathering.look(gauges.soc_c, throttled=throttled)
 
     def observe(self, seen: Observation) -> None:
         match seen:
@@ -76,6 +102,8 @@ class Service:
         self._meter.restarted()
         self._reporter.crashed(restarts, detail)
         if blamed:
+            if self._gathering is not None:
+                self._gathering.restarted()
             self.blame(Reason.WORKER_CRASHED, detail)
 
     def blame(self, reason: Reason, detail: str) -> None:
@@ -153,6 +181,7 @@ class Service:
         active = self._record.state.active
         if self._suspended or active is None or seen.manifest != active.manifest:
             return
+        self._show(seen)
         self._window = probation.observe(self._window, seen)
         policy = self._record.probation
         if not isinstance(self._record.state, Probation):
@@ -171,3 +200,12 @@ class Service:
             case probation.Sick(reason, detail):
                 self._feed(lifecycle.Sick(active.manifest, reason, detail))
         self._window = Window()
+
+    def _show(self, seen: Predicted | InvokeFailed) -> None:
+        gathering = self._gathering
+        if gathering is None:
+            return
+        if isinstance(seen, Predicted):
+            gathering.predicted(seen)
+        else:
+            gathering.failed()

@@ -16,6 +16,7 @@ from agent.core.update.lifecycle import (
     FetchFailed,
     Fetching,
     Fitted,
+    Handover,
     Healthy,
     Idle,
     ImpossibleEvent,
@@ -39,7 +40,7 @@ from agent.core.update.lifecycle import (
 )
 from agent.wire.documents import Delegate
 from agent.wire.reasons import Reason
-from agent.wire.reports import Ended, Outcome
+from agent.wire.reports import Ended, Evidence, Outcome
 from agent.wire.topics import Digest, sha256
 
 
@@ -407,3 +408,14 @@ def test_a_record_survives_the_disk(state):
 )
 def test_every_file_of_every_slot_stays_on_disk(state, kept):
     assert references(Record(state=state)) == {digest for slot in kept for digest in slot.files}
+
+
+def test_what_a_release_is_measured_against_is_kept_with_the_state():
+    before = Evidence(manifest=A.manifest, digest=A.variant, frames=7)
+    passed = TrialPassed(C.manifest, 2, shadow_frames=20, agreed_frames=19, before=before)
+    probing, _ = step(Record(state=TRIES_C), passed)
+    assert probing.handover == Handover(
+        manifest=C.manifest, before=before, shadow_frames=20, agreed_frames=19
+    )
+    committed, _ = step(step(probing, Healthy(C.manifest))[0], Healthy(C.manifest))
+    assert committed.handover == probing.handover

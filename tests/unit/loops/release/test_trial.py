@@ -16,6 +16,7 @@ from tests.scenario.one_device import CAT, DOG, FOUND, LABELS, manifest, serving
 MANIFEST = manifest("2")
 POLICY = TrialPolicy(shadow_frames=6, timeout_s=30.0)
 PASSED = TrialPassed(sha256(b"manifest"), 3)
+SHADOWED = TrialPassed(sha256(b"manifest"), 3, shadow_frames=6, agreed_frames=6)
 
 
 class Bench:
@@ -76,7 +77,7 @@ def bench(tmp_path):
 
 
 def test_a_candidate_passes_by_its_golden_inputs_and_beside_the_running_model(bench):
-    assert bench.prove() == PASSED
+    assert bench.prove() == SHADOWED
     shadows = [
         Shadow(sequence=n, height_px=1, width_px=2, rgb=bytes([n] * 6)) for n in range(POLICY.shadow_frames)
     ]
@@ -141,6 +142,12 @@ def test_a_candidate_that_fails_on_live_frames_is_refused(bench, answers, reason
     assert bench.canary.closed
 
 
+def test_a_candidate_that_passes_says_on_how_many_frames_it_agreed(bench):
+    bench.canary = ScriptedCanary(FOUND, [shadowed(n, CAT if n == 1 else None) for n in range(6)])
+    passed = bench.prove()
+    assert (passed.shadow_frames, passed.agreed_frames) == (6, 5)
+
+
 def test_frames_are_waited_for_as_long_as_it_takes(bench, monkeypatch):
     monkeypatch.setattr(trial, "SAMPLE_TIMEOUT_S", 0.001)
     waited = 0
@@ -152,7 +159,7 @@ def test_frames_are_waited_for_as_long_as_it_takes(bench, monkeypatch):
         return None if waited % 3 else sampled(waited // 3 - 1)
 
     bench.worker.sample = sample
-    assert bench.prove() == PASSED
+    assert bench.prove() == SHADOWED
     assert waited == 18
 
 

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.core.update.known_bad import Bad, condemn, revoke
-from agent.core.update.lifecycle import Fetching, Fitted, Idle, Probation, Record, Trial
+from agent.core.update.lifecycle import Fetching, Fitted, Handover, Idle, Probation, Record, Trial
 from agent.loops.telling.post import Post
 from agent.loops.telling.reporter import KNOWN_BAD_TOLD, Identity, Reporter
 from agent.wire import codec, topics
@@ -12,11 +12,14 @@ from agent.wire.documents import Delegate
 from agent.wire.ipc import CameraTurned, Serving
 from agent.wire.reasons import Reason
 from agent.wire.reports import (
+    RETOLD_SETTLED_S,
+    RETOLD_UNDER_WAY_S,
     CameraReport,
     CameraState,
     Capabilities,
     Ended,
     Event,
+    Evidence,
     Outcome,
     Phase,
     Progress,
@@ -319,3 +322,43 @@ def test_a_fresh_worker_after_a_hung_camera_is_no_news_until_frames_come(bench):
     camera(bench, (CameraState.LIVE, ""))
     assert [event.name for event in bench.said(topics.EVENT, Event)] == ["camera.frozen", "camera.back"]
     assert bench.said(topics.EVENT, Event)[-1].fields["away_s"] == 8.0
+
+
+def test_a_report_shows_what_the_release_has_shown_and_what_it_took_over_from(bench):
+    shown = Evidence(manifest=B.manifest, digest=B.variant, frames=9)
+    before = Evidence(manifest=A.manifest, digest=A.variant, frames=100)
+    bench.reporter.show(lambda: shown)
+    bench.reporter.follow(replace(PROBES_B, handover=Handover(manifest=B.manifest, before=before)))
+    assert (bench.kept.serving, bench.kept.before) == (shown, before)
+    bench.reporter.follow(replace(RUNS_A, handover=Handover(manifest=B.manifest, before=before)))
+    assert bench.kept.before is None
+
+
+@pytest.mark.parametrize(
+    ("record", "silent_s"),
+    [
+        (RUNS_A, RETOLD_SETTLED_S),
+        (FETCHES_B, RETOLD_UNDER_WAY_S),
+        (TRIES_B, RETOLD_UNDER_WAY_S),
+        (PROBES_B, RETOLD_UNDER_WAY_S),
+    ],
+)
+def test_a_report_is_told_again_after_a_while_and_sooner_while_an_update_is_under_way(
+    bench, record, silent_s
+):
+    bench.reporter.follow(record)
+    told = len(bench.reports)
+    for _ in range(int(silent_s / RETOLD_UNDER_WAY_S) - 1):
+        bench.clock.advance(RETOLD_UNDER_WAY_S)
+        bench.reporter.tell_again()
+    assert len(bench.reports) == told
+    bench.clock.advance(RETOLD_UNDER_WAY_S)
+    bench.reporter.tell_again()
+    assert len(bench.reports) == told + 1
+    assert bench.kept.at == bench.clock.now()
+
+
+def test_before_it_is_known_what_runs_nothing_is_told_again(bench):
+    bench.clock.advance(RETOLD_SETTLED_S)
+    bench.reporter.tell_again()
+    assert bench.reports == []

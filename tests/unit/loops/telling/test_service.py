@@ -4,8 +4,9 @@ from contextlib import suppress
 import pytest
 
 from agent.core.telemetry.emission import EmissionMode, Rules
+from agent.core.telemetry.vitals import Gauges
 from agent.core.update import lifecycle
-from agent.core.update.lifecycle import Fetching, Fitted, Healthy, Idle, Probation, Record, Sick
+from agent.core.update.lifecycle import Fetching, Fitted, Handover, Healthy, Idle, Probation, Record, Sick
 from agent.loops.telling.meter import STAGES, Sources
 from agent.loops.telling.monitor import Told
 from agent.loops.telling.pacer import Limit
@@ -350,3 +351,53 @@ def test_heat_excuses_neither_errors_nor_a_constant_answer():
     bench.predict(B, *[5.0] * 2)
     bench.predict(B, *[5.0] * 4, constant=True)
     assert reasons(bench) == [Reason.INVOKE_ERRORS, Reason.CONSTANT_OUTPUT]
+
+
+def test_evidence_is_gathered_from_the_activation_on_and_through_the_commitment(bench):
+    bench.service.follow(RUNS_A)
+    bench.predict(A, *[5.0] * 3)
+    bench.service.follow(PROBES_B)
+    bench.predict(A, 5.0)
+    bench.predict(B, *[7.0] * 5)
+    bench.fail(B, 2)
+    bench.service.crashed(1, "killed by SIGSEGV")
+    bench.service.crashed(2, "the camera hangs", blamed=False)
+    bench.service.follow(RUNS_B)
+    bench.predict(B, 7.0)
+    shown = bench.service.evidence()
+    assert (shown.manifest, shown.frames, shown.errors, shown.restarts) == (B.manifest, 8, 2, 1)
+    assert shown.invoke_ms.count == 6
+
+
+def test_what_stands_in_for_a_model_is_no_evidence_of_it(bench):
+    bench.service.follow(RUNS_A)
+    bench.service.suspend()
+    bench.predict(A, *[50.0] * 3)
+    bench.service.resume()
+    bench.predict(A, 5.0)
+    assert bench.service.evidence().frames == 1
+
+
+def test_evidence_knows_how_hot_it_was_and_leaves_throttled_frames_out_of_the_latencies():
+    throttled = iter([False, True, False])
+    bench = Bench(Sources(rss=dict, throttled_lately=lambda: next(throttled)))
+    bench.service.follow(RUNS_A)
+    for invoke_ms, soc_c in [(5.0, 60.0), (90.0, 84.0), (6.0, 70.0)]:
+        bench.predict(A, invoke_ms)
+        bench.service.look(Gauges(soc_c=soc_c))
+    shown = bench.service.evidence()
+    assert (shown.frames, shown.invoke_ms.count, shown.soc_c_max, shown.throttled) == (3, 2, 84.0, True)
+    assert shown.invoke_ms.max == 6.0
+
+
+def test_evidence_bears_what_the_trial_of_this_release_has_shown(bench):
+    proven = Handover(manifest=B.manifest, shadow_frames=20, agreed_frames=18)
+    bench.service.follow(Record(state=Probation(active=B, fallback=A, need=3), handover=proven))
+    assert (bench.service.evidence().shadow_frames, bench.service.evidence().agreed_frames) == (20, 18)
+    bench.service.follow(Record(state=Idle(active=A), handover=proven))
+    assert bench.service.evidence().shadow_frames == 0
+
+
+def test_where_nothing_serves_there_is_no_evidence(bench):
+    bench.service.follow(record(Idle()))
+    assert bench.service.evidence() is None

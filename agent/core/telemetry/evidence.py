@@ -1,0 +1,106 @@
+"""What a release shows on live frames since it was activated, in bounded memory, for a rollout's gate.
+
+Frames that were classified while the SoC held its clock down say more of the heat than of the release: their
+durations are left out. Whether it did is known only at the next reading of the sensors, so durations wait
+for it.
+"""
+
+from collections import Counter
+from typing import Final
+
+from agent.core.telemetry.latency import Sketch
+from agent.wire.ipc import Predicted
+from agent.wire.reports import BINS, CLASSES_TOLD, Evidence
+from agent.wire.topics import Digest
+
+LABELS_MAX: Final = 1_024
+"""More different labels are counted under the empty name."""
+LABEL_MAX_CHARS: Final = 64
+WAITING_MAX: Final = 512
+"""Durations that wait for a reading of the sensors; on a host without any it never comes."""
+SCORE_MAX: Final = 1.001
+"""Above it, or below 0, a score is no probability."""
+
+
+class Gathering:
+    """Of one variant of one release, from its activation on."""
+
+    def __init__(self, manifest: Digest, digest: Digest) -> None:
+        self.manifest, self._digest = manifest, digest
+        self._frames = self._errors = self._restarts = 0
+        self._waiting: list[float] = []
+        self._invoke = Sketch()
+        self._timed = False
+        self._confidence = [0] * BINS
+        self._probabilities = True
+        self._classes: Counter[str] = Counter()
+        self._soc_c_max: float | None = None
+        self._throttled = False
+
+    def predicted(self, seen: Predicted) -> None:
+        self._frames += 1
+        self._waiting.append(seen.latency_ms.invoke)
+        if len(self._waiting) >= WAITING_MAX:
+            self._settle()
+        if seen.predictions:
+            best = seen.predictions[0]
+            self._scored(best.score)
+            self._named(best.label)
+
+    def failed(self) -> None:
+        self._frames += 1
+        self._errors += 1
+
+    def restarted(self) -> None:
+        """The worker had to be started anew, and this release is blamed for it."""
+        self._restarts += 1
+
+    def look(self, soc_c: float | None, *, throttled: bool) -> None:
+        """A reading of the sensors; `throttled`: the SoC held its clock down since the one before."""
+        if soc_c is not None:
+            self._soc_c_max = soc_c if self._soc_c_max is None else max(self._soc_c_max, soc_c)
+        if throttled:
+            self._throttled = True
+            self._waiting.clear()
+        else:
+            self._settle()
+
+    def to_document(self, *, shadow_frames: int = 0, agreed_frames: int = 0) -> Evidence:
+        """All of it so far, with what its trial has shown."""
+        self._settle()
+        return Evidence(
+            manifest=self.manifest,
+            digest=self._digest,
+            frames=self._frames,
+            errors=self._errors,
+            restarts=self._restarts,
+            invoke_ms=self._invoke.to_document() if self._timed else None,
+            confidence=tuple(self._confidence) if self._probabilities and any(self._confidence) else (),
+            classes=self._told(),
+            shadow_frames=shadow_frames,
+            agreed_frames=agreed_frames,
+            soc_c_max=self._soc_c_max,
+            throttled=self._throttled,
+        )
+
+    def _settle(self) -> None:
+        for invoke_ms in self._waiting:
+            self._invoke.add(invoke_ms)
+            self._timed = True
+        self._waiting.clear()
+
+    def _scored(self, score: float) -> None:
+        if 0.0 <= score <= SCORE_MAX:
+            self._confidence[min(int(score * BINS), BINS - 1)] += 1
+        else:
+            self._probabilities = False
+
+    def _named(self, label: str) -> None:
+        name = label[:LABEL_MAX_CHARS]
+        self._classes[name if name in self._classes or len(self._classes) < LABELS_MAX else ""] += 1
+
+    def _told(self) -> dict[str, int]:
+        """The most frequent; the rest, and what had no name, under the empty one."""
+        told = dict(self._classes.most_common(CLASSES_TOLD))
+        rest = self._classes.total() - sum(told.values())
+        return told | {"": told.get("", 0) + rest} if rest else told
