@@ -1,5 +1,6 @@
 """What the operator can know of the fleet without steering it: as it stands, or as it was last read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,8 @@ from deploy.adapters import workspace as files
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import controlling, workspaces
 from deploy.assemble.session import Session, connected
-from deploy.core.fleet import Device, Fold
+from deploy.core import roster
+from deploy.core.fleet import Device, Fold, Row
 from deploy.core.rollouts import standing, state, waves
 from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.picture import Picture
@@ -51,19 +53,32 @@ class Sight:
         """The newest, as it was decided or signed here."""
         return standing.newer(standing.plans(self.ledger).get(stream), self.repository.plan(stream))
 
-    def case(self, device: str, stream: str) -> Case:
-        """What is known of one device; of one that nobody knows, nothing."""
-        named = topics.DeviceId(device)
-        rollout = self.rollout(stream)
-        return Case(
-            at=self.picture.at,
-            seen=next((seen for seen in self.picture.devices if seen.id == device), None),
-            member=self.ledger.members.get(named),
-            plan=self.plan(stream),
-            rollout=rollout,
-            coming=() if rollout is None else self._coming(rollout),
-            refused=tuple(words for words in self.picture.refused if words.split(" ", 1)[0] == device),
-        )
+    def cases(self, stream: str) -> Callable[[str], Case]:
+        """What is known of each device; of one that nobody knows, nothing."""
+        plan, rollout = self.plan(stream), self.rollout(stream)
+        coming = () if rollout is None else self._coming(rollout)
+        seen = {each.id: each for each in self.picture.devices}
+        refused: dict[str, list[str]] = {}
+        for words in self.picture.refused:
+            refused.setdefault(words.split(" ", 1)[0], []).append(words)
+
+        def case(device: str) -> Case:
+            named = topics.DeviceId(device)
+            return Case(
+                at=self.picture.at,
+                seen=seen.get(named),
+                member=self.ledger.members.get(named),
+                plan=plan,
+                rollout=rollout,
+                coming=coming,
+                refused=tuple(refused.get(device, ())),
+            )
+
+        return case
+
+    def rows(self, stream: str) -> tuple[Row, ...]:
+        """Every device with the cause that counts for it; those that were enrolled and never heard, too."""
+        return roster.rows(self.ids(), self.devices, self.cases(stream))
 
     def rollout(self, stream: str) -> Rollout | None:
         """The one that goes on in the stream, or else the last that did."""

@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
     if options.device not in seen.ids():
         raise Refused(_nobody(options.device, seen))
     stream = options.stream or workspace.settings.fleet.stream
-    found = why.explain(options.device, seen.case(options.device, stream))
+    found = why.explain(options.device, seen.cases(stream)(options.device))
     if options.json:
         output.say_json(found)
         return 0

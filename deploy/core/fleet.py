@@ -48,6 +48,10 @@ class Row(Struct, frozen=True, kw_only=True):
     camera: CameraState | None = None
     camera_detail: str = ""
     paused: bool = False
+    hardware: str = ""
+    tags: tuple[str, ...] = ()
+    code: str = ""
+    """The cause, as `shoal why` gives it; `reason` is the device's own word."""
 
 
 @dataclass(slots=True)
@@ -140,6 +144,8 @@ def _row(report: Report, device: Device, now: datetime, *, online: bool) -> Row:
         camera=camera.state if camera else None,
         camera_detail=camera.detail if camera else "",
         paused=report.paused,
+        hardware=report.capabilities.hardware,
+        tags=report.capabilities.tags,
     )
 
 

@@ -129,7 +129,7 @@ def test_only_devices_that_reported_have_a_hardware_class():
 def test_a_device_is_one_row_in_words(status, fields, expected):
     seen = report(**fields)
     (row,) = fleet.rows(Device(CAM, status=status, report=seen), NOW)
-    blank = {"device": "cam", "online": False, "phase": seen.phase, "report_age_s": 90.0}
+    blank = {"device": "cam", "online": False, "phase": seen.phase, "report_age_s": 90.0, "hardware": "cpu"}
     assert row == Row(**(blank | expected))
 
 
