@@ -42,7 +42,7 @@ DEVICES = tuple(
         DeviceId(name),
         Status(state=Presence.OFFLINE if name == "b" else Presence.ONLINE, session="s"),
         told,
-        further=(report("a", version="9"),) if name == "a" else (),
+        further=(report("a", version="9", pipeline="door"),) if name == "a" else (),
     )
     for name, told in REPORTS.items()
 )
