@@ -11,13 +11,14 @@ from msgspec.structs import replace
 
 from agent.adapters.machine import cpu
 from agent.adapters.machine.sensors import rss_bytes
+from agent.adapters.packing_zstd import Zstandard
 from agent.adapters.store_files import FileStore
 from agent.adapters.tunings_file import TuningsFile
 from agent.assemble.hardware import EDGETPU_CLASS, Hardware, has_edgetpu, lacking
 from agent.assemble.outside import Outside
 from agent.assemble.rules import emission_rules, thermal_rules
 from agent.assemble.sharing import Sharing, patience
-from agent.config import PipelineSettings, Settings
+from agent.config import PipelineSettings, Settings, pipelines
 from agent.core.update.admission import Device
 from agent.loops.connection import Connection
 from agent.loops.heartbeat import Pulse
@@ -105,11 +106,13 @@ class Pipeline:
     def _service(self) -> Service:
         # Telemetry and evidence have windows of different lengths, and asking ends one.
         telemetry, evidence = self._shared.monitor.window(), self._shared.monitor.window()
+        lately = self._shared.monitor.window()
         sources = Sources(
             rss=lambda: rss_bytes(self.worker.pid),
             close_vitals=telemetry.close,
             limit=lambda: self.pacer.limit,
             throttled=evidence.ask_throttled,
+            throttled_lately=lately.ask_throttled,
             restarts=lambda: {cause.value: count for cause, count in self.worker.causes.items() if count},
         )
         window_s, rules = self._shared.settings.telemetry.window_s, emission_rules(self._line.emission)
@@ -122,6 +125,7 @@ class Pipeline:
             connection=shared.connection,
             topics=shared.root,
             store=self.store,
+            packing=Zstandard(),
             trust=shared.trust,
             consulting=shared.consulting,
             clock=shared.clock,
@@ -135,6 +139,7 @@ class Pipeline:
             engine=Engine(runtime.kind, runtime.threads, runtime.delegate, self._edgetpu),
             stream=self._line.stream,
             recheck_s=shared.settings.update.recheck_s,
+            rate_bytes_s=shared.settings.update.rate_bytes_s / len(pipelines(shared.settings)),
         )
 
     def _tuner(self) -> Tuner:
@@ -154,6 +159,7 @@ class Pipeline:
         """Once the loop runs: let the parts hear of each other."""
         self.service.bind(self.update.feed)
         self._shared.monitor.listen(self.thermostat.look)
+        self._shared.monitor.listen(self.service.look)
         self.worker.observe(self.service.observe)
         self.worker.observe(self.pulse.observe)
         self.worker.on_crash(self.pulse.crashed)
@@ -199,6 +205,7 @@ class Pipeline:
             group.create_task(self.worker.run(), name=f"{self.name} worker")
             group.create_task(self.update.run(), name=f"{self.name} update")
             group.create_task(self.service.run(), name=f"{self.name} telemetry")
+            group.create_task(self.reporter.run(), name=f"{self.name} report")
 
 
 def state_dir(settings: Settings, name: str) -> Path:

@@ -97,6 +97,8 @@ class Update(Section, frozen=True, kw_only=True):
     stream: Segment = "main"
     recheck_s: Annotated[float, Meta(ge=1.0, le=604_800.0)] = 3600.0
     """How often the signed metadata is read even if nothing announced a change."""
+    rate_bytes_s: Annotated[float, Meta(ge=0.0)] = 0.0
+    """How fast this device downloads at most; the plan's own cap counts besides. 0: as fast as the line."""
 
 
 class Camera(Section, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from agent.core.update import provision
 from agent.wire.documents import Artifact, Manifest, ReleaseRef
 from agent.wire.errors import ConfigError, PortError, Unavailable
 from deploy.adapters.repository_tuf import TufRepository
@@ -12,7 +13,8 @@ from deploy.adapters.repository_tuf.keys import Role
 from deploy.adapters.workspace import ArtifactFolder, Workspace
 from deploy.assemble import workspaces
 from deploy.assemble.session import Session, connected
-from deploy.flows.publish import publish
+from deploy.core.chunking import Parcel
+from deploy.flows import publish
 from deploy.ports.repository import Repository
 
 OnProgress = Callable[[int, int], None]
@@ -115,9 +117,24 @@ def send(
         PortError: as `publish_release`.
     """
     folder = ArtifactFolder(workspace.artifacts)
-    artifacts = {artifact.digest: artifact for manifest in files_of for artifact in _artifacts(manifest)}
-    files = ((artifact, folder.get(artifact.digest)) for artifact in artifacts.values())
-    publish(session.link, session.root, repository.publication(), files, on_progress)
+    files = {file.digest: file for manifest in files_of for file in _files(manifest)}
+    parcels = (_parcel(folder, file) for file in files.values())
+    publish.publish(session.link, session.root, repository.publication(), parcels, on_progress)
+
+
+def place(
+    session: Session, workspace: Workspace, files_of: Iterable[Manifest], on_progress: OnProgress
+) -> None:
+    """The files of these releases, and nothing that names them.
+
+    Raises:
+        PortError: as `publish_release`.
+    """
+    folder = ArtifactFolder(workspace.artifacts)
+    files = {file.digest: file for manifest in files_of for file in _files(manifest)}
+    if files:
+        parcels = (_parcel(folder, file) for file in files.values())
+        publish.place(session.link, session.root, parcels, on_progress)
 
 
 def manifests(repository: Repository, refs: Iterable[ReleaseRef | None]) -> tuple[Manifest, ...]:
@@ -137,6 +154,11 @@ def manifests(repository: Repository, refs: Iterable[ReleaseRef | None]) -> tupl
     return tuple(found)
 
 
-def _artifacts(manifest: Manifest) -> tuple[Artifact, ...]:
-    labels = () if manifest.labels is None else (manifest.labels,)
-    return (*(variant.artifact for variant in manifest.variants), manifest.golden.artifact, *labels)
+def _files(manifest: Manifest) -> tuple[Artifact, ...]:
+    patches = (patch.artifact for variant in manifest.variants for patch in variant.patches)
+    return (*provision.artifacts(manifest), *patches)
+
+
+def _parcel(folder: ArtifactFolder, file: Artifact) -> Parcel:
+    packed = {chunk.published: folder.get(chunk.published) for chunk in file.chunks if chunk.packed}
+    return Parcel(file, folder.get(file.digest), packed)

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.adapters.runtime_tflite import open_runtime
+from agent.wire.documents import Manifest
 from deploy.adapters import desk
+from deploy.adapters.packer_zstd import ZstandardPacker
+from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder, Workspace
 from deploy.assemble import workspaces
-from deploy.core import golden, variants
+from deploy.core import golden, patching, variants, versions
+from deploy.core.refusal import Refused
 from deploy.core.variants import Examined, ModelFile, Options
 from deploy.flows import release as flow
 from deploy.flows.golden import GoldenFrame
@@ -28,6 +32,8 @@ class Request:
     tolerance: float
     licence: str
     description: str
+    patch_from: str
+    """`NAME@VERSION`, `stable`, or `none`; empty: the version before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,36 @@ def make(workspace: Workspace, offline_keys: Path | None, request: Request) -> R
         golden_model=reference,
         licence=request.licence,
         description=request.description,
+        base=_base(repository, workspace, request),
     )
-    released = flow.release(repository, ArtifactFolder(workspace.artifacts), open_runtime(), draft)
+    artifacts = ArtifactFolder(workspace.artifacts)
+    released = flow.release(repository, artifacts, ZstandardPacker(), open_runtime(), draft)
     return Result(released, len(frames), _remarks(draft))
+
+
+def _base(repository: TufRepository, workspace: Workspace, request: Request) -> Manifest | None:
+    """The release that patches are made from.
+
+    Raises:
+        Refused: it was named, and there is none.
+    """
+    releases = repository.releases()
+    match request.patch_from:
+        case "none":
+            return None
+        case "":
+            ref = patching.before(releases, request.name, request.version)
+        case "stable":
+            plan = repository.plan(workspace.settings.fleet.stream)
+            ref = None if plan is None else plan.stable
+            if ref is None:
+                raise Refused(
+                    f"stream {workspace.settings.fleet.stream} has no stable release yet: name the release "
+                    "that devices have with --patch-from NAME@VERSION"
+                )
+        case named:
+            ref = versions.choose(releases, named)
+    return None if ref is None else repository.manifest(ref.name, ref.version)
 
 
 def _remarks(draft: Draft) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from agent.core.update import provision
 from agent.wire.documents import Activation, Delegate, Fit, Normalization
 from deploy.assemble import publishing, workspaces
 from deploy.assemble import release as assembled
@@ -32,6 +33,10 @@ class Answer(Struct, frozen=True, kw_only=True):
     variants: dict[Delegate, str]
     classes: int
     golden_frames: int
+    pulled_bytes: int
+    """By a device that has nothing."""
+    patch_bytes: dict[Delegate, int]
+    """By one that has the release before."""
     published: bool
 
 
@@ -66,6 +71,13 @@ def add_options(parser: ArgumentParser) -> None:
         "--licence", default="", metavar="TEXT", help="licence of the model, such as Apache-2.0"
     )
     parser.add_argument("--description", default="", metavar="TEXT", help="one line about the release")
+    parser.add_argument(
+        "--patch-from",
+        default="",
+        metavar="{NAME@VERSION,stable,none}",
+        help="offer devices that have this release a patch, where it is much shorter than the file "
+        "(default: the version before this one)",
+    )
     parser.add_argument(
         "--no-publish", action="store_true", help="sign and keep it, send nothing to the broker"
     )
@@ -134,6 +146,7 @@ def run(options: Namespace) -> int:
         tolerance=options.tolerance,
         licence=options.licence,
         description=options.description,
+        patch_from=options.patch_from,
     )
     result = assembled.make(workspace, options.offline_keys, request)
     for remark in result.remarks:
@@ -162,6 +175,12 @@ def _tell(result: Result, options: Namespace) -> None:
         variants={variant.delegate: variant.artifact.digest for variant in manifest.variants},
         classes=manifest.output.classes,
         golden_frames=result.golden_frames,
+        pulled_bytes=provision.cost(manifest, manifest.variants, frozenset()),
+        patch_bytes={
+            variant.delegate: patch.artifact.length
+            for variant in manifest.variants
+            for patch in variant.patches
+        },
         published=not options.no_publish,
     )
     if options.json:
@@ -172,7 +191,18 @@ def _tell(result: Result, options: Namespace) -> None:
     output.say(
         f"{manifest.name}@{manifest.version} is {done}: {' and '.join(answer.variants)}, {size:,} bytes, "
         f"{answer.classes} classes, {answer.golden_frames} golden frames",
+        _pull_in_words(answer),
         f"next: shoal rollout {manifest.name}@{manifest.version} --to 5%",
+    )
+
+
+def _pull_in_words(answer: Answer) -> str:
+    patches = (f"{length:,} bytes for {delegate}" for delegate, length in answer.patch_bytes.items())
+    pulled = f"a device that has nothing pulls {answer.pulled_bytes:,} bytes"
+    return (
+        f"{pulled}; one that has the base of the patch, {' and '.join(patches)}"
+        if answer.patch_bytes
+        else pulled
     )
 
 

@@ -18,9 +18,9 @@ from threading import Condition
 from typing import Final
 
 from agent.ports.link import Link, Message, Outgoing
-from agent.wire.documents import Artifact
 from agent.wire.errors import LinkDown, Malformed, Unavailable
 from agent.wire.topics import CHUNK, INDEX, META, TARGET, TIMESTAMP_NAME, Channel, Digest, Root, sha256
+from deploy.core.chunking import Parcel
 from deploy.ports.repository import Publication
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def publish(
     link: Link,
     root: Root,
     publication: Publication,
-    artifacts: Iterable[tuple[Artifact, bytes]],
+    parcels: Iterable[Parcel],
     on_progress: Callable[[int, int], None],
     *,
     patience: Patience = _PATIENCE,
@@ -69,7 +69,7 @@ def publish(
         link: open.
         root: the fleet's topics.
         publication: what the repository has signed.
-        artifacts: every file that the publication's releases name, with its content.
+        parcels: every file that the publication's releases name, with its content.
         on_progress: called with the bytes that are known to stand, and the bytes in all.
         patience: how long to wait for the broker.
 
@@ -78,7 +78,7 @@ def publish(
         Unavailable: something was published three times and could not be read back.
         LinkDown: the connection did not come back.
     """
-    chunks = _chunks(root, artifacts)
+    chunks = _chunks(root, parcels)
     stages = _stages(root, publication)
     total = sum(len(document.content) for stage in (chunks, *stages) for document in stage)
     shelf = _Shelf(link, lambda done: on_progress(done, total), patience)
@@ -87,21 +87,38 @@ def publish(
         shelf.place(stage)
 
 
-def _chunks(root: Root, artifacts: Iterable[tuple[Artifact, bytes]]) -> tuple[_Document, ...]:
+def place(
+    link: Link,
+    root: Root,
+    parcels: Iterable[Parcel],
+    on_progress: Callable[[int, int], None],
+    *,
+    patience: Patience = _PATIENCE,
+) -> None:
+    """The files alone: they are named by their content, so they may come long before what names them.
+
+    Raises:
+        As `publish`.
+    """
+    chunks = _chunks(root, parcels)
+    total = sum(len(chunk.content) for chunk in chunks)
+    shelf = _Shelf(link, lambda done: on_progress(done, total), patience)
+    shelf.place(shelf.lacking(chunks))
+
+
+def _chunks(root: Root, parcels: Iterable[Parcel]) -> tuple[_Document, ...]:
     """Each chunk once, however many artifacts share it."""
     chunks: dict[Digest, _Document] = {}
-    for artifact, content in artifacts:
-        start = 0
-        for number, chunk in enumerate(artifact.chunks, 1):
-            piece = content[start : start + chunk.length]
-            start += chunk.length
-            if sha256(piece) != chunk.digest:
+    for parcel in parcels:
+        artifact = parcel.artifact
+        for number, (chunk, piece) in enumerate(parcel.pieces(), 1):
+            if sha256(piece) != chunk.published:
                 raise Malformed(
                     f"chunk {number} of artifact {artifact.digest[:12]} is not what its file holds: "
                     "the file was changed after it was released"
                 )
             words = f"chunk {number} of {len(artifact.chunks)} of artifact {artifact.digest[:12]}"
-            chunks[chunk.digest] = _Document(CHUNK, root.chunk(chunk.digest), piece, words)
+            chunks[chunk.published] = _Document(CHUNK, root.chunk(chunk.published), piece, words)
     return tuple(chunks.values())
 
 

@@ -1,20 +1,26 @@
 """Makes a release of model files: contracts, golden set, signed manifest."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from agent.ports.runtime import Runtime
 from agent.wire import codec
-from agent.wire.documents import Golden, Manifest, ReleaseRef, Variant
-from agent.wire.errors import WireError
+from agent.wire.documents import ZSTD_PATCH, Artifact, Golden, Manifest, Patch, ReleaseRef, Variant
+from agent.wire.errors import StoreFailed, WireError
 from agent.wire.topics import sha256
-from deploy.core import names, variants
-from deploy.core.chunking import cut
+from deploy.core import names, patching, variants
+from deploy.core.chunking import cut, pack
 from deploy.core.refusal import Refused
 from deploy.core.variants import Examined, ModelFile, Options
 from deploy.flows.golden import GoldenFrame, golden_set
 from deploy.ports.artifacts import Artifacts
+from deploy.ports.packer import Packer
 from deploy.ports.repository import Repository
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,8 @@ class Draft:
     """The model whose outputs are the truth, if it is not the released one."""
     licence: str = ""
     description: str = ""
+    base: Manifest | None = None
+    """The release that devices are likely to have: patches are made from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +69,12 @@ def examine(
     return paired, reference
 
 
-def release(repository: Repository, artifacts: Artifacts, runtime: Runtime, draft: Draft) -> Released:
-    """Keep the files, then sign what they are. The same release twice is one release.
+def release(
+    repository: Repository, artifacts: Artifacts, packer: Packer, runtime: Runtime, draft: Draft
+) -> Released:
+    """Keep the files and all that is published of them, then sign what they are.
+
+    The same release twice is one release, whatever packer packs it the second time.
 
     Raises:
         Refused: the labels are not as many as the classes, or a frame has no finite answer.
@@ -72,23 +84,51 @@ def release(repository: Repository, artifacts: Artifacts, runtime: Runtime, draf
     """
     labels = variants.labels_file(draft.variants, draft.labels)
     golden = codec.encode(golden_set(runtime, draft.golden_model or draft.variants[0], draft.frames))
-    manifest = _manifest(draft, labels, golden)
-    for content in (*(variant.file.content for variant in draft.variants), golden, labels):
-        if content is not None:
-            artifacts.put(content)
+    kept = _Kept(artifacts, packer)
+    manifest = _manifest(draft, labels, golden, kept)
+    known = repository.manifest(manifest.name, manifest.version)
+    if known is not None and patching.plain(known) == patching.plain(manifest):
+        manifest = known
     return Released(repository.add_release(manifest), manifest)
 
 
-def _manifest(draft: Draft, labels: bytes | None, golden: bytes) -> Manifest:
+class _Kept:
+    """Files on their way into the workspace."""
+
+    def __init__(self, artifacts: Artifacts, packer: Packer) -> None:
+        self._artifacts, self._packer = artifacts, packer
+
+    def keep(self, content: bytes) -> Artifact:
+        parcel = pack(content, self._packer.pack)
+        for piece in (content, *parcel.packed.values()):
+            self._artifacts.put(piece)
+        return parcel.artifact
+
+    def patch(self, base: Artifact, artifact: Artifact) -> Patch | None:
+        """None where it would not be worth its bytes, or the base is no longer here."""
+        try:
+            old = self._artifacts.get(base.digest)
+        except StoreFailed as error:
+            log.warning("patch.without-base", extra={"base": base.digest, "error": str(error)})
+            return None
+        content = self._packer.patch(old, self._artifacts.get(artifact.digest))
+        if not patching.is_worth(cut(content), artifact, base):
+            return None
+        return Patch(
+            base=base.digest, base_bytes=base.length, algorithm=ZSTD_PATCH, artifact=self.keep(content)
+        )
+
+
+def _manifest(draft: Draft, labels: bytes | None, golden: bytes, kept: _Kept) -> Manifest:
     taken, given = variants.shared(draft.variants)
     manifest = Manifest(
         name=names.segment("name", draft.name),
         version=names.segment("version", draft.version),
-        variants=tuple(_variant(variant) for variant in draft.variants),
+        variants=tuple(_variant(variant, draft.base, kept) for variant in draft.variants),
         input=taken,
         output=given,
-        labels=None if labels is None else cut(labels),
-        golden=Golden(artifact=cut(golden), tolerance=draft.tolerance),
+        labels=None if labels is None else kept.keep(labels),
+        golden=Golden(artifact=kept.keep(golden), tolerance=draft.tolerance),
         licence=draft.licence,
         description=draft.description,
         provenance=_provenance(draft),
@@ -99,8 +139,12 @@ def _manifest(draft: Draft, labels: bytes | None, golden: bytes) -> Manifest:
         raise Refused(f"devices would not accept this release: {error}") from error
 
 
-def _variant(variant: Examined) -> Variant:
-    return Variant(artifact=cut(variant.file.content), file=variant.file.name, delegate=variant.delegate)
+def _variant(examined: Examined, base: Manifest | None, kept: _Kept) -> Variant:
+    artifact = kept.keep(examined.file.content)
+    variant = Variant(artifact=artifact, file=examined.file.name, delegate=examined.delegate)
+    old = None if base is None else patching.base_of(variant, base)
+    patch = None if old is None else kept.patch(old, artifact)
+    return variant if patch is None else replace(variant, patches=(patch,))
 
 
 def _provenance(draft: Draft) -> dict[str, str]:

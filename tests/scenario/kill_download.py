@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from agent.adapters.packing_zstd import Zstandard
 from agent.adapters.store_files import FileStore
 from agent.core.update.lifecycle import Record
 from agent.loops.connection import Connection
@@ -73,7 +74,9 @@ async def download(folder: Path, pipe: int) -> None:
         store.save(Record(plan_serial=done_bytes))
         os.write(pipe, b"saved %d\n" % done_bytes)
 
-    await fetch(link, connection, TOPICS, store, (ARTIFACT,), RunningClock(), on_progress)
+    await fetch(
+        link, connection, TOPICS, store, (ARTIFACT,), RunningClock(), on_progress, packing=Zstandard()
+    )
     os.write(pipe, b"assembled 1\n")
     await connection.close()
 

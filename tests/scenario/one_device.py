@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from agent.adapters.packing_zstd import Zstandard
 from agent.adapters.store_files import Disk, FileStore
 from agent.core.update.admission import Device
 from agent.core.update.cohort import EVERYBODY
@@ -358,6 +359,7 @@ class Life:
             connection=self.connection,
             topics=ROOT,
             store=self.store,
+            packing=Zstandard(),
             trust=home.trust,
             consulting=asyncio.Lock(),
             clock=home.clock,

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
+from agent.adapters.packing_zstd import Zstandard
 from agent.adapters.store_files import FileStore
 from agent.loops.connection import Connection
 from agent.loops.release.fetch import fetch
 from agent.ports.link import LinkState, Up
 from agent.wire.topics import Root, sha256
 from deploy.adapters.broker_local import LocalBroker
-from deploy.core.chunking import cut
+from deploy.core.chunking import Parcel, cut
 from deploy.flows.publish import publish
 from deploy.ports.repository import Metadata, Publication, Target
 
@@ -63,6 +64,7 @@ async def pull(broker: LocalBroker, root: Root, store: FileStore) -> list[int]:
                 (ARTIFACT,),
                 SystemClock(),
                 lambda done, _: progress.append(done),
+                packing=Zstandard(),
             )
     finally:
         await connection.close()
@@ -74,7 +76,7 @@ def test_what_was_published_is_what_a_device_pulls(broker: LocalBroker, tmp_path
     store = FileStore(tmp_path, 0)
     with operator(broker) as link:
         for _ in range(2):
-            publish(link, root, PUBLICATION, [(ARTIFACT, CONTENT)], lambda *_: None)
+            publish(link, root, PUBLICATION, [Parcel(ARTIFACT, CONTENT)], lambda *_: None)
         progress = asyncio.run(pull(broker, root, store))
     assert store.path(ARTIFACT.digest).read_bytes() == CONTENT
     assert (progress[0], progress[-1]) == (0, len(CONTENT))

@@ -12,11 +12,13 @@ only cost more at the next cut.
 The caller brings the time. Instants are seconds on a monotonic clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from agent.core.update import rate
+from agent.core.update.rate import Bucket
 from agent.wire.topics import Digest
 
 FIRST_LIMIT: Final = 8
@@ -44,6 +46,8 @@ class Wanted:
     """A chunk that has not come, and what has been tried for it."""
 
     chunk: Digest
+    length: int
+    """Bytes that cross the line for it."""
     asks: int = 0
     silences: int = 0
     """Time-outs in a row while connected."""
@@ -74,6 +78,7 @@ class RoundTrip:
 class Window:
     patience: Patience
     waiting: tuple[Wanted, ...]
+    bucket: Bucket
     in_flight: tuple[Asked, ...] = ()
     limit: int = FIRST_LIMIT
     credit: int = 0
@@ -123,14 +128,21 @@ class Done:
 Order = Ask | Wait | GiveUp | Done
 
 
-def start(missing: Sequence[Digest], patience: Patience) -> Window:
-    """A window over these chunks, in this order, each once."""
-    return Window(patience, tuple(Wanted(chunk) for chunk in dict.fromkeys(missing)))
+def start(missing: Mapping[Digest, int], patience: Patience, rate_bytes_s: float = 0.0) -> Window:
+    """A window over these chunks, in this order.
+
+    Args:
+        missing: the chunks, each with the bytes that cross the line for it.
+        patience: how long to wait.
+        rate_bytes_s: how fast they may be asked for; 0: as fast as they come.
+    """
+    waiting = tuple(Wanted(chunk, length) for chunk, length in missing.items())
+    return Window(patience, waiting, Bucket(rate_bytes_s))
 
 
 def plan(window: Window, now_s: float) -> tuple[Window, Order]:
     """What to do now, while connected. Ask again at once after an `Ask`, and whenever something came."""
-    window = _expire(window, now_s)
+    window = replace(_expire(window, now_s), bucket=rate.filled(window.bucket, now_s))
     lost = next((w for w in window.waiting if _hopeless(w, window.patience)), None)
     if lost is not None:
         lack = Lack.WRONG if lost.refusals > window.patience.refusals_max else Lack.SILENT
@@ -138,7 +150,7 @@ def plan(window: Window, now_s: float) -> tuple[Window, Order]:
     if window.finished:
         return window, Done()
     room = max(0, window.limit - len(window.in_flight))
-    ready = [wanted for wanted in window.waiting if wanted.not_before_s <= now_s][:room]
+    ready, bucket = _affordable([w for w in window.waiting if w.not_before_s <= now_s][:room], window.bucket)
     if not ready:
         return window, Wait(_next_instant(window, room))
     asked = tuple(Asked(replace(wanted, asks=wanted.asks + 1), now_s) for wanted in ready)
@@ -148,9 +160,19 @@ def plan(window: Window, now_s: float) -> tuple[Window, Order]:
             window,
             waiting=tuple(wanted for wanted in window.waiting if wanted.chunk not in chosen),
             in_flight=window.in_flight + asked,
+            bucket=bucket,
         ),
         Ask(tuple(wanted.chunk for wanted in ready)),
     )
+
+
+def _affordable(ready: list[Wanted], bucket: Bucket) -> tuple[list[Wanted], Bucket]:
+    """As many of the first as the rate allows at once, and what is left of the bucket."""
+    for count, wanted in enumerate(ready):
+        if not rate.is_ready(bucket):
+            return ready[:count], bucket
+        bucket = rate.spent(bucket, wanted.length)
+    return ready, bucket
 
 
 def received(window: Window, chunk: Digest, now_s: float) -> Window:
@@ -217,7 +239,8 @@ def _hopeless(wanted: Wanted, patience: Patience) -> bool:
 
 def _next_instant(window: Window, room: int) -> float:
     deadlines = [_deadline_s(window, asked) for asked in window.in_flight]
-    delayed = [wanted.not_before_s for wanted in window.waiting] if room else []
+    allowed_s = rate.ready_at_s(window.bucket)
+    delayed = [max(wanted.not_before_s, allowed_s) for wanted in window.waiting] if room else []
     return min(deadlines + delayed)
 
 

@@ -39,7 +39,7 @@ class Effects:
         """The effect of a step to this record, which is on disk."""
         match effect:
             case lifecycle.Fetch(release):
-                await self._jobs.fetch(release)
+                await self._jobs.fetch(release, record)
             case lifecycle.Try(candidate, running):
                 await self._jobs.prove(candidate, running, record)
             case lifecycle.Activate(release):

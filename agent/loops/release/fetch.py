@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -12,10 +12,11 @@ from agent.core.update.window import Ask, Done, GiveUp, Lack, Patience, Wait
 from agent.loops.connection import Connection
 from agent.ports.clock import Clock
 from agent.ports.link import Down, Link, LinkState, Message
+from agent.ports.packing import Packing
 from agent.ports.store import Store
 from agent.wire.documents import Artifact
-from agent.wire.errors import Malformed, Unavailable
-from agent.wire.topics import CHUNK, Digest, Root
+from agent.wire.errors import Unavailable
+from agent.wire.topics import CHUNK, Digest, Root, sha256
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +39,20 @@ async def fetch(  # noqa: PLR0913 - a download touches the link, the disk, the c
     clock: Clock,
     on_progress: OnProgress,
     *,
+    packing: Packing,
+    rate_bytes_s: float = 0.0,
     patience: Patience = _PATIENCE,
 ) -> None:
     """Pull what the store lacks of every artifact, and assemble each.
 
     It resumes with what is on disk, waits as long as the link is down, and leaves no subscription
-    behind, however it ends. `on_progress` is called on the event loop with the bytes on disk, those of
-    earlier runs included, and the bytes in all; at the start, and whenever more is safe.
+    behind, however it ends. It asks no faster than `rate_bytes_s`, where that is not 0. `on_progress` is
+    called on the event loop with the bytes on disk, those of earlier runs included, and the bytes in all; at
+    the start, and whenever more is safe.
 
     Raises:
-        Malformed: an artifact is not the sum of its chunks: what was signed contradicts itself.
+        Malformed: an artifact is not the sum of its chunks, or a chunk not what it is packed from: what was
+            signed contradicts itself.
         Unavailable: a chunk did not come although the link was up, or its topic keeps something else.
         StoreFailed: the disk refused; DiskFull if it has no room.
     """
@@ -60,9 +65,11 @@ async def fetch(  # noqa: PLR0913 - a download touches the link, the disk, the c
         on_progress(total - _bytes(wants), total)
 
     on_kept(())
-    requests = _Requests(link, topics, wants, clock)
-    window = windows.start(tuple(wants), patience)
-    keep = partial(_keep, store, dict(wants))
+    firsts = {content: artifact.chunks[index] for content, ((artifact, index), *_) in wants.items()}
+    requests = _Requests(link, topics, {content: first.published for content, first in firsts.items()}, clock)
+    lengths = {content: first.published_bytes for content, first in firsts.items()}
+    window = windows.start(lengths, patience, rate_bytes_s)
+    keep = partial(_keep, store, packing, dict(wants))
     await _Pull(requests, connection, clock, window, keep, on_kept).run()
     for artifact in artifacts:
         await _finished(asyncio.to_thread(store.assemble, artifact))
@@ -80,18 +87,28 @@ def _bytes(wants: Wants) -> int:
     return sum(artifact.chunks[index].length for places in wants.values() for artifact, index in places)
 
 
-def _keep(store: Store, wants: Wants, batch: Batch) -> frozenset[Digest]:
-    """Write the chunks and make them safe; returns those that are not what their name says."""
+def _keep(store: Store, packing: Packing, wants: Wants, batch: Batch) -> frozenset[Digest]:
+    """Write the chunks and make them safe; returns those that are not what their name says.
+
+    Nothing is unpacked before it is known to be what was signed.
+
+    Raises:
+        Malformed: what was signed contradicts itself.
+        StoreFailed: the disk refused.
+    """
     touched: dict[Digest, Artifact] = {}
     wrong: set[Digest] = set()
-    for chunk, content in batch.items():
-        try:
-            for artifact, index in wants[chunk]:
-                store.put_chunk(artifact, index, content)
-                touched[artifact.digest] = artifact
-        except Malformed as error:
-            log.warning("chunk.wrong", extra={"chunk": chunk, "error": str(error)})
-            wrong.add(chunk)
+    for name, payload in batch.items():
+        first, at = wants[name][0]
+        chunk = first.chunks[at]
+        if sha256(payload) != chunk.published:
+            log.warning("chunk.wrong", extra={"chunk": chunk.published, "bytes": len(payload)})
+            wrong.add(name)
+            continue
+        content = payload if chunk.packed is None else packing.unpack(payload, chunk.length)
+        for artifact, index in wants[name]:
+            store.put_chunk(artifact, index, content)
+            touched[artifact.digest] = artifact
     for artifact in touched.values():
         store.sync(artifact)
     return frozenset(wrong)
@@ -100,9 +117,9 @@ def _keep(store: Store, wants: Wants, batch: Batch) -> frozenset[Digest]:
 class _Requests:
     """The subscriptions that stand, and what came of them. All but `_hand_over` runs on the event loop."""
 
-    def __init__(self, link: Link, topics: Root, chunks: Iterable[Digest], clock: Clock) -> None:
+    def __init__(self, link: Link, topics: Root, names: Mapping[Digest, Digest], clock: Clock) -> None:
         self._link, self._clock = link, clock
-        self._topic = {chunk: topics.chunk(chunk) for chunk in chunks}
+        self._topic = {chunk: topics.chunk(published) for chunk, published in names.items()}
         self._chunk = {topic: chunk for chunk, topic in self._topic.items()}
         self._awaited = set(self._topic)
         self._standing: set[str] = set()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from agent.core.update import provision, rate
 from agent.core.update.lifecycle import (
     Event,
     Fetched,
@@ -19,15 +20,16 @@ from agent.core.update.lifecycle import (
 )
 from agent.loops.connection import Connection
 from agent.loops.release import trial
-from agent.loops.release.fetch import fetch
 from agent.loops.release.shelf import Shelf
+from agent.loops.release.supply import Supply
 from agent.loops.telling.reporter import Reporter
 from agent.ports.accelerator import Accelerator
 from agent.ports.children import SpawnCanary, Worker
 from agent.ports.clock import Clock
 from agent.ports.link import Link
+from agent.ports.packing import Packing
 from agent.ports.store import Store
-from agent.wire.documents import Delegate, Manifest
+from agent.wire.documents import Artifact, Delegate, Manifest
 from agent.wire.errors import AgentError, DiskFull, Malformed, PortError, StoreFailed, WireError
 from agent.wire.ipc import EdgeTpu
 from agent.wire.reasons import Reason
@@ -80,6 +82,8 @@ class Jobs:
         connection: Connection,
         topics: Root,
         store: Store,
+        packing: Packing,
+        rate_bytes_s: float,
         shelf: Shelf,
         clock: Clock,
         worker: Worker,
@@ -89,7 +93,8 @@ class Jobs:
         came: Callable[[Came | Broke], None],
         consult: Callable[[], None],
     ) -> None:
-        self._link, self._connection, self._topics, self._clock = link, connection, topics, clock
+        self._supply = Supply(link, connection, topics, store, clock, packing, reporter.event, self._progress)
+        self._rate_bytes_s = rate_bytes_s
         self._store, self._shelf = store, shelf
         self._worker, self._spawn_canary, self._reporter = worker, spawn_canary, reporter
         self._accelerator = accelerator
@@ -97,9 +102,9 @@ class Jobs:
         self._task: asyncio.Task[Event | Measured] | None = None
         self.current = 0
 
-    async def fetch(self, release: Fitted) -> None:
+    async def fetch(self, release: Fitted, record: Record) -> None:
         await self.cancel()
-        self._start(self._fetch(release))
+        self._start(self._fetch(release, record))
 
     async def prove(self, candidate: Fitted, running: Fitted | None, record: Record) -> None:
         await self.cancel()
@@ -135,7 +140,7 @@ class Jobs:
         fault = task.exception()
         self._came(Came(job, task.result()) if fault is None else Broke(fault))
 
-    async def _fetch(self, release: Fitted) -> Event:
+    async def _fetch(self, release: Fitted, record: Record) -> Event:
         """Pull what is missing; only what trying again cannot mend is a failure of the release."""
         pause_s = RETRY_S
         while True:
@@ -148,7 +153,7 @@ class Jobs:
                 await asyncio.sleep(RETRY_S)
                 continue
             try:
-                await self._pull(release, manifest)
+                await self._pull(release, manifest, record)
             except DiskFull as error:
                 log.warning("fetch.low-disk", extra={"error": str(error), "retry_s": pause_s})
                 self._reporter.hold(Reason.LOW_DISK, str(error))
@@ -162,20 +167,40 @@ class Jobs:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RETRY_MAX_S)
 
-    async def _pull(self, release: Fitted, manifest: Manifest) -> None:
-        models = [v.artifact for v in manifest.variants if v.artifact.digest in release.files]
-        others = [a for a in (manifest.golden.artifact, manifest.labels) if a is not None]
-        artifacts = [*models, *others]
-        missing = await asyncio.to_thread(
-            lambda: sum(a.chunks[i].length for a in artifacts for i in self._store.missing(a))
-        )
-        await asyncio.to_thread(self._store.require, missing)
-        self._reporter.release_hold(Reason.LOW_DISK)
-        progress = self._reporter.progress
-        await fetch(self._link, self._connection, self._topics, self._store, artifacts, self._clock, progress)
+    async def _pull(self, release: Fitted, manifest: Manifest, record: Record) -> None:
+        variants = [v for v in manifest.variants if v.artifact.digest in release.files]
+        held = await asyncio.to_thread(self._held, record)
+        cap = rate.lower(self._rate_bytes_s, record.rate_bytes_s)
+        way = await self._supply.bring(provision.needed(manifest, variants), held, cap)
         self._reporter.event(
-            "update.fetched", {"name": release.name, "version": release.version, "bytes": missing}
+            "update.fetched",
+            {
+                "name": release.name,
+                "version": release.version,
+                "bytes": way.line_bytes,
+                "reused_bytes": way.copied_bytes,
+                "patches": len(way.patched),
+            },
         )
+
+    def _progress(self, done_bytes: int, total_bytes: int) -> None:
+        """There is room: it has been looked for."""
+        self._reporter.release_hold(Reason.LOW_DISK)
+        self._reporter.progress(done_bytes, total_bytes)
+
+    def _held(self, record: Record) -> list[Artifact]:
+        """The files of older releases that this device should have; a lost manifest hides its own."""
+        files: list[Artifact] = []
+        for release in (record.state.active, record.state.fallback):
+            if release is None:
+                continue
+            try:
+                manifest = self._shelf.manifest(release)
+            except (StoreFailed, WireError) as error:
+                log.warning("manifest.lost", extra={"error": str(error)})
+                continue
+            files += [file for file in provision.artifacts(manifest) if file.digest in release.files]
+        return files
 
     async def _prove(self, candidate: Fitted, running: Fitted | None, record: Record) -> Event:
         while True:

@@ -5,6 +5,7 @@ a job of its own and comes back as an event.
 """
 
 import asyncio
+import dataclasses
 import logging
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from agent.ports.accelerator import Accelerator
 from agent.ports.children import SpawnCanary, Worker
 from agent.ports.clock import Clock
 from agent.ports.link import Link
+from agent.ports.packing import Packing
 from agent.ports.store import Store
 from agent.ports.trust import Trust
 from agent.wire.documents import Manifest, Plan
@@ -63,6 +65,7 @@ class Update:
         connection: Connection,
         topics: Root,
         store: Store,
+        packing: Packing,
         trust: Trust,
         consulting: asyncio.Lock,
         clock: Clock,
@@ -76,6 +79,7 @@ class Update:
         engine: Engine,
         stream: str,
         recheck_s: float,
+        rate_bytes_s: float = 0.0,
     ) -> None:
         self._connection, self._store, self._trust, self._clock = connection, store, trust, clock
         self._service, self._reporter, self._host = service, reporter, host
@@ -88,6 +92,8 @@ class Update:
             connection=connection,
             topics=topics,
             store=store,
+            packing=packing,
+            rate_bytes_s=rate_bytes_s,
             shelf=shelf,
             clock=clock,
             worker=worker,
@@ -193,10 +199,13 @@ class Update:
                 await self._step(event)
 
     async def _come(self, outcome: Event | Measured) -> None:
-        if isinstance(outcome, Measured):
-            await self._serve_again(outcome.release)
-        else:
-            await self._step(outcome)
+        match outcome:
+            case Measured(release):
+                await self._serve_again(release)
+            case lifecycle.TrialPassed():
+                await self._step(dataclasses.replace(outcome, before=self._service.evidence()))
+            case _:
+                await self._step(outcome)
 
     async def _consult(self) -> None:
         self._asked = False
@@ -246,7 +255,9 @@ class Update:
 
     async def _want(self, desired: Desired) -> None:
         plan, release = desired.plan, desired.release
-        self._record = replace(self._record, trial=plan.trial, probation=plan.probation)
+        self._record = replace(
+            self._record, trial=plan.trial, probation=plan.probation, rate_bytes_s=plan.rate_bytes_s
+        )
         await self._note_plan(plan)
         if (wait_s := self._turn_in_s(plan, release)) > 0:
             self._reporter.hold(Reason.WAITING, f"{named(release)} in {wait_s:.0f} s")

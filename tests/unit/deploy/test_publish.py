@@ -2,6 +2,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from agent.ports.link import Message, Outgoing
 from agent.wire.documents import Artifact, Chunk
 from agent.wire.errors import LinkDown, Malformed, Unavailable
 from agent.wire.topics import Root, sha256
+from deploy.core.chunking import Parcel
 from deploy.flows.publish import IN_FLIGHT_MAX, WINDOW, Patience, publish
 from deploy.ports.repository import Metadata, Publication, Target
 from tests.fakes.link import MemoryBroker, MemoryLink
@@ -18,15 +20,15 @@ ROOT = Root("shoal/test")
 HASTE = Patience(settle_s=0.01, silence_s=0.05, acknowledge_s=0.05, reconnect_s=0.01)
 
 
-def artifact_of(*pieces: bytes) -> tuple[Artifact, bytes]:
+def parcel_of(*pieces: bytes) -> Parcel:
     content = b"".join(pieces)
     chunks = tuple(Chunk(sha256(piece), len(piece)) for piece in pieces)
-    return Artifact(digest=sha256(content), length=len(content), chunks=chunks), content
+    return Parcel(Artifact(digest=sha256(content), length=len(content), chunks=chunks), content)
 
 
 PIECES = tuple(random.Random(3).randbytes(200 + n) for n in range(40))
-FILE = artifact_of(*PIECES)
-SHARING = artifact_of(PIECES[0], b"head", PIECES[1])
+FILE = parcel_of(*PIECES)
+SHARING = parcel_of(PIECES[0], b"head", PIECES[1])
 CHUNK_TOPICS = [ROOT.chunk(sha256(piece)) for piece in (*PIECES, b"head")]
 PUBLICATION = Publication(
     targets=(Target(sha256(b"manifest"), b"manifest"), Target(sha256(b"plan"), b"plan")),
@@ -147,9 +149,9 @@ def test_a_broker_that_keeps_nothing_is_found_out_soon(broker: MemoryBroker, lin
 
 
 def test_a_file_that_is_not_the_artifact_is_not_published(broker: MemoryBroker, link: WatchedLink) -> None:
-    artifact, content = FILE
+    changed = replace(FILE, content=FILE.content[:-1] + b"!")
     with pytest.raises(Malformed, match="was changed after it was released"):
-        publish(link, ROOT, PUBLICATION, [(artifact, content[:-1] + b"!")], lambda *_: None, patience=HASTE)
+        publish(link, ROOT, PUBLICATION, [changed], lambda *_: None, patience=HASTE)
     assert broker.published == []
 
 

@@ -6,6 +6,7 @@ from agent.wire.documents import Delegate, GoldenSet, Manifest
 from agent.wire.errors import ConfigError, ModelUnloadable
 from agent.wire.topics import sha256
 from deploy.adapters import desk
+from deploy.adapters.packer_zstd import ZstandardPacker
 from deploy.adapters.registry_pooch import models_folder
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder
@@ -56,7 +57,7 @@ class Desk:
             }
             | fields
         )
-        return flow.release(self.repository, self.artifacts, runtime, draft)
+        return flow.release(self.repository, self.artifacts, ZstandardPacker(), runtime, draft)
 
 
 @pytest.fixture
@@ -94,7 +95,10 @@ def test_a_release_says_what_its_files_say_and_keeps_all_of_them(the_desk):
     assert (manifest.input.height_px, manifest.output.classes, manifest.labels) == (128, 1001, None)
     assert manifest.provenance == {"golden_frames": "synthetic patterns"}
     kept = {path.name for path in the_desk.folder.iterdir()}
-    assert kept == {*(v.artifact.digest for v in manifest.variants), manifest.golden.artifact.digest}
+    files = [*(v.artifact for v in manifest.variants), manifest.golden.artifact]
+    packed = {chunk.packed.digest for each in files for chunk in each.chunks if chunk.packed}
+    assert len(packed) > 10
+    assert kept == {each.digest for each in files} | packed
     assert len(model.fed) == len(the_desk.frames)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.adapters.packing_zstd import Zstandard
 from agent.core.update.window import FIRST_LIMIT, Patience
 from agent.loops.connection import Connection
 from agent.loops.release.fetch import fetch
@@ -106,6 +107,7 @@ class Bench:
                 artifacts or (ARTIFACT,),
                 RunningClock(),
                 lambda done, total: self.progress.append((done, total)),
+                packing=Zstandard(),
                 patience=patience,
             )
         finally:
@@ -300,7 +302,7 @@ def test_while_the_link_is_down_nothing_is_given_up(bench: Bench) -> None:
         fetching = asyncio.create_task(
             fetch(
                 bench.link, connection, TOPICS, bench.store, (ARTIFACT,), RunningClock(), lambda *_: None,
-                patience=HASTE,
+                packing=Zstandard(), patience=HASTE,
             )
         )  # fmt: skip
         silence_s = HASTE.silences_max * HASTE.timeout_max_s * 2
