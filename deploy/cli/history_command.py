@@ -1,0 +1,52 @@
+"""`shoal history`: what was decided, by whom, and why."""
+
+from argparse import ArgumentParser, Namespace
+
+from msgspec import Struct
+
+from agent.wire import topics
+from deploy.assemble import controlling, workspaces
+from deploy.cli import command, output
+from deploy.cli.command import Command
+from deploy.core import history
+from deploy.core.history import Told
+
+HEADINGS = ("LINE", "AT (UTC)", "BY", "ROLLOUT", "WHAT")
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    lines: tuple[Told, ...]
+
+
+def add_options(parser: ArgumentParser) -> None:
+    command.add_workspace(parser)
+    parser.add_argument("--stream", metavar="NAME", help="only what concerns this stream of rollouts")
+    parser.add_argument("--device", metavar="ID", help="only what concerns this device")
+    command.add_json(parser)
+
+
+def run(options: Namespace) -> int:
+    workspace = workspaces.find(options.workspace)
+    device = None if options.device is None else topics.device_id(options.device)
+    lines = controlling.open_ledger(workspace).lines()
+    told = tuple(history.history(lines, options.stream, device))
+    if options.json:
+        output.say_json(Answer(lines=told))
+    elif told:
+        output.say(*output.columns(HEADINGS, [_cells(each) for each in told]))
+    else:
+        output.say("nothing was decided of that yet" if lines else "nothing was decided here yet")
+    return 0
+
+
+def _cells(told: Told) -> tuple[str, ...]:
+    return (
+        str(told.number),
+        f"{told.at:%Y-%m-%d %H:%M:%S}",
+        output.printable(told.by),
+        told.rollout or "-",
+        output.printable(told.what),
+    )
+
+
+COMMAND = Command("history", "tell what was decided, by whom and why", add_options, run)
