@@ -17,7 +17,7 @@ from agent.wire.errors import Malformed, StoreFailed
 from agent.wire.topics import DeviceId, Digest, sha256
 from deploy.core.rollouts import chain
 from deploy.core.rollouts.chain import BEGINNING, Written
-from deploy.core.rollouts.words import AnyEntry, Enrolled, Line
+from deploy.core.rollouts.words import AnyEntry, Line
 from deploy.ports.ledger import Outrun
 
 BUSY_S: Final = 10.0
@@ -51,7 +51,6 @@ class SqliteLedger:
         self._path, self._clock = path, clock
 
     def append(self, entries: Sequence[AnyEntry], *, after: int) -> tuple[Line, ...]:
-        """As the port says. A device that is enrolled anew counts its reports anew, under a new key."""
         with self._writing() as opened:
             found = opened.execute("SELECT number, chain FROM line ORDER BY number DESC LIMIT 1").fetchone()
             newest, before = (0, BEGINNING) if found is None else (found[0], Digest(found[1]))
@@ -63,8 +62,6 @@ class SqliteLedger:
             made = chain.extend(entries, self._clock.now(), newest, before)
             rows = [(written.number, written.body, written.chain) for written, _ in made]
             opened.executemany("INSERT INTO line VALUES (?, ?, ?)", rows)
-            anew = [(entry.device,) for entry in entries if isinstance(entry, Enrolled)]
-            opened.executemany("DELETE FROM mark WHERE device = ?", anew)
         return tuple(line for _, line in made)
 
     def lines(self, after: int = 0) -> tuple[Line, ...]:

@@ -2,7 +2,10 @@
 
 import contextlib
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from typing import Final
 
@@ -10,22 +13,27 @@ import msgspec
 
 from agent.adapters.clock_system import SystemClock
 from agent.ports.clock import Clock
+from agent.ports.link import Down, LinkState, Up
 from agent.wire import seal
 from agent.wire.documents import Plan
 from agent.wire.errors import Malformed
 from agent.wire.topics import DeviceId, Digest
+from deploy.adapters import approval_ed25519, lock_file
 from deploy.adapters.ledger_sqlite import SqliteLedger
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import publishing, workspaces
 from deploy.assemble.publishing import OnProgress
 from deploy.assemble.session import Session, connected
-from deploy.core.rollouts import standing, state
+from deploy.core import fence
+from deploy.core.fence import Behind, Elsewhere, Place, Stands
+from deploy.core.rollouts import approvals, standing, state
 from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.picture import Picture, Seen
 from deploy.core.rollouts.state import Fleet
-from deploy.core.rollouts.words import AnyEntry, Judged, Line
+from deploy.core.rollouts.words import AnyEntry, Judged, Line, Reasserted, Renewed
 from deploy.flows import carry_out
+from deploy.flows.fence import look
 from deploy.flows.live_picture import LivePicture
 from deploy.ports.ledger import Outrun
 
@@ -47,19 +55,24 @@ class Desk:
         workspace: Workspace,
         session: Session,
         repository: TufRepository,
-        ledger: SqliteLedger,
+        connections: "Connections",
         on_progress: OnProgress,
         clock: Clock,
     ) -> None:
         self.workspace, self.session = workspace, session
-        self.repository, self.ledger = repository, ledger
+        self.repository, self.ledger = repository, open_ledger(workspace)
+        self.connections = connections
         self.clock = clock
         self._on_progress = on_progress
-        self._newest = 0
+        self.newest = 0
         self._fleet = Fleet()
         self._live: LivePicture | None = None
         self._placed: set[Digest] = set()
         """Manifests of the releases whose files stand."""
+        self._published: int | None = None
+        """The version of the timestamp that is known to stand on the broker."""
+        self._read_over = 0
+        """The connection over which the fleet was read."""
 
     @property
     def now(self) -> datetime:
@@ -67,30 +80,45 @@ class Desk:
 
     def fleet(self) -> Fleet:
         """What the ledger says now; only its new lines are read."""
-        new = self.ledger.lines(self._newest)
+        new = self.ledger.lines(self.newest)
         if new:
-            self._fleet = state.fold(new, self._fleet)
-            self._newest = new[-1].number
+            keys = self.workspace.settings.approval.keys
+            counting = approvals.genuine(new, self._fleet, keys, approval_ed25519.verify)
+            self._fleet = state.fold(counting, self._fleet)
+            self.newest = new[-1].number
+            if self._live is not None:
+                self._live.enrol(self._fleet.members)
         return self._fleet
 
-    @property
     def live(self) -> LivePicture:
-        """Read when it is first asked for, and listening from then on."""
+        """Read when it is first asked for and over each new connection, and listening in between."""
         if self._live is None:
-            believer = Believer(self.session.root, _keys(self.workspace), self.fleet().members)
+            believer = Believer(self.session.root, seal_keys(self.workspace), self.fleet().members)
             believer.marks.update(self.ledger.marks())
             believer.remember(_remembered(self.ledger))
             self._live = LivePicture(self.session.link, self.session.root, believer, self.clock.now)
+        if self.connections.made != self._read_over or not self._live.complete:
+            self._read_over = self.connections.made
             self._live.read()
         return self._live
 
+    def wait(self, seconds: float, stop: threading.Event) -> None:
+        """Until a device tells something new, or it is time to stop."""
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0 and not stop.is_set():
+            if self._live is None:
+                stop.wait(left)
+            elif self._live.wait(min(left, 0.25)):
+                return
+
     def picture(self) -> Picture:
-        """
+        """The fleet now.
+
         Raises:
             StoreFailed: the disk refused.
         """
-        live = self.live
-        live.enrol(self.fleet().members)
+        self.fleet()
+        live = self.live()
         self.ledger.mark(live.moved())
         return live.picture()
 
@@ -116,16 +144,25 @@ class Desk:
 
     def write(self, make: Make) -> tuple[Line, ...]:
         """As `decide`, and nothing is carried out yet."""
-        fault = Outrun("somebody else decides all the time: try again")
-        for _ in range(ATTEMPTS):
-            fleet, picture = self.fleet(), self.picture()
+
+        def seeing(fleet: Fleet) -> Sequence[AnyEntry]:
+            picture = self.picture()
             entries = make(fleet, picture)
-            if not entries:
-                return ()
             if any(isinstance(entry, Judged) for entry in entries):
                 self.ledger.keep(msgspec.json.encode(picture))
+            return entries
+
+        return self.write_blind(seeing)
+
+    def write_blind(self, make: Callable[[Fleet], Sequence[AnyEntry]]) -> tuple[Line, ...]:
+        """As `write`, for what does not depend on how the fleet fares."""
+        fault = Outrun("somebody else decides all the time: try again")
+        for _ in range(ATTEMPTS):
+            entries = make(self.fleet())
+            if not entries:
+                return ()
             try:
-                lines = self.ledger.append(entries, after=self._newest)
+                lines = self.ledger.append(entries, after=self.newest)
             except Outrun as outrun:
                 fault = outrun
                 continue
@@ -134,23 +171,97 @@ class Desk:
             return lines
         raise fault
 
+    def record(self, entry: AnyEntry) -> None:
+        """Write down what depends on nothing else."""
+        self.write_blind(lambda _: (entry,))
+
     def carry_out(self) -> None:
-        """Sign every plan that is to stand, and bring everything onto the broker, files first.
+        """Bring what the ledger says onto the broker: files first, then every plan that is to stand, signed.
 
         Raises:
+            Fenced: another copy of the workspace steers the fleet.
             PortError: the broker cannot be reached, or does not keep what it acknowledged.
             ConfigError: something could not be signed.
         """
-        fleet = self.fleet()
+        begun = time.monotonic()
         refs = {
-            ref.manifest: ref for plan in standing.plans(fleet).values() for ref in carry_out.needed(plan)
+            ref.manifest: ref
+            for plan in standing.plans(self.fleet()).values()
+            for ref in carry_out.needed(plan)
+            if ref.manifest not in self._placed
         }
-        lacking = [ref for digest, ref in refs.items() if digest not in self._placed]
-        carry_out.sign(self.repository, fleet)
-        files_of = publishing.manifests(self.repository, lacking)
-        with publishing.signed_already():
-            publishing.send(self.session, self.workspace, self.repository, files_of, self._on_progress)
-        self._placed.update(ref.manifest for ref in lacking)
+        files_of = publishing.manifests(self.repository, refs.values())
+        publishing.place(self.session, self.workspace, files_of, self._on_progress)
+        self._placed.update(refs)
+        with self.acting():
+            fence.require_ours(self.look(), str(self.workspace.folder))
+            carry_out.sign(self.repository, self.fleet())
+            with publishing.signed_already():
+                publishing.send(self.session, self.workspace, self.repository, (), self._on_progress)
+            self._published = self.repository.timestamp_version()
+        seconds = round(time.monotonic() - begun, 3)
+        log.info("carried.out", extra={"timestamp": self._published, "seconds": seconds})
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether something is to be carried out, as far as this process knows."""
+        version = self.repository.timestamp_version()
+        return self._published != version or any(
+            standing.newer(plan, self.repository.plan(stream)) != self.repository.plan(stream)
+            for stream, plan in standing.plans(self.fleet()).items()
+        )
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Nobody else signs or publishes meanwhile."""
+        return lock_file.acting(self.workspace.acting_lock)
+
+    def look(self) -> Place:
+        """Where the broker stands; to be asked while acting.
+
+        Raises:
+            PortError: nobody can tell.
+        """
+        return look(self.session.link, self.session.root, self.repository)
+
+    def assert_stands(self) -> None:
+        """Compare what the broker holds with what was signed here, and bring a broker up that forgot.
+
+        Raises:
+            Fenced: another copy of the workspace steers the fleet.
+            PortError: nobody can tell, or it could not be brought up.
+            ConfigError: as `carry_out`.
+        """
+        with self.acting():
+            place = self.look()
+            version = self.repository.timestamp_version()
+        match place:
+            case Stands():
+                self._published = version
+            case Behind(found):
+                self.reassert(found, f"the broker held timestamp {found or 'none of ours'}")
+            case Elsewhere():
+                fence.require_ours(place, str(self.workspace.folder))
+
+    def reassert(self, found: int, why: str) -> None:
+        """Everything anew, the files too."""
+        version = self.repository.timestamp_version()
+        self.record(Reasserted(timestamp=version, found=found, why=why))
+        log.warning("broker.reasserted", extra={"timestamp": version, "found": found, "why": why})
+        self._placed.clear()
+        self.carry_out()
+
+    def renew(self) -> None:
+        """Sign a fresh timestamp, and publish it.
+
+        Raises:
+            As `carry_out`.
+        """
+        with self.acting():
+            fence.require_ours(self.look(), str(self.workspace.folder))
+            version = self.repository.timestamp_version() + 1
+            self.record(Renewed(timestamp=version))
+            self.repository.sign_timestamp()
+        self.carry_out()
 
 
 @contextlib.contextmanager
@@ -161,20 +272,37 @@ def desk(workspace: Workspace, on_progress: OnProgress = lambda *_: None) -> Ite
         ConfigError: a setting is wrong.
     """
     repository = workspaces.open_repository(workspace)
-    with connected(workspace) as session:
-        yield Desk(workspace, session, repository, open_ledger(workspace), on_progress, SystemClock())
+    with ExitStack() as held:
+        news = Connections()
+        session = held.enter_context(connected(workspace, news.told))
+        yield Desk(workspace, session, repository, news, on_progress, SystemClock())
 
 
-def _keys(workspace: Workspace) -> Callable[[DeviceId], bytes | None]:
-    folder, known = workspace.folder / "keys" / "devices", dict[DeviceId, bytes]()
+class Connections:
+    """How often the link was made; told on its own thread."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.up = False
+
+    def told(self, state: LinkState) -> None:
+        match state:
+            case Up():
+                self.made += 1
+                self.up = True
+            case Down():
+                self.up = False
+
+
+def seal_keys(workspace: Workspace) -> Callable[[DeviceId], bytes | None]:
+    """A device that is enrolled anew gets another key, so none is kept in memory."""
+    folder = workspace.folder / "keys" / "devices"
 
     def key_of(device: DeviceId) -> bytes | None:
-        if device not in known:
-            try:
-                known[device] = seal.key_from((folder / f"{device}.seal").read_bytes())
-            except (OSError, Malformed):
-                return None
-        return known[device]
+        try:
+            return seal.key_from((folder / f"{device}.seal").read_bytes()).secret
+        except (OSError, Malformed):
+            return None
 
     return key_of
 

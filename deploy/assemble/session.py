@@ -3,7 +3,7 @@
 import queue
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,14 @@ class Session:
 
 
 @contextmanager
-def connected(workspace: Workspace) -> Iterator[Session]:
+def connected(
+    workspace: Workspace, on_state: Callable[[LinkState], None] = lambda _: None
+) -> Iterator[Session]:
     """
+    Args:
+        workspace: names the broker.
+        on_state: told of every connection and its loss, on the link's thread.
+
     Raises:
         LinkDown: the broker did not let us in within eight seconds; the message has its reason.
         ConfigError: the address, the root or a file of the settings is wrong.
@@ -41,15 +47,20 @@ def connected(workspace: Workspace) -> Iterator[Session]:
     root = topics.root(broker.root)
     link = MqttLink(_settings(broker))
     try:
-        _wait_until_up(link, broker.url)
+        _wait_until_up(link, broker.url, on_state)
         yield Session(link, root)
     finally:
         link.close()
 
 
-def _wait_until_up(link: Link, url: str) -> None:
+def _wait_until_up(link: Link, url: str, on_state: Callable[[LinkState], None]) -> None:
     states: queue.Queue[LinkState] = queue.Queue()
-    link.open(states.put)
+
+    def told(state: LinkState) -> None:
+        on_state(state)
+        states.put(state)
+
+    link.open(told)
     reason = f"it did not answer within {CONNECT_S:g} s"
     ends = time.monotonic() + CONNECT_S
     while (left := ends - time.monotonic()) > 0:

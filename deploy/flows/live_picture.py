@@ -49,21 +49,14 @@ class LivePicture:
         self._missing: tuple[str, ...] = ("the fleet was not read yet",)
         self._read_at = float("-inf")
 
-    def lost(self, why: str) -> None:
-        """The link was away: what is known is old, until all is read again."""
-        with self._changed:
-            self._missing = (why,)
-            self._news = True
-            self._changed.notify()
-
     @property
     def complete(self) -> bool:
         return not self._missing
 
     @property
     def age_s(self) -> float:
-        """Since all was read to its end."""
-        return time.monotonic() - self._read_at if self.complete else float("inf")
+        """Since all was read, as far as it could be."""
+        return time.monotonic() - self._read_at
 
     def read(self) -> None:
         """Ask for everything, and wait until it has come."""
@@ -76,8 +69,7 @@ class LivePicture:
             f"shard {shard}: the broker did not deliver it to its end" for shard in swept.incomplete
         )
         with self._changed:
-            if self._missing == ("the fleet is being read",):
-                self._missing = missing
+            self._missing = missing
             self._read_at = time.monotonic()
         log.info("fleet.read", extra={"missing": len(missing), "seconds": round(time.monotonic() - begun, 3)})
 

@@ -50,6 +50,8 @@ class Rollout:
     """When that wave began."""
     plan: Plan | None = None
     """The newest, which is to stand on the broker."""
+    steered_at: datetime | None = None
+    """When it was decided."""
     turns: tuple[Turn, ...] = ()
     """The waves so far, in their order."""
     paused: bool = False
@@ -83,6 +85,8 @@ class Member:
     hardware: str = ""
     sealed: bool = False
     expelled: bool = False
+    credential: str = ""
+    """As in `Enrolled`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +113,8 @@ def fold(lines: Iterable[Line], fleet: Fleet = Fleet()) -> Fleet:
                 rollouts[order.rollout] = Rollout(order, line.at)
             case Of(rollout=name):
                 rollouts[name] = _after(rollouts[name], line)
-            case Enrolled(device=device, tags=tags, hardware=hardware, sealed=sealed):
-                members[device] = Member(device, tags, hardware, sealed)
+            case Enrolled(device=device, tags=tags, hardware=hardware, sealed=sealed, credential=shown):
+                members[device] = Member(device, tags, hardware, sealed, credential=shown)
             case Expelled(device=device) if device in members:
                 members[device] = replace(members[device], expelled=True)
             case _:
@@ -123,7 +127,7 @@ def _after(rollout: Rollout, line: Line) -> Rollout:
         case Steered(plan=plan, wave=wave):
             begun = rollout.wave_at if wave == rollout.wave else line.at
             turns = _turns(rollout, plan, wave, line.at)
-            return replace(rollout, plan=plan, wave=wave, wave_at=begun, turns=turns)
+            return replace(rollout, plan=plan, steered_at=line.at, wave=wave, wave_at=begun, turns=turns)
         case Judged(judgement=judgement):
             return replace(rollout, judgement=judgement)
         case Paused():

@@ -1,0 +1,192 @@
+"""The controller: looks, decides, writes down, carries out, and begins again.
+
+Nothing is remembered between two turns but what the ledger and the repository hold, so a controller that was
+killed goes on where it was. What fails outside is tried again later; another copy of the workspace at work
+(`Fenced`), or keys that are not at hand (`ConfigError`), end it.
+"""
+
+import getpass
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from agent.core.backoff import delay_s
+from agent.wire.errors import PortError
+from deploy.adapters import lock_file
+from deploy.adapters.lock_file import Holder
+from deploy.adapters.workspace import Workspace
+from deploy.assemble.controlling import Desk
+from deploy.core.refusal import Refused
+from deploy.core.rollouts import lagging, steps
+from deploy.core.rollouts.picture import Picture
+from deploy.core.rollouts.state import Fleet
+from deploy.core.rollouts.words import AnyEntry, Line, TookOver
+
+log = logging.getLogger(__name__)
+
+RENEWED_EVERY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """In seconds."""
+
+    turn_s: float = 5.0
+    """The longest time without a look at the rollouts."""
+    busy_s: float = 1.0
+    """The shortest, where devices tell something all the time; and never more than a tenth of the time."""
+    fence_s: float = 60.0
+    """Between two looks at what the broker holds."""
+    fresh_s: float = 10.0
+    """How old a complete reading may be where something is decided."""
+    lag_s: float = 900.0
+    """After which a device that speaks and has not seen the plan tells that the broker lost something."""
+    retry_cap_s: float = 30.0
+
+
+@contextmanager
+def in_place(workspace: Workspace, desk: Desk, take_over: str | None) -> Iterator[None]:
+    """Be the controller of this workspace.
+
+    Raises:
+        Busy: another one has the place, or one on another machine may.
+    """
+    me = Holder(host=socket.gethostname(), user=getpass.getuser(), pid=os.getpid(), since=desk.now)
+    with lock_file.controlling(workspace.controller_lock, me, take_over=take_over is not None) as before:
+        why = take_over or (f"after {before.words}, which said no goodbye" if before else "")
+        desk.record(TookOver(by=me.user, controller=f"{me.host} {me.pid}", why=why))
+        log.info("controller.began", extra={"after": before.words if before else "nobody"})
+        yield
+        log.info("controller.ended")
+
+
+@dataclass(slots=True)
+class Controller:
+    """One loop over one desk.
+
+    Args:
+        desk: connected.
+        stop: ends the loop between two turns.
+        tell: called with each line that was written meanwhile, by whomever.
+    """
+
+    desk: Desk
+    stop: threading.Event
+    tell: Callable[[Line], None] = lambda _: None
+    pace: Pace = field(default_factory=Pace)
+    _told: int = 0
+    _fenced_at: float = float("-inf")
+    _connection: int = 0
+    _lag_at: float = float("-inf")
+    _failures: int = 0
+
+    def run(self, until: Callable[[Fleet], bool] = lambda _: False) -> None:
+        """Serve until `stop` is set or `until` holds of what the ledger says.
+
+        Raises:
+            Fenced: another copy of the workspace steers the fleet.
+            ConfigError: something could not be signed.
+        """
+        fleet = self.desk.fleet()
+        self._told = self.desk.newest
+        while not self.stop.is_set() and not (until(fleet) and not self.desk.outstanding):
+            begun = time.monotonic()
+            try:
+                self.turn()
+                self._failures = 0
+            except PortError as error:
+                self._failures += 1
+                log.warning("controller.failed", extra={"reason": str(error), "times": self._failures})
+            fleet = self._tell()
+            if not until(fleet):
+                self._rest(time.monotonic() - begun)
+
+    def turn(self) -> None:
+        """One look, and what follows from it.
+
+        Raises:
+            PortError: something outside failed; what was written is carried out in a later turn.
+            Fenced, ConfigError: as `run`.
+        """
+        desk = self.desk
+        if not desk.connections.up:
+            return
+        self._assert_stands()
+        for name in [rollout.name for rollout in desk.fleet().rollouts.values() if rollout.outcome is None]:
+            self._decide(name)
+        if desk.outstanding:
+            desk.carry_out()
+        self._bring_up_laggards()
+
+    def _decide(self, name: str) -> None:
+        """Where more follows than a changed verdict, all is read again first."""
+        desk, stale = self.desk, threading.Event()
+
+        def make(fleet: Fleet, picture: Picture) -> tuple[AnyEntry, ...]:
+            entries = self._step(fleet, name, picture)
+            if steps.decisive(entries) and desk.live().age_s > self.pace.fresh_s:
+                stale.set()
+                return ()
+            return entries
+
+        desk.write(make)
+        if stale.is_set():
+            desk.live().read()
+            desk.write(make)
+
+    def _step(self, fleet: Fleet, name: str, picture: Picture) -> tuple[AnyEntry, ...]:
+        try:
+            return steps.step(fleet, name, picture, self.desk.standing(fleet.rollouts[name].order.stream))
+        except Refused as refused:
+            log.warning("rollout.stuck", extra={"rollout": name, "reason": str(refused)})
+            return ()
+
+    def _assert_stands(self) -> None:
+        made = self.desk.connections.made
+        due = time.monotonic() - self._fenced_at >= self.pace.fence_s
+        if made == self._connection and not due:
+            return
+        self.desk.assert_stands()
+        self._connection, self._fenced_at = made, time.monotonic()
+        signed_at = self.desk.repository.signed_at()
+        if signed_at is None or self.desk.now - signed_at >= RENEWED_EVERY:
+            self.desk.renew()
+
+    def _bring_up_laggards(self) -> None:
+        if time.monotonic() - self._lag_at < self.pace.lag_s:
+            return
+        fleet = self.desk.fleet()
+        late = lagging.behind(fleet, self.desk.picture(), timedelta(seconds=self.pace.lag_s))
+        if late:
+            self._lag_at = time.monotonic()
+            version = self.desk.repository.timestamp_version()
+            self.desk.reassert(
+                version, f"{len(late)} devices, such as {late[0]}, have not seen the newest plan"
+            )
+
+    def _tell(self) -> Fleet:
+        try:
+            fleet = self.desk.fleet()
+            for line in self.desk.ledger.lines(self._told):
+                self.tell(line)
+                self._told = line.number
+        except PortError as error:
+            log.warning("ledger.unread", extra={"reason": str(error)})
+            return Fleet()
+        return fleet
+
+    def _rest(self, took_s: float) -> None:
+        """Until devices tell something new, and a while at least."""
+        if self._failures:
+            self.stop.wait(delay_s(self._failures, 0.99, base_s=1.0, cap_s=self.pace.retry_cap_s))
+            return
+        shortest = max(self.pace.busy_s, 9 * took_s)
+        if not self.stop.wait(shortest):
+            self.desk.wait(max(self.pace.turn_s - shortest, 0.0), self.stop)

@@ -1,0 +1,48 @@
+"""`shoal serve`: the controller."""
+
+import signal
+import threading
+from argparse import ArgumentParser, Namespace
+from types import FrameType
+
+from deploy.assemble import serving, workspaces
+from deploy.assemble.controlling import desk
+from deploy.assemble.serving import Controller
+from deploy.cli import command, output
+from deploy.cli.command import Command
+from deploy.core.rollouts import wording
+
+EPILOG = """\
+It steers every rollout from wave to wave as their gates say, signs a fresh timestamp every day, and brings a
+broker that lost its memory up again. Between two looks it remembers nothing but the ledger and the
+repository: end it, kill it, start it again. It needs the online keys, never the offline ones.
+
+example of a unit for systemd: systemd/shoal-serve.service
+"""
+
+
+def add_options(parser: ArgumentParser) -> None:
+    command.add_workspace(parser)
+    parser.add_argument(
+        "--take-over",
+        metavar="WHY",
+        help="be the controller though the last one, on another machine, said no goodbye; WHY is recorded",
+    )
+
+
+def run(options: Namespace) -> int:
+    workspace = workspaces.find(options.workspace)
+    stop = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    with desk(workspace) as at, serving.in_place(workspace, at, options.take_over):
+        output.note(f"serving {workspace.settings.fleet.name} from {workspace.folder}")
+        Controller(at, stop, lambda line: output.note(wording.line(line))).run()
+    return 0
+
+
+COMMAND = Command("serve", "steer every rollout, and keep the fleet's broker right", add_options, run, EPILOG)
