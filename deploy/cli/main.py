@@ -15,6 +15,7 @@ from deploy.cli import (
     release_command,
     remote_command,
     rollout_command,
+    serve_command,
     why_command,
     workspace_commands,
 )
@@ -31,6 +32,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     release_command.COMMAND,
     rollout_command.ROLLOUT,
     rollout_command.REVERT,
+    serve_command.COMMAND,
     devices_command.COMMAND,
     why_command.COMMAND,
     remote_command.COMMAND,
