@@ -85,7 +85,7 @@ def revert(of: Subject, person: Person) -> tuple[AnyEntry, ...]:
     return _undo(of, person, revoke=False)
 
 
-def revert_class(of: Subject, hardware: str, person: Person) -> tuple[AnyEntry, ...]:
+def revert_class(of: Subject, person: Person, *, hardware: str) -> tuple[AnyEntry, ...]:
     """One hardware class goes back and takes no further part.
 
     Raises:

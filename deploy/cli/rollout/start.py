@@ -1,0 +1,82 @@
+"""`shoal rollout start`: the first wave."""
+
+from argparse import ArgumentParser, Namespace
+
+from msgspec import Struct
+
+from agent.wire.documents import Plan, ReleaseRef
+from deploy.assemble import rollouts, workspaces
+from deploy.assemble.rollouts import Begun
+from deploy.cli import output
+from deploy.cli.command import Command
+from deploy.cli.rollout import asking
+from deploy.core.rollouts import waves
+
+NAMED_MAX = 10
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    rollout: str
+    release: ReleaseRef
+    wave: str
+    plan: Plan | None
+    """None: a signature is needed before the first wave."""
+    devices: tuple[str, ...]
+    """That the first wave lets in."""
+    known: int
+
+
+def add_options(parser: ArgumentParser) -> None:
+    asking.add_options(parser)
+    parser.add_argument("--why", default="", metavar="TEXT", help="goes on record")
+
+
+def run(options: Namespace) -> int:
+    workspace = workspaces.find(options.workspace)
+    wanted = asking.wanted(options, workspace, options.why)
+    with output.progress("publishing") as on_progress:
+        begun = rollouts.start(workspace, wanted, on_progress)
+    if options.json:
+        output.say_json(_answer(begun))
+    else:
+        output.say(*_said(begun))
+    return 0
+
+
+def _answer(begun: Begun) -> Answer:
+    rollout = begun.rollout
+    inside = waves.members(rollout.plan, begun.picture) if rollout.plan else ()
+    return Answer(
+        rollout=rollout.name,
+        release=rollout.order.release,
+        wave=rollout.order.waves[0],
+        plan=rollout.plan,
+        devices=tuple(seen.id for seen in inside),
+        known=sum(seen.known for seen in begun.picture.devices),
+    )
+
+
+def _said(begun: Begun) -> list[str]:
+    answer, order = _answer(begun), begun.rollout.order
+    to = f"{order.release.name}@{order.release.version}"
+    lines = [f"rollout {answer.rollout} of stream {order.stream}: {to} in waves {', '.join(order.waves)}"]
+    if order.match:
+        lines.append(f"  only where {' & '.join(order.match)}")
+    stable = order.stable
+    lines.append(
+        f"  stable: {stable.name}@{stable.version}, for all others and to go back to"
+        if stable
+        else "  stable: none yet, so there is nothing to go back to"
+    )
+    if answer.plan is None:
+        sign = f"shoal rollout approve {answer.rollout} --wave {answer.wave} --key FILE"
+        return [*lines, f"  wave {answer.wave} waits for a signature: {sign}"]
+    named = ", ".join(answer.devices[:NAMED_MAX]) + (", ..." if len(answer.devices) > NAMED_MAX else "")
+    inside = f"{len(answer.devices)} of {answer.known} known devices{': ' + named if named else ''}"
+    lines.append(f"  wave {answer.wave}: {inside}")
+    if len(order.waves) > 1:
+        return [*lines, "published; shoal serve lets the next waves in, shoal rollout status tells"]
+    return [*lines, "published; see shoal devices"]
+
+
+COMMAND = Command("start", "offer a release to the first wave of the fleet", add_options, run, asking.EPILOG)

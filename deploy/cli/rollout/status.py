@@ -1,0 +1,97 @@
+"""`shoal rollout status`: where a rollout stands, by the ledger."""
+
+from argparse import ArgumentParser, Namespace
+
+from msgspec import Struct, structs
+
+from agent.wire.documents import Plan
+from deploy.assemble import rollouts, workspaces
+from deploy.cli import command, output
+from deploy.cli.command import Command
+from deploy.core.rollouts.state import Rollout
+from deploy.core.rollouts.words import Judgement, Order, Outcome, Tally
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    rollout: str
+    order: Order
+    wave: int
+    paused: bool
+    aborted: str | None
+    withdrawn: tuple[str, ...]
+    outcome: Outcome | None
+    judgement: Judgement | None
+    plan: Plan | None
+
+
+def add_options(parser: ArgumentParser) -> None:
+    command.add_workspace(parser)
+    parser.add_argument("rollout", nargs="?", default="", help="default: the newest of each stream")
+    command.add_json(parser)
+
+
+def run(options: Namespace) -> int:
+    workspace = workspaces.find(options.workspace)
+    found = rollouts.known(workspace, options.rollout)
+    if options.json:
+        output.say_json([answer(each) for each in found])
+    else:
+        output.say(*(line for each in found for line in said(each)))
+    return 0
+
+
+def answer(rollout: Rollout) -> Answer:
+    return Answer(
+        rollout=rollout.name,
+        order=rollout.order,
+        wave=rollout.wave,
+        paused=rollout.paused,
+        aborted=rollout.aborted,
+        withdrawn=rollout.withdrawn,
+        outcome=rollout.outcome,
+        judgement=rollout.judgement,
+        plan=rollout.plan,
+    )
+
+
+def said(rollout: Rollout) -> list[str]:
+    order, plan = rollout.order, rollout.plan
+    named = f"{order.release.name}@{order.release.version}"
+    lines = [
+        f"rollout {rollout.name} of stream {order.stream}: {named}, {stands(rollout)}",
+        f"  waves: {_marked(rollout)}",
+    ]
+    if plan is not None:
+        back = f"{plan.stable.name}@{plan.stable.version}" if plan.stable else "none"
+        lines.append(f"  plan {plan.serial}, stable {back}")
+    if rollout.withdrawn:
+        lines.append(f"  taken back from {', '.join(rollout.withdrawn)}")
+    judged = rollout.judgement
+    if judged is not None:
+        lines.append(f"  devices: {_counts(judged.tally)}")
+        lines.append(f"  gate: {judged.verdict}: {output.printable(judged.words)}")
+    return lines
+
+
+def _counts(tally: Tally) -> str:
+    counts = {name: len(devices) for name, devices in structs.asdict(tally).items() if devices}
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none yet"
+
+
+def stands(rollout: Rollout) -> str:
+    """In a few words."""
+    if rollout.aborted is not None:
+        return f"{'taken back and revoked' if rollout.revoke else 'taken back'}: {rollout.aborted}"
+    if rollout.outcome is not None:
+        return rollout.outcome.value
+    where = f"at wave {rollout.order.waves[rollout.wave]}" if rollout.wave >= 0 else "not begun"
+    return f"{where}, paused" if rollout.paused else where
+
+
+def _marked(rollout: Rollout) -> str:
+    return ", ".join(
+        f"[{wave}]" if number == rollout.wave else wave for number, wave in enumerate(rollout.order.waves)
+    )
+
+
+COMMAND = Command("status", "show where rollouts stand", add_options, run)

@@ -1,0 +1,96 @@
+"""`shoal rollout pause|resume|promote|revert|abort`: an operator's hand on a rollout."""
+
+from argparse import ArgumentParser, Namespace
+from functools import partial
+
+from deploy.assemble import rollouts, workspaces
+from deploy.assemble.rollouts import Named, Steer
+from deploy.cli import command, output
+from deploy.cli.command import Command
+from deploy.cli.rollout import status
+from deploy.core.rollouts import orders
+from deploy.core.rollouts.state import Rollout
+
+
+def _add_options(parser: ArgumentParser) -> None:
+    command.add_workspace(parser)
+    parser.add_argument(
+        "rollout", nargs="?", default="", help="default: the one under way on the stream, else its last"
+    )
+    command.add_stream(parser)
+    command.add_json(parser)
+
+
+def _add_why(parser: ArgumentParser) -> None:
+    _add_options(parser)
+    parser.add_argument("--why", default="", metavar="TEXT", help="goes on record")
+
+
+def _add_revert(parser: ArgumentParser) -> None:
+    _add_why(parser)
+    parser.add_argument("--hardware", metavar="CLASS", help="this hardware class alone; the others go on")
+
+
+def _add_promote(parser: ArgumentParser) -> None:
+    _add_options(parser)
+    parser.add_argument("--force", metavar="WHY", help="whatever the gate says; the reason goes on record")
+
+
+def _steer(options: Namespace, decide: Steer, why: str) -> Rollout:
+    workspace = workspaces.find(options.workspace)
+    named = Named(options.rollout, options.stream or workspace.settings.fleet.stream)
+    with output.progress("publishing") as on_progress:
+        done = rollouts.steer(workspace, named, decide, why, on_progress)
+    if options.json:
+        output.say_json(status.answer(done))
+    else:
+        output.say(*status.said(done))
+    return done
+
+
+def _run(decide: Steer, options: Namespace) -> int:
+    _steer(options, decide, options.why)
+    return 0
+
+
+def _run_promote(options: Namespace) -> int:
+    if options.force is None:
+        _steer(options, orders.promote, "")
+    else:
+        _steer(options, orders.force, options.force)
+    return 0
+
+
+def _run_revert(options: Namespace) -> int:
+    decide: Steer = orders.revert
+    if options.hardware:
+        decide = partial(orders.revert_class, hardware=options.hardware)
+    done = _steer(options, decide, options.why)
+    if not options.json and not options.hardware:
+        output.say(_goes_back(done))
+    return 0
+
+
+def _run_abort(options: Namespace) -> int:
+    done = _steer(options, orders.abort, options.why)
+    if not options.json:
+        output.say(_goes_back(done))
+    return 0
+
+
+def _goes_back(rollout: Rollout) -> str:
+    stable = rollout.order.stable
+    if rollout.plan is None:
+        return "no device was offered it"
+    if stable is None:
+        return "there is no stable release: devices that run it keep it, and no other will begin it"
+    return f"every device goes back to {stable.name}@{stable.version}; see shoal devices"
+
+
+PAUSE = Command(
+    "pause", "let no further device begin; those that have begun go on", _add_why, partial(_run, orders.pause)
+)
+RESUME = Command("resume", "let a paused rollout go on", _add_why, partial(_run, orders.resume))
+PROMOTE = Command("promote", "let the next wave in", _add_promote, _run_promote)
+REVERT = Command("revert", "take it back from every device, or from one class", _add_revert, _run_revert)
+ABORT = Command("abort", "take it back everywhere, and refuse its files for ever", _add_why, _run_abort)
