@@ -149,6 +149,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     how many both named the same."""
     soc_c_max: float | None = None
     throttled: bool = False
+    """The SoC held its clock down for a time; the frames of that time are not in `invoke_ms`."""
 
 
 class Report(Document, frozen=True, kw_only=True):

@@ -155,13 +155,13 @@ def _heat(of: Sequence[Pair], policy: GatePolicy, hardware: str) -> Finding | No
 
 
 def latency_ratio(of: Sequence[Pair], frames_min: int) -> Measured | None:
-    """p95 now over p95 before, each off one histogram merged of the devices. What throttled, or serves on
-    something else than the release promises, is left out: it is slow for another reason.
+    """p95 now over p95 before, each off one histogram merged of the devices. What serves on less than the
+    release promises is left out: it is slow for another reason. Devices leave out what they saw throttled.
     """
     timed = [
         (now, before)
         for pair in of
-        if not (pair.degraded or pair.now.throttled or pair.before.throttled)
+        if not pair.degraded
         and (now := _weighed(pair.now.invoke_ms, frames_min)) is not None
         and (before := _weighed(pair.before.invoke_ms, frames_min)) is not None
     ]

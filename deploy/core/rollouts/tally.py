@@ -91,15 +91,15 @@ def count(rollout: Rollout, picture: Picture) -> tuple[Counted, ...]:
     Devices that nobody has counted beforehand are left out, for anybody could invent them; only where there
     is no other device at all they are what there is.
     """
-    inside = tuple(_inside(rollout, picture.devices))
-    known = tuple((seen, turn) for seen, turn in inside if seen.known)
-    return tuple(_counted(rollout, seen, turn, picture.at) for seen, turn in known or inside)
+    members = tuple(inside(rollout, picture.devices))
+    known = tuple((seen, turn) for seen, turn in members if seen.known)
+    return tuple(_counted(rollout, seen, turn, picture.at) for seen, turn in known or members)
 
 
 def strangers(rollout: Rollout, picture: Picture) -> int:
     """How many devices inside the cut were left out."""
-    inside = [seen.known for seen, _ in _inside(rollout, picture.devices)]
-    return inside.count(False) if any(inside) else 0
+    known = [seen.known for seen, _ in inside(rollout, picture.devices)]
+    return known.count(False) if any(known) else 0
 
 
 def tally(counted: Sequence[Counted]) -> Tally:
@@ -111,10 +111,10 @@ def tally(counted: Sequence[Counted]) -> Tally:
 
 def standing(rollout: Rollout, seen: Seen, at: datetime) -> Standing | None:
     """How this one device stands; None: no wave so far lets it in."""
-    return next((_counted(rollout, seen, turn, at).standing for _, turn in _inside(rollout, [seen])), None)
+    return next((_counted(rollout, seen, turn, at).standing for _, turn in inside(rollout, [seen])), None)
 
 
-def _inside(rollout: Rollout, devices: Sequence[Seen]) -> Iterator[tuple[Seen, Turn]]:
+def inside(rollout: Rollout, devices: Sequence[Seen]) -> Iterator[tuple[Seen, Turn]]:
     """Those that the newest plan lets in, each with the first wave that did. Of what hardware a device is, it
     says when it is first heard: until then it is in no wave.
     """
