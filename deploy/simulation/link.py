@@ -50,6 +50,8 @@ class Dial:
     hello: Hello
     backoff_base_s: float = 1.0
     backoff_cap_s: float = 10.0
+    rate_bytes_s: float = 0.0
+    """What arrives is read no faster, so that it waits in the broker as behind a slow line; 0: no limit."""
 
 
 @dataclass(slots=True)
@@ -72,9 +74,7 @@ class _Subscription:
 class FleetLink:
     """A `Link` without TLS."""
 
-    def __init__(
-        self, dial: Dial, loop: asyncio.AbstractEventLoop, traffic: Traffic | None = None
-    ) -> None:
+    def __init__(self, dial: Dial, loop: asyncio.AbstractEventLoop, traffic: Traffic | None = None) -> None:
         self._dial, self._loop = dial, loop
         self._traffic = Traffic() if traffic is None else traffic
         self._subscriptions: dict[str, _Subscription] = {}
@@ -275,6 +275,7 @@ class _Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._traffic.received_bytes += len(data)
+        self._brake(len(data))
         try:
             for packet in self._decoder.feed(data):
                 self._take(packet)
@@ -302,9 +303,7 @@ class _Wire(asyncio.Protocol):
         self._ask()
 
     def unsubscribe(self, filters: frozenset[str]) -> None:
-        self._held = [
-            {name: qos for name, qos in held.items() if name not in filters} for held in self._held
-        ]
+        self._held = [{name: qos for name, qos in held.items() if name not in filters} for held in self._held]
         self._leave(self._standing & filters)
 
     async def goodbye(self, within_s: float) -> None:
@@ -338,6 +337,16 @@ class _Wire(asyncio.Protocol):
         for future in futures.values():
             future.set_exception(LinkDown(f"not acknowledged: {reason}"))
         self._idle.set()
+
+    def _brake(self, received_bytes: int) -> None:
+        rate = self._dial.rate_bytes_s
+        if rate > 0.0 and self._transport is not None:
+            self._transport.pause_reading()
+            self._loop.call_later(received_bytes / rate, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._transport is not None and not self._frozen and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _send(self, content: bytes) -> None:
         if self._transport is not None and not self._frozen and not self._transport.is_closing():

@@ -1,0 +1,347 @@
+"""One simulated rollout: a broker, a fleet, the controller that steers every fleet, and what came of it."""
+
+import logging
+import os
+import resource
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from msgspec.structs import replace
+
+from agent.core.broker_url import parse_url
+from agent.wire.documents import ReleaseRef
+from agent.wire.errors import ConfigError, PortError, Unavailable
+from agent.wire.reports import Running
+from agent.wire.topics import Digest
+from deploy.assemble import controlling, publishing, workspaces
+from deploy.assemble.controlling import Desk
+from deploy.core.rollouts import starting, steps
+from deploy.core.rollouts.approvals import Person
+from deploy.core.rollouts.picture import Picture
+from deploy.core.rollouts.starting import Asked, FilesOf
+from deploy.core.rollouts.state import Fleet
+from deploy.core.rollouts.words import (
+    Aborted,
+    AnyEntry,
+    ClassWithdrawn,
+    Ended,
+    Enrolled,
+    Judged,
+    Outcome,
+    Started,
+    Steered,
+)
+from deploy.simulation import ground, outcome, scenario, telling
+from deploy.simulation.crowd import Crowd, crowd, processes
+from deploy.simulation.ground import Ground
+from deploy.simulation.meter import Usage, usage
+from deploy.simulation.outcome import Cost, Decision, Moment, Ran
+from deploy.simulation.own_broker import OwnBroker
+from deploy.simulation.scenario import Clock, Scenario
+from deploy.simulation.telling import Begun, Finish, Post, Sample, Served
+
+log = logging.getLogger(__name__)
+
+SHM: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+STEP_S: Final = 0.25
+UP_S: Final = 600.0
+SETTLE_S: Final = 60.0
+SALTS: Final = 8
+HANDLES_A_DEVICE: Final = 4
+"""A socket and the books of two outboxes, and room."""
+BY: Final = Person("simulation", "")
+
+OnStage = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    scenario: Scenario
+    devices: int
+    seed: int
+    broker: str | None = None
+    """Its URL; None: one of our own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What everything has cost until now."""
+
+    sample: Sample
+    controller_cpu_s: float
+    broker: Usage
+
+
+def run(request: Request, on_stage: OnStage) -> Ran:
+    """
+    Raises:
+        ConfigError: there is no broker, or not enough file handles.
+        PortError: something failed that is not part of the scenario.
+    """
+    _require_handles(request.devices)
+    with ExitStack() as stack:
+        folder = stack.enter_context(_folder())
+        own = None if request.broker else stack.enter_context(OwnBroker(folder / "broker"))
+        url = request.broker or (own.broker.url if own is not None else "")
+        root = f"shoal/simulation-{secrets.token_hex(4)}"
+        on_stage(f"{request.devices} devices, seed {request.seed}, scenario {request.scenario.name}, {url}")
+        laid = ground.lay(folder / "fleet", url, root, request.scenario, request.seed, request.devices)
+        publishing.publish_everything(laid.workspace, lambda *_: None)
+        devices = stack.enter_context(crowd(_posts(request, laid, url, folder), folder))
+        return _Run(request, laid, devices, own, on_stage).run()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """In memory where that is to be had: a thousand devices have a card each, and this machine one disk."""
+    within = SHM if os.access(SHM, os.W_OK) else None
+    with TemporaryDirectory(prefix="shoal-simulation-", dir=within) as name:
+        yield Path(name)
+
+
+class _Run:
+    def __init__(
+        self, request: Request, laid: Ground, devices: Crowd, own: OwnBroker | None, on_stage: OnStage
+    ) -> None:
+        self._request, self._laid, self._devices = request, laid, devices
+        self._own, self._on_stage = own, on_stage
+        self._began_s = self._began_at_s = 0.0
+
+    def run(self) -> Ran:
+        expected = serving_at_first(self._request.scenario, self._request.devices)
+        up_s = self._devices.wait(
+            lambda sample: sample.on_stable >= expected, UP_S, "every device serves the first release"
+        )
+        self._on_stage(f"{expected} devices serve {telling.STABLE} after {up_s:.1f} s")
+        with controlling.desk(self._laid.workspace) as desk:
+            before = self._used()
+            self._devices.tell(Served())
+            self._begin(desk)
+            ended = self._steer(desk)
+            rollout_s = self._settle(ended)
+            cost = _cost(before, self._used())
+            decisions = tuple(self._decisions(desk))
+        self._devices.tell(Finish())
+        return self._told(ended, up_s, rollout_s, cost, decisions)
+
+    def _begin(self, desk: Desk) -> None:
+        laid, told = self._laid, self._request.scenario.rollout
+        files = files_of(laid)
+        candidate = laid.candidate_ref
+        asked = Asked(
+            stream=laid.workspace.settings.fleet.stream,
+            release=candidate,
+            waves=told.waves,
+            salts=tuple(f"{self._request.seed}/{number}" for number in range(SALTS)),
+            match=told.match,
+            policy=told.policy,
+            bytes_each=laid.bytes_each,
+        )
+
+        def start(fleet: Fleet, picture: Picture) -> Sequence[AnyEntry]:
+            standing = desk.standing(asked.stream)
+            order = starting.prepare(fleet, picture, asked, standing, files)
+            return starting.start(fleet, picture, order, standing, BY)
+
+        self._began_s, self._began_at_s = self._devices.now_s, time.time()
+        desk.decide(start)
+        self._devices.tell(_begun(laid))
+        self._on_stage(f"{candidate.name}@{candidate.version} is on its way in waves {', '.join(told.waves)}")
+
+    def _steer(self, desk: Desk) -> Outcome | None:
+        """Until the rollout has ended, or time is up."""
+        ends_s = self._began_s + self._request.scenario.timeout_s
+        while self._devices.now_s < ends_s:
+            self._devices.check()
+            if self._own is not None:
+                self._own.follow(self._request.scenario.broker, self._devices.now_s - self._began_s)
+            try:
+                self._step(desk)
+            except PortError as error:
+                log.info("simulation.retried", extra={"error": str(error)})
+            ended = next(iter(desk.fleet().rollouts.values())).outcome
+            if ended is not None:
+                return ended
+            time.sleep(STEP_S)
+        return None
+
+    def _step(self, desk: Desk) -> None:
+        stream = self._laid.workspace.settings.fleet.stream
+
+        def step(fleet: Fleet, picture: Picture) -> Sequence[AnyEntry]:
+            (name,) = fleet.rollouts
+            return steps.step(fleet, name, picture, desk.standing(stream))
+
+        for line in desk.decide(step):
+            self._on_stage(f"{self._since(line.at.timestamp()):6.1f} s  {in_words(line.entry)}")
+
+    def _settle(self, ended: Outcome | None) -> float:
+        """Wait until the fleet is where the end of the rollout sends it; seconds from its start."""
+        if ended is Outcome.REVERTED:
+            with suppress(Unavailable):
+                self._devices.wait(lambda sample: sample.on_candidate == 0, SETTLE_S, "nobody runs it")
+        return self._devices.now_s - self._began_s
+
+    def _since(self, at_s: float) -> float:
+        return at_s - self._began_at_s
+
+    def _used(self) -> Used:
+        own = os.getpid()
+        broker = Usage() if self._own is None else usage(self._own.broker.process.pid)
+        return Used(self._devices.sample, usage(own).cpu_s, broker)
+
+    def _decisions(self, desk: Desk) -> Iterator[Decision]:
+        for line in desk.ledger.lines():
+            if not isinstance(line.entry, Enrolled):
+                at_s = round(self._since(line.at.timestamp()), 2)
+                yield Decision(at_s=at_s, kind=type(line.entry).__name__, words=in_words(line.entry))
+
+    def _told(
+        self,
+        ended: Outcome | None,
+        up_s: float,
+        rollout_s: float,
+        cost: Cost,
+        decisions: tuple[Decision, ...],
+    ) -> Ran:
+        said = self._devices.ended()
+        ends = tuple(device for each in said for device in each.devices)
+        course = tuple(_course(self._devices.timeline, self._began_s))
+        aborted_s = next((d.at_s for d in decisions if d.kind == Aborted.__name__), None)
+        return Ran(
+            scenario=self._request.scenario.name,
+            seed=self._request.seed,
+            devices=self._request.devices,
+            outcome=ended,
+            exposed=sum(device.exposed for device in ends),
+            fallen=sum(device.fate is not None for device in ends),
+            up_s=round(up_s, 2),
+            rollout_s=round(rollout_s, 2),
+            detect_s=outcome.between(course, lambda moment: moment.fallen > 0, aborted_s),
+            revert_s=outcome.after(course, aborted_s, lambda moment: moment.on_candidate == 0),
+            cost=replace(cost, devices_peak_bytes=sum(each.peak_bytes for each in said)),
+            course=course,
+            decisions=decisions,
+            ends=outcome.ends(ends),
+            failures=tuple(outcome.failures(self._request.scenario, ended, ends)),
+        )
+
+
+def serving_at_first(told: Scenario, devices: int) -> int:
+    """So many are there from the start, and know what time it is."""
+    return sum(
+        group.presence.leaves_at_s != 0.0 and group.clock == Clock()
+        for group in scenario.groups(told.fleet, devices)
+    )
+
+
+def files_of(laid: Ground) -> FilesOf:
+    repository = workspaces.open_repository(laid.workspace)
+
+    def found(ref: ReleaseRef) -> frozenset[Digest]:
+        (manifest,) = publishing.manifests(repository, (ref,))
+        return frozenset((ref.manifest, *(variant.artifact.digest for variant in manifest.variants)))
+
+    return found
+
+
+def _begun(laid: Ground) -> Begun:
+    ref, variant = laid.candidate_ref, laid.candidate.variants[0]
+    running = Running(
+        name=ref.name, version=ref.version, manifest=ref.manifest, digest=variant.artifact.digest
+    )
+    return Begun(running=running)
+
+
+def _posts(request: Request, laid: Ground, url: str, folder: Path) -> tuple[Post, ...]:
+    address, count = parse_url(url), processes(request.devices)
+    if address.tls:
+        raise ConfigError(f"broker {url!r}: simulated devices speak plain MQTT, use mqtt://")
+    edges = [request.devices * number // count for number in range(count + 1)]
+    return tuple(
+        Post(
+            scenario=request.scenario,
+            seed=request.seed,
+            devices=request.devices,
+            first=first,
+            last=last,
+            host=address.host,
+            port=address.port,
+            root=laid.workspace.settings.broker.root,
+            trusted=str(laid.workspace.root_of_trust),
+            folder=str(folder / "devices"),
+            keys=str(laid.keys),
+        )
+        for first, last in pairwise(edges)
+    )
+
+
+def _cost(before: Used, after: Used) -> Cost:
+    began, ended = before.sample, after.sample
+    return Cost(
+        device_received_bytes=ended.received_bytes - began.received_bytes,
+        device_sent_bytes=ended.sent_bytes - began.sent_bytes,
+        device_messages=ended.received_messages
+        + ended.sent_messages
+        - began.received_messages
+        - began.sent_messages,
+        devices_cpu_s=round(ended.cpu_s - began.cpu_s, 2),
+        controller_cpu_s=round(after.controller_cpu_s - before.controller_cpu_s, 2),
+        broker_cpu_s=round(max(0.0, after.broker.cpu_s - before.broker.cpu_s), 2),
+        broker_peak_bytes=after.broker.peak_bytes,
+        devices_peak_bytes=0,
+    )
+
+
+def _course(timeline: Sequence[tuple[float, Sample]], began_s: float) -> Iterator[Moment]:
+    for at_s, sample in timeline:
+        if at_s >= began_s:
+            yield Moment(
+                at_s=round(at_s - began_s, 2),
+                exposed=sample.exposed,
+                on_candidate=sample.on_candidate,
+                on_stable=sample.on_stable,
+                there=sample.there,
+                fallen=sample.fallen,
+            )
+
+
+def in_words(entry: AnyEntry) -> str:
+    """A line of the ledger, for the course of a run."""
+    match entry:
+        case Started(order=order):
+            return f"started {order.rollout}"
+        case Steered(why=why, plan=plan):
+            return f"plan {plan.serial}: {why}"
+        case Judged(judgement=judgement):
+            return f"{judgement.verdict}: {judgement.words}"
+        case Aborted(why=why):
+            return f"aborted: {why}"
+        case ClassWithdrawn(hardware=hardware, why=why):
+            return f"taken back from {hardware}: {why}"
+        case Ended(outcome=ended):
+            return f"ended: {ended}"
+        case _:
+            return type(entry).__name__.lower()
+
+
+def _require_handles(devices: int) -> None:
+    """
+    Raises:
+        ConfigError: this system does not allow as many.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = devices * HANDLES_A_DEVICE // processes(devices) + 512
+    wanted = max(needed, devices + 512)
+    if wanted > hard:
+        raise ConfigError(
+            f"{devices} devices need {wanted} file handles, this system allows {hard}: raise ulimit -Hn"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
