@@ -1,11 +1,10 @@
 """What the controller decides about a rollout now, from the ledger and a picture of the fleet alone."""
 
-from msgspec import json
-
 from agent.wire.documents import Plan
 from agent.wire.topics import sha256
 from deploy.core.rollouts import approvals, gate, orders, waves
 from deploy.core.rollouts.approvals import Person
+from deploy.core.rollouts.condensed import condense
 from deploy.core.rollouts.orders import Subject
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Fleet, Rollout
@@ -47,7 +46,7 @@ def step(fleet: Fleet, name: str, picture: Picture, standing: Plan | None) -> tu
     follows = _follows(Subject(fleet, picture, name, standing), rollout, judgement)
     if not follows and _same(judgement, rollout.judgement):
         return ()
-    content = sha256(json.encode(picture))
+    content = sha256(condense(picture, rollout))
     return Judged(rollout=name, wave=rollout.wave, judgement=judgement, picture=content), *follows
 
 
