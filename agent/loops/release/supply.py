@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from agent.core.update import provision
 from agent.core.update.provision import Needed, Place
+from agent.core.update.window import Patience
 from agent.loops.connection import Connection
 from agent.loops.release.fetch import OnProgress, fetch
 from agent.ports.clock import Clock
@@ -75,6 +76,7 @@ class Supply:
     note: Note
     """Told of what an operator would want to know."""
     on_progress: OnProgress
+    patience: Patience = field(default_factory=Patience)
     forgotten: set[Digest] = field(default_factory=set)
     """Patches that did not make what they promised."""
 
@@ -112,6 +114,7 @@ class Supply:
             self.on_progress,
             packing=self.packing,
             rate_bytes_s=rate_bytes_s,
+            patience=self.patience,
         )
 
     def _look(self, needs: Sequence[Needed], held: Sequence[Artifact]) -> Way:

@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.core.tflite import flatmodel
-from agent.wire.documents import CHUNK_MAX_BYTES, Artifact
+from agent.wire import codec
+from agent.wire.documents import CHUNK_MAX_BYTES, ZSTD_PATCH, Artifact, Manifest, Patch
 from agent.wire.errors import Malformed
 from agent.wire.topics import sha256
-from deploy.core.chunking import LARGE_TENSOR_BYTES, cut
+from deploy.adapters.packer_zstd import ZstandardPacker
+from deploy.core.chunking import CHUNKS_MAX, LARGE_TENSOR_BYTES, PACKED_SHARE_MAX, cut, pack
+from tests.fakes.operator import manifest
 
 MODELS = Path(__file__).parents[4] / "shared" / "models"
 MOBILENET = MODELS / "mobilenet_v2_1.0_224_quant.tflite"
@@ -114,6 +118,33 @@ def test_an_empty_file_is_refused() -> None:
 def test_what_is_no_model_is_cut_at_fixed_distances() -> None:
     lengths = [chunk.length for chunk in check(bytes(150_000)).chunks]
     assert lengths == [65_536, 65_536, 18_928]
+
+
+def test_a_chunk_is_packed_where_it_pays_and_keeps_the_name_of_its_content() -> None:
+    content = bytes(100_000) + random.Random(1).randbytes(100_000)
+    parcel = pack(content, ZstandardPacker().pack)
+    plain = cut(content).chunks
+    assert [(chunk.digest, chunk.length) for chunk in parcel.artifact.chunks] == [
+        (chunk.digest, chunk.length) for chunk in plain
+    ]
+    assert [chunk.packed is not None for chunk in parcel.artifact.chunks] == [True, True, False, False]
+    for chunk, piece in parcel.pieces():
+        assert (sha256(piece), len(piece)) == (chunk.published, chunk.published_bytes)
+        assert chunk.packed is None or len(piece) <= PACKED_SHARE_MAX * chunk.length
+
+
+@pytest.mark.parametrize("tensor_bytes", [17_000, 40_000, 90_000])
+def test_a_manifest_of_two_variants_of_25_mb_with_patches_is_accepted(tensor_bytes: int) -> None:
+    """Packed to half, which is more names than real weights need."""
+    content = model_of(*[tensor_bytes] * (25_000_000 // (tensor_bytes + 16)))
+    parcel = pack(content, lambda piece: piece[: len(piece) // 2])
+    assert len(parcel.artifact.chunks) <= CHUNKS_MAX
+    patch = Patch(
+        base=sha256(b"base"), base_bytes=25_000_000, algorithm=ZSTD_PATCH, artifact=cut(bytes(13_000_000))
+    )
+    variant = replace(manifest().variants[0], artifact=parcel.artifact, patches=(patch,))
+    large = replace(manifest(), variants=(variant, variant))
+    assert codec.decode(codec.encode(large), Manifest) == large
 
 
 @needs_models

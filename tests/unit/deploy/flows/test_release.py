@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
+import zstandard
 
+from agent.adapters.packing_zstd import Zstandard
+from agent.core.tflite import flatmodel
 from agent.wire import codec
 from agent.wire.documents import Delegate, GoldenSet, Manifest
 from agent.wire.errors import ConfigError, ModelUnloadable
@@ -38,6 +41,7 @@ class Desk:
         )
         self.folder = folder / "artifacts"
         self.artifacts = ArtifactFolder(self.folder)
+        self.packer = ZstandardPacker()
         self.frames = tuple(GoldenFrame(p, desk.png(p)) for p in golden.patterns(128, 128)[:2])
 
     def release(self, runtime, names=(CPU,), reference=None, **fields):
@@ -57,7 +61,7 @@ class Desk:
             }
             | fields
         )
-        return flow.release(self.repository, self.artifacts, ZstandardPacker(), runtime, draft)
+        return flow.release(self.repository, self.artifacts, self.packer, runtime, draft)
 
 
 @pytest.fixture
@@ -126,6 +130,73 @@ def test_the_same_release_twice_is_one_and_other_content_is_refused(the_desk):
     with pytest.raises(ConfigError, match="new version"):
         the_desk.release(runtime, description="changed")
     assert len(the_desk.repository.releases()) == 1
+
+
+def edited(name):
+    """The model with some of its weights changed, and a runtime that knows it too."""
+    content = bytearray(file(name).content)
+    start, length = max(flatmodel.buffers(bytes(content)), key=lambda span: span[1])
+    content[start : start + 3_000] = bytes(3_000)
+    assert length > 3_000
+    return ModelFile(name, bytes(content))
+
+
+def second(the_desk, packer=None, **fields):
+    """Release 1 of a model, then 2 of the edited one with patches from it."""
+    runtime, model = answering(CPU, best=7)
+    new = edited(CPU)
+    runtime = ScriptedRuntime({file(CPU).content: model, new.content: model})
+    old = the_desk.release(runtime).manifest
+    examined, _ = flow.examine([new], None, Options())
+    the_desk.packer = packer or the_desk.packer
+    given = {"version": "2", "variants": examined, "base": old} | fields
+    return old, new, lambda: the_desk.release(runtime, **given)
+
+
+def test_a_patch_from_the_release_before_makes_the_new_file(the_desk, tmp_path):
+    old, new, release = second(the_desk)
+    (variant,) = release().manifest.variants
+    (patch,) = variant.patches
+    assert (patch.base, patch.base_bytes) == (
+        old.variants[0].artifact.digest,
+        old.variants[0].artifact.length,
+    )
+    assert patch.artifact.length < 4_000
+    for name, content in (("base", the_desk.artifacts.get(patch.base)), ("patch", None)):
+        (tmp_path / name).write_bytes(content or the_desk.artifacts.get(patch.artifact.digest))
+    assert Zstandard().apply(tmp_path / "base", tmp_path / "patch", len(new.content)) == new.content
+
+
+class LongPatches(ZstandardPacker):
+    def patch(self, base, content):
+        del base
+        return content[::-1]
+
+
+def test_a_patch_that_is_not_worth_its_bytes_is_not_offered(the_desk):
+    _, _, release = second(the_desk, LongPatches())
+    assert release().manifest.variants[0].patches == ()
+
+
+def test_without_the_files_of_the_base_there_is_a_release_and_no_patch(the_desk):
+    old, _, release = second(the_desk)
+    (the_desk.folder / old.variants[0].artifact.digest).unlink()
+    assert release().manifest.variants[0].patches == ()
+
+
+class AnotherVersion(ZstandardPacker):
+    def pack(self, content):
+        return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(content)
+
+
+def test_the_same_release_by_another_version_of_the_packer_is_the_one_that_was_signed(the_desk):
+    _, _, release = second(the_desk)
+    first = release()
+    the_desk.packer = AnotherVersion()
+    assert release() == first
+    for chunk in first.manifest.variants[0].artifact.chunks:
+        if chunk.packed:
+            the_desk.artifacts.get(chunk.packed.digest)
 
 
 @pytest.mark.parametrize(
