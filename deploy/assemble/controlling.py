@@ -6,10 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-
-import msgspec
 
 from agent.adapters.clock_system import SystemClock
 from agent.ports.clock import Clock
@@ -29,10 +28,13 @@ from deploy.core import fence
 from deploy.core.fence import Behind, Elsewhere, Place, Stands
 from deploy.core.rollouts import approvals, standing, state
 from deploy.core.rollouts.believing import Believer
+from deploy.core.rollouts.condensed import condense, expand
 from deploy.core.rollouts.picture import Picture, Seen
 from deploy.core.rollouts.state import Fleet
 from deploy.core.rollouts.words import AnyEntry, Judged, Line, Reasserted, Renewed
 from deploy.flows import carry_out
+from deploy.flows.devices import Patience
+from deploy.flows.fence import Patience as FencePatience
 from deploy.flows.fence import look
 from deploy.flows.live_picture import LivePicture
 from deploy.ports.ledger import Outrun
@@ -43,8 +45,19 @@ ATTEMPTS: Final = 5
 Make = Callable[[Fleet, Picture], Sequence[AnyEntry]]
 
 
-def open_ledger(workspace: Workspace) -> SqliteLedger:
-    return SqliteLedger(workspace.ledger, SystemClock())
+def open_ledger(workspace: Workspace, clock: Clock | None = None) -> SqliteLedger:
+    return SqliteLedger(workspace.ledger, clock or SystemClock())
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long the broker is given to answer."""
+
+    fence: FencePatience = field(default_factory=FencePatience)
+    fleet: Patience = field(default_factory=Patience)
+
+
+_WAITS: Final = Waits()
 
 
 class Desk:
@@ -58,9 +71,11 @@ class Desk:
         connections: "Connections",
         on_progress: OnProgress,
         clock: Clock,
+        waits: Waits = _WAITS,
     ) -> None:
         self.workspace, self.session = workspace, session
-        self.repository, self.ledger = repository, open_ledger(workspace)
+        self.repository, self.ledger = repository, open_ledger(workspace, clock)
+        self.waits = waits
         self.connections = connections
         self.clock = clock
         self._on_progress = on_progress
@@ -96,7 +111,9 @@ class Desk:
             believer = Believer(self.session.root, seal_keys(self.workspace), self.fleet().members)
             believer.marks.update(self.ledger.marks())
             believer.remember(_remembered(self.ledger))
-            self._live = LivePicture(self.session.link, self.session.root, believer, self.clock.now)
+            self._live = LivePicture(
+                self.session.link, self.session.root, believer, self.clock.now, self.waits.fleet
+            )
         if self.connections.made != self._read_over or not self._live.complete:
             self._read_over = self.connections.made
             self._live.read()
@@ -148,8 +165,9 @@ class Desk:
         def seeing(fleet: Fleet) -> Sequence[AnyEntry]:
             picture = self.picture()
             entries = make(fleet, picture)
-            if any(isinstance(entry, Judged) for entry in entries):
-                self.ledger.keep(msgspec.json.encode(picture))
+            for entry in entries:
+                if isinstance(entry, Judged):
+                    self.ledger.keep(condense(picture, fleet.rollouts[entry.rollout]))
             return entries
 
         return self.write_blind(seeing)
@@ -221,7 +239,7 @@ class Desk:
         Raises:
             PortError: nobody can tell.
         """
-        return look(self.session.link, self.session.root, self.repository)
+        return look(self.session.link, self.session.root, self.repository, self.waits.fence)
 
     def assert_stands(self) -> None:
         """Compare what the broker holds with what was signed here, and bring a broker up that forgot.
@@ -311,4 +329,4 @@ def _remembered(ledger: SqliteLedger) -> tuple[Seen, ...]:
     """The devices of the picture that was judged last."""
     judged = [line.entry for line in ledger.lines() if isinstance(line.entry, Judged)]
     content = ledger.content(judged[-1].picture) if judged else None
-    return () if content is None else msgspec.json.decode(content, type=Picture).devices
+    return () if content is None else expand(content).devices

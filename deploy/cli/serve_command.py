@@ -3,6 +3,7 @@
 import signal
 import threading
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 from deploy.assemble import serving, workspaces
@@ -10,7 +11,8 @@ from deploy.assemble.controlling import desk
 from deploy.assemble.serving import Controller
 from deploy.cli import command, output
 from deploy.cli.command import Command
-from deploy.core.rollouts import wording
+from deploy.core import history
+from deploy.core.rollouts.words import Line, Started
 
 EPILOG = """\
 It steers every rollout from wave to wave as their gates say, signs a fresh timestamp every day, and brings a
@@ -41,8 +43,21 @@ def run(options: Namespace) -> int:
         signal.signal(number, end)
     with desk(workspace) as at, serving.in_place(workspace, at, options.take_over):
         output.note(f"serving {workspace.settings.fleet.name} from {workspace.folder}")
-        Controller(at, stop, lambda line: output.note(wording.line(line))).run()
+        Controller(at, stop, _teller(at.ledger.lines())).run()
     return 0
+
+
+def _teller(before: Iterable[Line]) -> Callable[[Line], None]:
+    """Says each line in words; what a wave is called stands in the order."""
+    orders = [line for line in before if isinstance(line.entry, Started)]
+
+    def tell(line: Line) -> None:
+        *_, told = history.history([*orders, line])
+        if isinstance(line.entry, Started):
+            orders.append(line)
+        output.note(f"{told.at:%Y-%m-%d %H:%M:%S}  {told.rollout or '-'}  {told.what}")
+
+    return tell
 
 
 COMMAND = Command("serve", "steer every rollout, and keep the fleet's broker right", add_options, run, EPILOG)

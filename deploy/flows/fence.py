@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
 
 from agent.ports.link import Link, Message, Outgoing
 from agent.wire.errors import Unavailable
@@ -14,15 +13,15 @@ from deploy.core import fence
 from deploy.core.fence import Place
 from deploy.ports.repository import Metadata, Repository
 
-ATTEMPTS: Final = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     settle_s: float = 0.3
     """For something to come after what was asked for later."""
+    first_s: float = 1.0
+    """For anything to come from a broker that may be empty."""
     silence_s: float = 5.0
-    """For anything to come."""
+    """For what was just laid down to come."""
 
 
 _PATIENCE = Patience()
@@ -41,11 +40,11 @@ def look(link: Link, root: Root, repository: Repository, patience: Patience = _P
     publication = repository.publication()
     first = publication.metadata[0]
     newer = f"{repository.root_version() + 1}.root"
-    for attempt in range(ATTEMPTS):
-        if attempt:
+    for laid_down, silence_s in ((False, patience.first_s), (True, patience.silence_s)):
+        if laid_down:
             _lay_down(link, root, first, patience)
         with _asked(link, root, (TIMESTAMP_NAME, newer, first.name)) as reading:
-            if reading.wait(patience):
+            if reading.wait(silence_s, patience.settle_s):
                 found = repository.found(reading.of(TIMESTAMP_NAME), reading.of(newer))
                 return fence.compare(repository.timestamp_version(), found)
     raise Unavailable(
@@ -91,15 +90,15 @@ class _Reading:
         with self._changed:
             return self._came.get(self._root.meta(name))
 
-    def wait(self, patience: Patience) -> bool:
+    def wait(self, silence_s: float, settle_s: float) -> bool:
         """Whether all has come that stands there."""
-        ends = time.monotonic() + patience.silence_s
+        ends = time.monotonic() + silence_s
         with self._changed:
             while self._last not in self._came and (left := ends - time.monotonic()) > 0:
                 self._changed.wait(left)
             if self._last not in self._came:
                 return False
-            settled = time.monotonic() + patience.settle_s
+            settled = time.monotonic() + settle_s
             while len(self._came) < self._many and (left := settled - time.monotonic()) > 0:
                 self._changed.wait(left)
         return True

@@ -19,6 +19,7 @@ from agent.wire.seal import unseal
 from agent.wire.topics import MAIN, REPORT, SHARDS, STATUS, Address, DeviceId, Root, shard
 from deploy.core.rollouts.picture import Picture, Seen
 from deploy.core.rollouts.state import Member
+from deploy.core.rollouts.tally import is_freed
 
 Mark = tuple[int, int]
 """(boot, number)."""
@@ -149,7 +150,16 @@ class Believer:
         member = self.members.get(device)
         if member is not None and member.tags:
             tags = member.tags
-        told = msgspec.structs.replace(known, report=report, heard_at=at, hardware=hardware, tags=tags)
+        # What lay on the broker when this program began again was heard when it was heard first.
+        again = known.report is not None and known.report.at == report.at
+        told = msgspec.structs.replace(
+            known,
+            report=report,
+            heard_at=known.heard_at if again else at,
+            free_at=at if is_freed(known.report, report) else known.free_at,
+            hardware=hardware,
+            tags=tags,
+        )
         return self._put(told)
 
     def _require_newer(self, report: Report, known: Seen) -> None:
