@@ -17,9 +17,9 @@ from deploy.adapters import workspace as files
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import controlling, workspaces
 from deploy.assemble.session import Session, connected
-from deploy.core import roster
+from deploy.core import outlook, roster
 from deploy.core.fleet import Device, Fold, Row
-from deploy.core.rollouts import standing, state, waves
+from deploy.core.rollouts import standing, state
 from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Fleet, Rollout
@@ -56,7 +56,7 @@ class Sight:
     def cases(self, stream: str) -> Callable[[str], Case]:
         """What is known of each device; of one that nobody knows, nothing."""
         plan, rollout = self.plan(stream), self.rollout(stream)
-        coming = () if rollout is None else self._coming(rollout)
+        coming = () if rollout is None else outlook.to_come(rollout, self.picture)
         seen = {each.id: each for each in self.picture.devices}
         refused: dict[str, list[str]] = {}
         for words in self.picture.refused:
@@ -84,16 +84,6 @@ class Sight:
         """The one that goes on in the stream, or else the last that did."""
         every = [each for each in self.ledger.rollouts.values() if each.order.stream == stream]
         return self.ledger.active(stream) or (every[-1] if every else None)
-
-    def _coming(self, rollout: Rollout) -> tuple[Plan, ...]:
-        """The waves that are not out yet, cut among the devices of this picture."""
-        if rollout.outcome is not None or rollout.aborted is not None:
-            return ()
-        plans, previous = [], self.plan(rollout.order.stream)
-        for wave in range(rollout.wave + 1, len(rollout.order.waves)):
-            previous = waves.plan(rollout, wave, self.picture, previous)
-            plans.append(previous)
-        return tuple(plans)
 
     def ids(self) -> tuple[str, ...]:
         """Every device that was enrolled or has left word."""

@@ -1,0 +1,202 @@
+"""One look at a rollout as lines of text that fit a terminal, whatever its size."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.text import Text
+
+from deploy.assemble.watching import View
+from deploy.cli.output import printable
+from deploy.core.outlook import Outlook, WaveState, WaveView
+from deploy.core.rollouts.tally import Standing
+from deploy.core.rollouts.words import Finding, Judgement, Outcome, Verdict
+from deploy.core.spans import span, volume
+
+TABLE_MIN: Final = 76
+"""Columns of a terminal in which the standings have columns of their own."""
+BAR_MIN, BAR_MAX = 10, 40
+ALWAYS: Final = frozenset({Standing.HEALTHY, Standing.PENDING, Standing.FAILED, Standing.SILENT})
+
+STYLES: Final[Mapping[Standing, str]] = {
+    Standing.HEALTHY: "green",
+    Standing.DEGRADED: "yellow",
+    Standing.PENDING: "cyan",
+    Standing.FAILED: "bold red",
+    Standing.SILENT: "red",
+    Standing.HELD: "yellow",
+    Standing.OFFLINE: "dim",
+    Standing.VANISHED: "magenta",
+}
+VERDICTS: Final[Mapping[Verdict, str]] = {
+    Verdict.PROMOTE: "bold green",
+    Verdict.HOLD: "bold yellow",
+    Verdict.ABORT: "bold red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """Each standing is told apart without colours, too."""
+
+    marks: Mapping[WaveState, str]
+    blocks: Mapping[Standing, str]
+
+
+def _glyphs(marks: str, blocks: str) -> Glyphs:
+    return Glyphs(dict(zip(WaveState, marks, strict=True)), dict(zip(STYLES, blocks, strict=True)))
+
+
+UNICODE: Final = _glyphs("✓▶·", "█▓░x!=.?")
+ASCII: Final = _glyphs("*> ", "#+-x!=.?")
+
+
+def frame(view: View, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Text]:
+    """At most `height` lines of at most `width` cells, the most important first to stay.
+
+    What stays to the last is the head, the current wave, and what the gate says.
+    """
+    found = view.outlook
+    head = [_head(found), *([Text(view.note, "bold yellow")] if view.note else [])]
+    gate = list(_gate(found.judgement))
+    spare = height - len(head) - min(len(gate), 2)
+    waves = _waves(found.waves, width, max(1, spare - 2), glyphs)
+    lines = [*head, *waves]
+    if (load := _load(view)) is not None:
+        lines.append(load)
+    lines += gate[: max(1, height - len(lines) - 1)]
+    room = height - len(lines) - 2
+    if room > 0 and view.events:
+        lines += [Text(), *(Text(printable(each), "dim") for each in view.events[-room:])]
+    if len(lines) < height:
+        lines.append(Text(_foot(found), "dim"))
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return lines[:height]
+
+
+def _head(found: Outlook) -> Text:
+    rollout = found.rollout
+    release = rollout.order.release
+    said = Text(f"{release.name}@{release.version}", "bold").append(f" {stands(found)}")
+    return said.append(f"  rollout {rollout.name}, stream {rollout.order.stream}", "dim")
+
+
+def stands(found: Outlook) -> str:
+    """Where the rollout is, in a few words."""
+    rollout = found.rollout
+    match rollout.outcome:
+        case Outcome.COMPLETED:
+            return "completed: it is stable now"
+        case Outcome.REVERTED:
+            return f"reverted: {found.back} of {found.let_in} devices serve what was stable"
+        case None if rollout.aborted is not None:
+            return "is being taken back"
+        case None if rollout.wave < 0:
+            return "has not begun"
+        case _:
+            waves, begun = rollout.order.waves, rollout.wave_at
+            ago = f" for {span((found.at - begun).total_seconds())}" if begun else ""
+            paused = ", paused" if rollout.paused else ""
+            return f"wave {rollout.wave + 1} of {len(waves)} ({waves[rollout.wave]}){ago}{paused}"
+
+
+def _waves(views: Sequence[WaveView], width: int, room: int, glyphs: Glyphs) -> list[Text]:
+    shown = _nearest(views, room - (width >= TABLE_MIN))
+    if width < TABLE_MIN:
+        return [_in_words(view, glyphs) for view in shown]
+    columns = [each for each in STYLES if each in ALWAYS or any(view.standings.get(each) for view in views)]
+    bar = min(BAR_MAX, width - 20 - sum(len(each) + 2 for each in columns))
+    heading = Text(f"  {'WAVE':<7} {'DEVICES':>8}", "dim")
+    for each in columns:
+        heading.append(f"  {each}", "dim")
+    return [heading, *(_row(view, columns, bar, glyphs) for view in shown)]
+
+
+def _nearest(views: Sequence[WaveView], room: int) -> Sequence[WaveView]:
+    """As many as there is room for, around the current one."""
+    current = next((n for n, view in enumerate(views) if view.state is WaveState.CURRENT), 0)
+    room = max(1, room)
+    first = max(0, min(current - room // 2, len(views) - room))
+    return views[first : first + room]
+
+
+def _row(view: WaveView, columns: Sequence[Standing], bar: int, glyphs: Glyphs) -> Text:
+    line = Text(
+        f"{glyphs.marks[view.state]} {view.label:<7} {view.devices:>8,}",
+        "bold" if view.state is WaveState.CURRENT else "",
+    )
+    for each in columns:
+        count = view.standings.get(each, 0)
+        said = f"{count:,}" if view.state is not WaveState.COMING else ""
+        line.append(f"  {said:>{len(each)}}", STYLES[each] if count else "dim")
+    if bar >= BAR_MIN and view.devices and view.state is not WaveState.COMING:
+        line.append("  ").append_text(_bar(view, bar, glyphs))
+    return line
+
+
+def _bar(view: WaveView, width: int, glyphs: Glyphs) -> Text:
+    """Whoever is there has at least one cell, so that one failure among a thousand is seen."""
+    present = {each: count for each in STYLES if (count := view.standings.get(each, 0))}
+    spare = width - len(present)
+    bar, total, cells, gone = Text(), sum(present.values()), 0, 0
+    for each, count in present.items():
+        gone += count
+        end = round(gone / total * spare)
+        bar.append(glyphs.blocks[each] * (end - cells + 1), STYLES[each])
+        cells = end
+    return bar
+
+
+def _in_words(view: WaveView, glyphs: Glyphs) -> Text:
+    line = Text(
+        f"{glyphs.marks[view.state]} {view.label} ", "bold" if view.state is WaveState.CURRENT else ""
+    )
+    if view.state is WaveState.COMING:
+        return line.append(f"{view.devices:,} devices to come", "dim")
+    told = [(each, count) for each in STYLES if (count := view.standings.get(each, 0))]
+    for number, (each, count) in enumerate(told):
+        line.append(", " if number else "").append(f"{count:,} {each}", STYLES[each])
+    return line if told else line.append("nobody", "dim")
+
+
+def _load(view: View) -> Text | None:
+    found = view.outlook
+    if not found.bytes_left:
+        return None
+    said = f"{volume(found.bytes_left)} to come to {found.loading:,} devices"
+    if view.rate_bytes_s > 0:
+        said += f", {volume(view.rate_bytes_s)}/s, about {span(found.bytes_left / view.rate_bytes_s)}"
+    return Text(said)
+
+
+def _gate(judgement: Judgement | None) -> Iterator[Text]:
+    """The verdict with its first reason, then the other findings, those that decide first."""
+    if judgement is None:
+        return
+    first, *rest = sorted(judgement.findings, key=lambda each: each.says is not judgement.verdict)
+    verdict = judgement.verdict
+    yield Text(f"gate: {verdict}", VERDICTS[verdict]).append(f"  {printable(first.words)}", "default")
+    for each in rest:
+        yield _finding(each)
+
+
+def _finding(finding: Finding) -> Text:
+    line = Text(f"  {finding.says:<7}", VERDICTS[finding.says])
+    return line.append(f"  {finding.name}: {printable(finding.words)}", "default")
+
+
+def _foot(found: Outlook) -> str:
+    return f"{found.at:%H:%M:%S} UTC, {found.devices:,} devices; Ctrl-C leaves, the rollout goes on"
+
+
+def plain(view: View) -> str:
+    """One line without the time: it changes where something has."""
+    found = view.outlook
+    counts = ", ".join(f"{count} {each}" for each in STYLES if (count := found.totals.get(each, 0)))
+    judged = "" if found.judgement is None else f"; {found.judgement.verdict}: {found.judgement.words}"
+    rollout = found.rollout
+    where = f"wave {rollout.wave + 1} of {len(rollout.order.waves)} ({rollout.order.waves[rollout.wave]})"
+    going = rollout.outcome is None and rollout.aborted is None and rollout.wave >= 0
+    said = f"{where}: {counts or 'nobody'}{judged}" if going else stands(found)
+    return printable(f"{said}; {view.note}" if view.note else said)
