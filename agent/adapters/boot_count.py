@@ -8,13 +8,13 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 
-def count(path: Path) -> int:
-    """One more than the last time, and on disk before it is told to anybody.
+def count(path: Path, above: int = 0) -> int:
+    """One more than the last time, more than `above`, and on disk before it is told to anybody.
 
     A disk that refuses does not keep a device from serving: the same number then comes once more, and who
     reads the device's reports takes the first ones after the next start for old.
     """
-    number = _last(path) + 1
+    number = max(_last(path), above) + 1
     try:
         _replace(path, f"{number}\n".encode())
     except OSError as error:

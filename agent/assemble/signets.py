@@ -7,6 +7,7 @@ from agent.config import Settings
 from agent.loops.telling.signet import Signet
 from agent.wire import seal
 from agent.wire.errors import ConfigError, Malformed
+from agent.wire.seal import DeviceKey
 
 
 def signet(settings: Settings) -> Signet:
@@ -14,10 +15,13 @@ def signet(settings: Settings) -> Signet:
     Raises:
         ConfigError: the file cannot be read, or holds no seal key.
     """
-    return Signet(boot_count.count(Path(settings.device.state_dir) / "boot"), _key(settings))
+    key, count = _key(settings), Path(settings.device.state_dir) / "boot"
+    if key is None:
+        return Signet(boot_count.count(count))
+    return Signet(boot_count.count(count, key.boots_above), key.secret)
 
 
-def _key(settings: Settings) -> bytes | None:
+def _key(settings: Settings) -> DeviceKey | None:
     path = settings.device.seal_key_file
     if not path:
         return None

@@ -10,21 +10,32 @@ what is older than what was seen is told by `boot` and `number` inside the docum
 import hashlib
 import hmac
 import re
+from dataclasses import dataclass, field
 from typing import Final
 
 from agent.wire.errors import Malformed
 
 KEY_BYTES: Final = 32
-_KEY: Final = re.compile(rb"\s*([0-9a-fA-F]{64})\s*")
+_KEY: Final = re.compile(rb"\s*([0-9a-fA-F]{64})(?: (\d{1,15}))?\s*")
 _TAIL: Final = re.compile(rb',"seal":"([0-9a-f]{64})"\}\Z')
 
 
-def key_text(key: bytes) -> bytes:
-    """The key as its file holds it: one line of 64 hexadecimal digits."""
-    return key.hex().encode() + b"\n"
+@dataclass(frozen=True, slots=True)
+class DeviceKey:
+    """What a device is given to seal with."""
+
+    secret: bytes = field(repr=False)
+    boots_above: int = 0
+    """It counts its boots from there: one that was set up anew is not taken for a replay of itself."""
 
 
-def key_from(content: bytes) -> bytes:
+def key_text(key: DeviceKey) -> bytes:
+    """The key as its file holds it: one line of 64 hexadecimal digits, and a number where there is one."""
+    above = f" {key.boots_above}" if key.boots_above else ""
+    return f"{key.secret.hex()}{above}\n".encode()
+
+
+def key_from(content: bytes) -> DeviceKey:
     """The inverse of `key_text`.
 
     Raises:
@@ -32,8 +43,8 @@ def key_from(content: bytes) -> bytes:
     """
     found = _KEY.fullmatch(content)
     if found is None:
-        raise Malformed("a seal key is one line of 64 hexadecimal digits")
-    return bytes.fromhex(found[1].decode())
+        raise Malformed("a seal key is one line of 64 hexadecimal digits, and at most a number behind them")
+    return DeviceKey(bytes.fromhex(found[1].decode()), int(found[2] or 0))
 
 
 def seal(topic: str, document: bytes, key: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -29,12 +30,33 @@ class DeviceConfig:
     """Path of the root of trust, from the device's point of view."""
     stream: str
     camera: CameraKind = CameraKind.PATTERN
+    state_dir: str = ""
+    """Empty: a folder of the device's name beside the file."""
+    tags: tuple[str, ...] = ()
+    seal_key_file: str = ""
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    username: str = ""
+    password_file: str = ""
+
+
+_NEWLINE: Final = "\n"
+_WHERE_GIVEN: Final = ("tags", "seal_key_file", "ca", "certificate", "key", "username", "password_file")
+"""Keys that the template shows commented."""
 
 
 def to_toml(config: DeviceConfig) -> str:
-    """The file; JSON's strings are TOML's."""
-    values = {name: msgspec.json.encode(text).decode() for name, text in asdict(config).items()}
-    return _TEMPLATE.format(state_dir=msgspec.json.encode(f"state-{config.id}").decode(), **values)
+    """The file; JSON's strings and lists are TOML's."""
+    values = {name: msgspec.json.encode(value).decode() for name, value in asdict(config).items()}
+    if not config.state_dir:
+        values["state_dir"] = msgspec.json.encode(f"state-{config.id}").decode()
+    text = _TEMPLATE.format(**values)
+    for name in _WHERE_GIVEN:
+        if getattr(config, name):
+            before, _, after = text.partition(f"\n# {name} = ")
+            text = f"{before}\n{name} = {values[name]}\n{after.partition(_NEWLINE)[2]}"
+    return text
 
 
 _TEMPLATE = """\

@@ -20,3 +20,7 @@ def test_a_disk_that_refuses_does_not_keep_the_device_from_serving(tmp_path, cap
     with caplog.at_level(logging.WARNING):
         assert boot_count.count(tmp_path / "state" / "boot") == 1
     assert "boot.not-kept" in caplog.text
+
+
+def test_a_device_that_was_set_up_anew_counts_on_from_where_it_was(tmp_path):
+    assert [boot_count.count(tmp_path / "boot", 41) for _ in range(2)] == [42, 43]

@@ -9,6 +9,7 @@ from agent.wire.errors import Malformed
 from agent.wire.reasons import Reason
 from agent.wire.reports import Capabilities, Report, Status
 from agent.wire.reports import Presence as State
+from agent.wire.seal import DeviceKey
 from agent.wire.topics import DeviceId, Root
 from tests.fakes.clock import FakeClock
 from tests.fakes.link import MemoryBroker, MemoryLink
@@ -66,8 +67,10 @@ def test_the_key_stands_in_no_log():
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
-def test_a_key_is_read_back_from_its_file(ending):
-    assert seal.key_from(seal.key_text(KEY).strip() + ending) == KEY
+@pytest.mark.parametrize("above", [0, 1, 10**15 - 1])
+def test_a_key_is_read_back_from_its_file(ending, above):
+    key = DeviceKey(KEY, above)
+    assert seal.key_from(seal.key_text(key).strip() + ending) == key
 
 
 @pytest.mark.parametrize("content", [b"", b"ab\n", b"z" * 64, KEY, KEY.hex().encode() * 2])

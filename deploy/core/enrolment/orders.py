@@ -1,0 +1,91 @@
+"""Who belongs to the fleet: what an operator asks, as the entries to write down."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent.wire.topics import DeviceId
+from deploy.core import names
+from deploy.core.refusal import Refused
+from deploy.core.rollouts.state import Fleet, Member
+from deploy.core.rollouts.words import AnyEntry, Enrolled, Expelled
+
+RESERVED: Final = frozenset({"operator", "server", "site", "claim"})
+"""Names on the broker that are allowed more, or less, than a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a device is known by from now on."""
+
+    device: DeviceId
+    tags: tuple[str, ...]
+    hardware: str
+    credential: str
+    """Fingerprint of the certificate, or `password`."""
+
+
+def new_id(text: str) -> DeviceId:
+    """The text as the id of a device.
+
+    Raises:
+        Refused: it would not be one segment of a topic, or is a name with rights of its own.
+    """
+    if text in RESERVED:
+        raise Refused(f"device {text!r}: on the broker that name has rights of its own, choose another")
+    return DeviceId(names.segment("device", text))
+
+
+def tags(texts: Iterable[str]) -> tuple[str, ...]:
+    """Each once, in order.
+
+    Raises:
+        Refused: one of them could not stand in a rollout's --match.
+    """
+    return tuple(sorted({names.segment("tag", text) for text in texts}))
+
+
+def enrol(fleet: Fleet, identity: Identity, by: str, why: str) -> Sequence[AnyEntry]:
+    """It belongs to the fleet, whatever it was before."""
+    known = fleet.members.get(identity.device)
+    hardware = identity.hardware or (known.hardware if known is not None else "")
+    return (
+        Enrolled(
+            device=identity.device,
+            tags=identity.tags,
+            hardware=hardware,
+            sealed=True,
+            credential=identity.credential,
+            by=by,
+            why=why,
+        ),
+    )
+
+
+def member(fleet: Fleet, device: DeviceId) -> Member:
+    """The device, which belongs to the fleet.
+
+    Raises:
+        Refused: it never did, or was expelled.
+    """
+    known = fleet.members.get(device)
+    if known is None:
+        enrolled = (each.id for each in fleet.members.values() if not each.expelled)
+        raise Refused(f"device {device!r} was never enrolled{names.nearest(device, enrolled)}")
+    if known.expelled:
+        raise Refused(f"device {device!r} was expelled before; shoal enrol {device} takes it back")
+    return known
+
+
+def revoke(fleet: Fleet, device: DeviceId, by: str, why: str) -> Sequence[AnyEntry]:
+    """It no longer belongs to the fleet.
+
+    Raises:
+        Refused: as `member`.
+    """
+    member(fleet, device)
+    return (Expelled(device=device, by=by, why=why),)
+
+
+def expelled(fleet: Fleet) -> tuple[DeviceId, ...]:
+    return tuple(sorted(each.id for each in fleet.members.values() if each.expelled))

@@ -1,0 +1,179 @@
+"""What Mosquitto lets each of them do, with what `shoal enrol`, `revoke` and `broker-config` wrote."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent import config
+from agent.adapters.link_mqtt import LinkSettings, Tls
+from agent.assemble.links import link_settings
+from agent.core.refusal import Refusal
+from agent.ports.link import Down
+from agent.wire import topics
+from agent.wire.seal import key_from
+from agent.wire.topics import COMMAND, PREDICTION, REPORT, STATUS, DeviceId, Root
+from deploy.adapters.broker_local import _free_port as free_port
+from deploy.cli.main import main
+from tests.mosquittos import HOST, Client, Mosquitto, client, options, require, running
+
+ROOT = Root("shoal/home")
+ONE, OTHER = DeviceId("pi-1"), DeviceId("pi-2")
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    folder: Path
+    broker: Mosquitto
+    password_port: int
+
+    def shoal(self, *words: str) -> None:
+        assert main([*words, "--workspace", str(self.folder)]) == 0
+
+    def enrol(self, device: str, folder: Path, *words: str) -> config.Settings:
+        """What the device reads, where its script was run."""
+        self.shoal("enrol", device, *words)
+        script = self.folder / "enrolled" / f"{device}.sh"
+        subprocess.run(
+            ["sh"],
+            input=script.read_bytes(),
+            env={"PATH": os.environ["PATH"], "SHOAL_ETC": str(folder)},
+            check=True,
+            capture_output=True,
+        )
+        return config.read(folder / "agent.toml")
+
+    @property
+    def operator(self) -> LinkSettings:
+        keys = self.folder / "keys"
+        tls = Tls(keys / "ca/ca.pem", keys / "operator.pem", keys / "operator.key")
+        return LinkSettings(HOST, self.broker.port, "operator-1", tls=tls)
+
+
+def as_device(settings: config.Settings) -> LinkSettings:
+    return link_settings(settings.broker, DeviceId(settings.device.id), None)
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    require()
+    folder, port, password_port = tmp_path_factory.mktemp("isolation"), free_port(), free_port()
+    workspace, broker = folder / "fleet", folder / "fleet/broker"
+    assert main(["init", str(workspace), "--broker", f"mqtts://{HOST}:{port}"]) == 0
+    where = ["--workspace", str(workspace), "--password-port", str(password_port)]
+    assert main(["broker-config", *where, *options(broker, port)]) == 0
+    settings = workspace / "shoal.toml"
+    settings.write_text(f'{settings.read_text()}ca = "keys/ca/ca.pem"\n')
+    with running(broker, port) as started:
+        yield Fleet(workspace, started, password_port)
+
+
+def _listen(operator: Client, *more: str) -> None:
+    """From now on it hears everything."""
+    operator.up().hear(f"{ROOT.prefix}/#", *more)
+    _delivered(operator, operator, [])
+
+
+def _delivered(sender: Client, receiver: Client, wanted: list[str]) -> list[str]:
+    """What arrived up to a mark that is certain to."""
+    mark = f"{ROOT.prefix}/meta/mark-{len(receiver.topics)}"
+    sender.say(mark, b"x")
+    receiver.heard.wait_until(lambda heard: any(m.topic == mark for m in heard))
+    return [topic for topic in receiver.topics if topic in wanted]
+
+
+def test_a_device_speaks_under_its_own_topics_only(fleet, tmp_path):
+    settings = fleet.enrol("pi-1", tmp_path)
+    own = [ROOT.device(STATUS, ONE), ROOT.device(REPORT, ONE, "side"), ROOT.device(PREDICTION, ONE)]
+    others = [
+        ROOT.device(STATUS, OTHER), ROOT.device(REPORT, OTHER, "side"), ROOT.device(COMMAND, OTHER),
+        ROOT.index(), ROOT.meta("timestamp"), ROOT.target(topics.sha256(b"")), ROOT.chunk(topics.sha256(b"")),
+        "shoal/other/meta/index", "else",
+    ]  # fmt: skip
+    with client(fleet.operator) as operator, client(as_device(settings)) as device:
+        _listen(operator, "else")
+        for topic in (*own, *others):
+            device.up().say(topic, b"x")
+        assert _delivered(operator, operator, [*own, *others]) == own
+
+
+def test_a_device_hears_what_is_for_all_and_for_itself(fleet, tmp_path):
+    settings = fleet.enrol("pi-1", tmp_path)
+    heard = [ROOT.device(COMMAND, ONE), ROOT.meta("7.root"), ROOT.chunk(topics.sha256(b"1"))]
+    others = [ROOT.device(COMMAND, OTHER), ROOT.device(REPORT, OTHER), ROOT.device(PREDICTION, OTHER)]
+    with client(fleet.operator) as operator, client(as_device(settings)) as device:
+        device.up().hear("#", f"{ROOT.prefix}/#", *heard, *others)
+        operator.up().hear(f"{ROOT.prefix}/meta/#")
+        for topic in (*others, *heard):
+            operator.say(topic, b"x")
+        assert sorted(set(_delivered(operator, device, [*heard, *others]))) == sorted(heard)
+
+
+def test_who_has_no_certificate_is_not_let_in(fleet):
+    tls = Tls(fleet.folder / "keys/ca/ca.pem")
+    with client(LinkSettings(HOST, fleet.broker.port, "nobody", tls=tls)) as nobody:
+        assert isinstance(nobody.states.wait_for(1, 30.0)[0], Down)
+
+
+def test_a_revoked_device_is_silenced_at_once_and_not_let_in_again(fleet, tmp_path):
+    settings = as_device(fleet.enrol("pi-3", tmp_path))
+    topic = ROOT.device(STATUS, DeviceId("pi-3"))
+    with client(fleet.operator) as operator:
+        _listen(operator)
+        with client(settings) as device:
+            device.up().say(topic, b"before")
+            fleet.shoal("revoke", "pi-3", "--why", "stolen")
+            fleet.broker.reload()
+            # A reload is asynchronous: what is refused after it stands behind what the operator says of it.
+            with client(settings) as again:
+                down = again.states.wait_until(lambda states: isinstance(states[-1], Down), 30.0)[-1]
+                assert down.refusal is Refusal.CLIENT_CERTIFICATE
+            device.say(topic, b"after")
+            _delivered(operator, operator, [])
+        said = [message.payload for message in operator.heard.items if message.topic == topic]
+        assert said == [b"before"]
+
+
+def test_an_earlier_certificate_counts_no_more_once_the_device_is_enrolled_anew(fleet, tmp_path):
+    before = as_device(fleet.enrol("pi-4", tmp_path / "before"))
+    after = as_device(fleet.enrol("pi-4", tmp_path / "after"))
+    fleet.broker.reload()
+    with client(after) as device:
+        device.up()
+    with client(before) as device:
+        assert isinstance(device.states.wait_for(1, 30.0)[0], Down)
+
+
+def test_a_device_with_a_password_has_its_own_topics_too(fleet, tmp_path):
+    url = f"mqtts://{HOST}:{fleet.password_port}"
+    settings = fleet.enrol("pi-5", tmp_path, "--password", "--broker", url)
+    fleet.broker.reload()
+    own, other = ROOT.device(STATUS, DeviceId("pi-5")), ROOT.device(STATUS, ONE)
+    with client(fleet.operator) as operator, client(as_device(settings)) as device:
+        _listen(operator)
+        device.up()
+        for topic in (other, own):
+            device.say(topic, b"x")
+        assert _delivered(operator, operator, [own, other]) == [own]
+
+
+def test_the_script_leaves_what_only_the_device_may_read(fleet, tmp_path):
+    settings = fleet.enrol("pi-6", tmp_path, "--tag", "line-3", "--tag", "line-1")
+    assert settings.device.tags == ("line-1", "line-3")
+    key = key_from(Path(settings.device.seal_key_file).read_bytes())
+    assert key.secret == (fleet.folder / "keys/devices/pi-6.seal").read_bytes()
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("agent.toml", "root.json", "ca.pem", "device.pem", "device.key", "seal.key"), "0o640"
+    )
+
+
+def test_other_tags_need_no_other_keys(fleet, tmp_path):
+    before = fleet.enrol("pi-7", tmp_path, "--tag", "a")
+    key = Path(before.broker.key).read_bytes()
+    after = fleet.enrol("pi-7", tmp_path, "--tag", "b", "--keep-keys")
+    assert (after.device.tags, Path(after.broker.key).read_bytes()) == (("b",), key)
+    assert after.device.seal_key_file == before.device.seal_key_file
+    with client(as_device(after)) as device:
+        device.up()
