@@ -1,6 +1,7 @@
 # make test    formatting, lint, strict types, import contracts, tests
 # make demo    a real model over a real broker; FRAMES=200 ends by itself, BROKER=mqtt://host:port uses yours
 # make bench   the measured tables of the README
+# make bench-fleet   a model to 50, 200 and 1,000 devices, as one message and as chunks; lines that break
 # make soak    SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)
 # make flat    memory, handles and threads over hours of frames in MINUTES=10 of full speed
 #              HARD=1: two pipelines, predictions kept, and a broker that is away in the middle
@@ -21,7 +22,7 @@ bin := $(VENV)/bin
 .DEFAULT_GOAL := help
 PHOTOGRAPHS ?=
 RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
-.PHONY: help test test-systemd demo bench soak flat outage survive model lint types contracts pytest clean
+.PHONY: bench-fleet help test test-systemd demo bench soak flat outage survive model lint types contracts pytest pytest-devices pytest-parts clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -53,8 +54,15 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev
 	$(bin)/lint-imports --no-cache
 
+# Whole devices mostly wait, and what they wait for is timed: the rest runs beside them, and after them in rank.
 pytest: $(VENV)/.dev
-	$(bin)/python -m pytest
+	@$(MAKE) --no-print-directory -j2 --output-sync=target pytest-parts pytest-devices
+
+pytest-devices:
+	$(bin)/python -m pytest tests/scenario
+
+pytest-parts:
+	nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/parts --ignore=tests/scenario tests
 
 bench: $(VENV)/.dev
 	$(bin)/python bench/frame_loop.py
@@ -62,6 +70,9 @@ bench: $(VENV)/.dev
 	$(bin)/python bench/emission.py
 	$(bin)/python bench/freshness.py
 	$(bin)/python bench/shared_camera.py
+
+bench-fleet: $(VENV)/.dev
+	$(bin)/python bench/fleet.py
 
 soak: $(VENV)/.dev
 	$(bin)/python -m tests.soak.kill_agent --kills $(KILLS)
