@@ -102,9 +102,11 @@ class Fleet:
         return manifest
 
     def roll_out(self, version: str, *more: str) -> None:
+        """To everybody; what is under way becomes stable if its gate agrees, and makes way in any case."""
         shoal(
-            "rollout", f"rig@{version}", "--to=all", *POLICY, "--workspace", str(self.workspace.folder), *more
-        )
+            "rollout", "start", f"rig@{version}", "--waves=all", "--replace=the next one", *POLICY,
+            "--workspace", str(self.workspace.folder), *more,
+        )  # fmt: skip
 
     def repository(self) -> TufRepository:
         where = self.workspace

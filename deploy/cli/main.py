@@ -8,18 +8,24 @@ from typing import Final
 
 from agent.wire.errors import AgentError, ConfigError
 from deploy.cli import (
+    broker_command,
     demo_command,
     devices_command,
+    enrol_command,
+    history_command,
     model_command,
     output,
     release_command,
     remote_command,
-    rollout_command,
+    rollout,
     serve_command,
+    simulate_command,
+    watch_command,
     why_command,
     workspace_commands,
 )
 from deploy.cli.command import Command, Group
+from deploy.cli.rollout import approve
 
 OK: Final = 0
 REFUSED: Final = 1
@@ -30,16 +36,23 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     workspace_commands.INIT,
     model_command.GROUP,
     release_command.COMMAND,
-    rollout_command.ROLLOUT,
-    rollout_command.REVERT,
+    rollout.GROUP,
     serve_command.COMMAND,
     devices_command.COMMAND,
     why_command.COMMAND,
+    watch_command.COMMAND,
+    history_command.COMMAND,
     remote_command.COMMAND,
+    enrol_command.ENROL,
+    enrol_command.REVOKE,
+    enrol_command.MEMBERS,
+    broker_command.COMMAND,
+    approve.APPROVER,
     workspace_commands.DEVICE_CONFIG,
     workspace_commands.SIGN,
     workspace_commands.ROTATE,
     workspace_commands.PUBLISH,
+    simulate_command.COMMAND,
     demo_command.COMMAND,
 )
 

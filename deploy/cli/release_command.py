@@ -192,7 +192,7 @@ def _tell(result: Result, options: Namespace) -> None:
         f"{manifest.name}@{manifest.version} is {done}: {' and '.join(answer.variants)}, {size:,} bytes, "
         f"{answer.classes} classes, {answer.golden_frames} golden frames",
         _pull_in_words(answer),
-        f"next: shoal rollout {manifest.name}@{manifest.version} --to 5%",
+        f"next: shoal rollout plan {manifest.name}@{manifest.version}",
     )
 
 

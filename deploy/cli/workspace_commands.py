@@ -77,7 +77,7 @@ def _next_steps(workspace: Workspace, folder: Path) -> list[str]:
         f"  cd {folder}",
         "  shoal model fetch efficientnet_lite0",
         "  shoal release efficientnet_lite0_224_uint8.tflite --labels labels.txt --name lite0 --version 1",
-        "  shoal rollout lite0 --to all",
+        "  shoal rollout start lite0 --waves all",
         "  shoal device-config pi-1 -o device/pi-1.toml    on the device: shoal-agent run --config pi-1.toml",
     ]
 

@@ -183,7 +183,8 @@ def _release(stage: Stage, chosen: Chosen, model: Path, version: str, *more: str
 
 
 def _rollout(chosen: Chosen, version: str) -> list[str]:
-    return ["rollout", f"{chosen.name}@{version}", "--to", "all", *POLICY]
+    story = ("--replace", "the demo goes on")
+    return ["rollout", "start", f"{chosen.name}@{version}", "--waves", "all", *story, *POLICY]
 
 
 @contextlib.contextmanager

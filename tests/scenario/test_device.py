@@ -95,7 +95,7 @@ def test_a_good_candidate_takes_over_between_two_frames_and_a_revert_brings_the_
     made.release_bytes(made.manifest("1"), "3", models.shared(models.TINY).read_bytes() + b"\n")
     made.roll_out("3")
     assert ear.ended("3")["outcome"] == "committed"
-    shoal("revert", "--workspace", str(made.workspace.folder))
+    shoal("rollout", "revert", "--workspace", str(made.workspace.folder))
     ear.wait(lambda heard: heard.predictions[-1].version != "3")
     seen = ear.heard.predictions[begun:]
     assert [version for version, _ in itertools.groupby(p.version for p in seen)] == [before, "3", before]

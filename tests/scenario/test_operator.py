@@ -112,28 +112,36 @@ def retained(link, topic):
 
 def test_a_release_goes_out_in_waves_and_comes_back(workspace, tmp_path):
     workspace.release("1", "--golden", str(PHOTOGRAPHS))
-    assert "tiny@1 to every device" in workspace.run("rollout", "tiny", "--to", "all")
+    assert "tiny@1 in waves all" in workspace.run("rollout", "start", "tiny", "--waves", "all")
     first = workspace.plan(tmp_path / "first").candidate
     workspace.release("2")
     with workspace.link() as link:
         for device in FIVE:
             announce(link, workspace.root, device, first.manifest)
 
-    narrow = workspace.answer("rollout", "tiny", "--to", "20%")
+    ahead = workspace.answer("rollout", "plan", "tiny", "--waves", "20%,60%")
+    begin = ("rollout", "start", "tiny", "--waves", "20%,60%", "--salt", ahead["order"]["salt"])
+    narrow = workspace.answer(*begin)
     assert (len(narrow["devices"]), narrow["known"]) == (1, 5)
+    assert narrow["devices"] == [each["device"] for each in ahead["waves"][0]["joining"]]
     plan = workspace.plan(tmp_path / "a")
     assert (plan.serial, plan.stable.version, plan.candidate.version) == (2, "1", "2")
     inside = [device for device in FIVE if cohort.belongs(plan.cut, "cpu", plan.salt, device)]
     assert inside == narrow["devices"]
 
-    wide = workspace.answer("rollout", "tiny@2", "--to", "60%")
-    assert len(wide["devices"]) == 3
-    assert set(narrow["devices"]) < set(wide["devices"])
-
-    assert "goes back to tiny@1" in workspace.run("revert", "--revoke")
+    assert "has not ended" in workspace.run(*begin, code=1)
+    assert "--force WHY" in workspace.run("rollout", "promote", code=1)
+    assert "at wave 60%" in workspace.run("rollout", "promote", "--force", "it is a drill")
     plan = workspace.plan(tmp_path / "b")
+    wide = [device for device in FIVE if cohort.belongs(plan.cut, "cpu", plan.salt, device)]
+    joined = {each["device"] for wave in ahead["waves"] for each in wave["joining"]}
+    assert (len(wide), set(wide)) == (3, joined)
+
+    assert "goes back to tiny@1" in workspace.run("rollout", "abort", "--why", "enough")
+    plan = workspace.plan(tmp_path / "c")
     assert (plan.serial, plan.stable.version, plan.candidate) == (4, "1", None)
-    assert "was revoked" in workspace.run("rollout", "tiny@2", "--to", "all", code=1)
+    assert "was revoked" in workspace.run("rollout", "start", "tiny@2", "--waves", "all", code=1)
+    assert "taken back and revoked: enough" in workspace.run("rollout", "status")
 
 
 def test_a_pair_of_variants_is_published_chunk_by_chunk(workspace):
@@ -171,7 +179,7 @@ def test_the_shipped_model_is_released_with_its_labels(workspace):
 def test_a_broker_that_lost_its_memory_is_given_everything_again(workspace, tmp_path):
     chunk = workspace.root.chunk
     released = workspace.release("1")
-    workspace.run("rollout", "tiny", "--to", "all")
+    workspace.run("rollout", "start", "tiny", "--waves", "all")
     with workspace.link() as link:
         manifest = json.loads(retained(link, workspace.root.target(released["manifest"])))
         digest = manifest["variants"][0]["artifact"]["chunks"][3][0]
@@ -214,7 +222,7 @@ def test_a_broker_that_is_not_there_is_one_sentence(workspace):
     settings = workspace.folder / "shoal.toml"
     workspace.release("1", "--no-publish")
     settings.write_text(settings.read_text().replace(workspace._broker.url, "mqtt://127.0.0.1:9"))
-    complaint = workspace.run("rollout", "tiny", "--to", "all", code=1)
+    complaint = workspace.run("rollout", "start", "tiny", code=1)
     assert complaint.startswith(
         "shoal: the broker mqtt://127.0.0.1:9 cannot be reached: no broker listens on"
     )

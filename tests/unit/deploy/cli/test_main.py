@@ -6,10 +6,13 @@ import sys
 
 import pytest
 
-from agent.wire.documents import ProbationPolicy, TrialPolicy
+from agent.wire.documents import TrialPolicy
+from agent.wire.errors import ConfigError
 from deploy.cli import main as command_line
 from deploy.cli.command import Group
 from deploy.cli.main import COMMANDS, main, parser
+from deploy.cli.rollout import asking
+from deploy.core.rollouts.words import GatePolicy, Policy
 
 
 def everything(commands, words=()):
@@ -39,8 +42,9 @@ def test_every_command_explains_itself(words, capsys):
         [],
         ["relese"],
         ["rollout", "birds"],
-        ["rollout", "birds", "--to", "some"],
-        ["rollout", "birds", "--to", "5%", "--trial-shadow-frames", "few"],
+        ["rollout", "start", "birds", "--waves", "some"],
+        ["rollout", "start", "birds", "--waves", "5%,1%"],
+        ["rollout", "start", "birds", "--trial-shadow-frames", "few"],
         ["release", "a.tflite", "--name", "x", "--version", "1", "--tolerance", "2"],
         ["release", "a.tflite", "--name", "x", "--version", "1", "--fit", "stretch"],
         ["release", "a.tflite", "--name", "x", "--version", "1", "--mean", "a,b"],
@@ -54,16 +58,26 @@ def test_wrong_usage_ends_with_2(arguments, capsys):
 
 
 def test_policies_of_a_rollout_default_to_those_of_the_contract():
-    options = parser().parse_args(["rollout", "birds", "--to", "all", "--trial-shadow-frames", "3"])
-    policy = command_line.rollout_command.policy
-    assert policy(options, "trial", TrialPolicy) == TrialPolicy(shadow_frames=3)
-    assert policy(options, "probation", ProbationPolicy) == ProbationPolicy()
+    options = parser().parse_args(["rollout", "start", "birds", "--trial-shadow-frames", "3"])
+    assert asking.policy(options) == Policy(trial=TrialPolicy(shadow_frames=3))
+
+
+def test_what_the_options_say_counts_before_the_policy_file(tmp_path):
+    file = tmp_path / "policy.toml"
+    file.write_text("spread_s = 60\n[trial]\nshadow_frames = 7\n[gate]\nfailed_max = 2\n")
+    words = ["rollout", "plan", "birds", "--policy", str(file), "--trial-shadow-frames=9"]
+    assert asking.policy(parser().parse_args(words)) == Policy(
+        spread_s=60.0, trial=TrialPolicy(shadow_frames=9), gate=GatePolicy(failed_max=2)
+    )
+    file.write_text("sprad_s = 60\n")
+    with pytest.raises(ConfigError, match="sprad_s"):
+        asking.policy(parser().parse_args(words))
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["rollout", "x", "--to", "all"], 78, "there is no shoal.toml in"),
+        (["rollout", "start", "x"], 78, "there is no shoal.toml in"),
         (["devices", "--workspace", "nowhere"], 78, "there is no shoal.toml in"),
         (["init", "w", "--broker", "http://x"], 78, "begin with mqtt://"),
         (["init", "w", "--fleet", "a b"], 1, "fleet 'a b'"),
@@ -126,9 +140,13 @@ def test_the_root_of_trust_of_another_fleet_is_not_overwritten(workspace, capsys
         (["release", "shoal.toml", "--name", "x", "--version", "1"], 1, "not a TFLite model"),
         (["release", "a", "--name", "x", "--version", "1", "--mean", "1"], 1, "belong together"),
         (["release", "a", "--name", "x", "--version", "1", "--offline-keys", "gone"], 78, "no such folder"),
-        (["rollout", "x", "--to", "5%", "--match", "garden"], 1, "KEY=VALUE"),
-        (["rollout", "x", "--to", "5%", "--trial-agreement-min", "2"], 1, "agreement_min"),
-        (["rollout", "x", "--to", "5%", "--spread-s", "-1"], 1, "0 or more"),
+        (["rollout", "start", "x", "--match", "garden"], 1, "KEY=VALUE"),
+        (["rollout", "start", "x", "--match", "tag=a & colour=b"], 1, "hardware, tag, id"),
+        (["rollout", "plan", "x", "--trial-agreement-min", "2"], 1, "agreement_min"),
+        (["rollout", "start", "x", "--spread-s", "-1"], 1, "0 or more"),
+        (["rollout", "start", "x", "--policy", "gone.toml"], 78, "gone.toml: No such file"),
+        (["rollout", "status", "x"], 1, "there is no rollout 'x'"),
+        (["rollout", "approve", "x", "--wave", "1", "--key", "gone.pem"], 78, "gone.pem: No such file"),
     ],
 )
 @pytest.mark.usefixtures("workspace")
