@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import platform
 import signal
@@ -279,10 +280,16 @@ def _capabilities(settings: Settings, found: Hardware, machine: str) -> Capabili
         machine=machine,
         python=platform.python_version(),
         runtime=_runtime_version(settings.runtime.kind),
-        agent=version("shoal"),
+        agent=_agent_version(),
     )
 
 
+@functools.cache
+def _agent_version() -> str:
+    return version("shoal")
+
+
+@functools.cache
 def _runtime_version(kind: str) -> str:
     """Asked of the package's metadata: the supervisor never imports a runtime."""
     for package in _candidates(kind):
