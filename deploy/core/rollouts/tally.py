@@ -121,18 +121,35 @@ def inside(rollout: Rollout, devices: Sequence[Seen]) -> Iterator[tuple[Seen, Tu
     plan, turns = rollout.plan, rollout.turns
     if plan is None or plan.candidate is None or not turns:
         return
-    match = matching.terms(plan.match)
+    match, reached = matching.terms(plan.match), _Reach(plan, turns, {})
     for seen in devices:
-        place = position(plan.salt, seen.id)
-        if not seen.hardware or seen.hardware in rollout.withdrawn or place >= _cut(plan, seen.hardware):
+        if not seen.hardware or seen.hardware in rollout.withdrawn:
             continue
-        if match and matching.unmatched(match, seen) is not None:
-            continue
-        yield seen, next((turn for turn in turns if place < _cut(turn.plan, seen.hardware)), turns[-1])
+        turn = reached.turn(seen.hardware, position(plan.salt, seen.id))
+        if turn is not None and (not match or matching.unmatched(match, seen) is None):
+            yield seen, turn
 
 
-def _cut(plan: Plan, hardware: str) -> int:
-    return cut_of(plan.cut, hardware)
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """Which wave lets a place in. Cuts are read once a hardware class."""
+
+    plan: Plan
+    turns: tuple[Turn, ...]
+    cuts: dict[str, tuple[int, ...]]
+    """By class: of the newest plan, then of each wave."""
+
+    def turn(self, hardware: str, place: int) -> Turn | None:
+        newest, *waves = self.cuts.get(hardware) or self._read(hardware)
+        if place >= newest:
+            return None
+        found = (turn for turn, cut in zip(self.turns, waves, strict=True) if place < cut)
+        return next(found, self.turns[-1])
+
+    def _read(self, hardware: str) -> tuple[int, ...]:
+        plans = (self.plan, *(turn.plan for turn in self.turns))
+        self.cuts[hardware] = tuple(cut_of(plan.cut, hardware) for plan in plans)
+        return self.cuts[hardware]
 
 
 def _counted(rollout: Rollout, seen: Seen, turn: Turn, at: datetime) -> Counted:
@@ -228,9 +245,16 @@ def _serving(seen: Seen, report: Report, files: frozenset[Digest], overdue: Stan
 
 def _held(report: Report, *, reached: bool) -> bool:
     """Whether it names something else than the release that keeps it from going on."""
-    if report.phase is not Phase.HELD or report.reason not in ITS_OWN:
-        return False
-    return reached or report.reason in UNSEEING
+    return _is_held(report) and (reached or report.reason in UNSEEING)
+
+
+def is_freed(before: Report | None, now: Report) -> bool:
+    """Whether what held it, and was not of a release's making, holds it no more: its deadline counts anew."""
+    return before is not None and _is_held(before) and not _is_held(now)
+
+
+def _is_held(report: Report) -> bool:
+    return report.phase is Phase.HELD and report.reason in ITS_OWN
 
 
 def by_hardware(counted: Sequence[Counted]) -> Mapping[str, Sequence[Counted]]:

@@ -223,3 +223,22 @@ def test_every_device_is_in_exactly_one_list_of_the_tally():
     found = tally.tally(tally.count(rollout(), picture(*devices, at=SOON)))
     assert (found.healthy, found.silent, found.offline, found.pending) == (("a", "e"), ("b",), ("c",), ("d",))
     assert (found.failed, found.held, found.vanished, found.degraded) == ((), (), (), ())
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "freed"),
+    [
+        (held(Reason.WINDOW), FETCHING, True),
+        (held(Reason.CLOCK), {}, True),
+        (held(Reason.WINDOW), held(Reason.VETO), False),
+        (held(Reason.WAITING), FETCHING, False),
+        (held(Reason.NEEDS_EDGETPU), FETCHING, False),
+        ({}, FETCHING, False),
+    ],
+)
+def test_a_deadline_counts_anew_when_a_hold_ends_that_was_none_of_the_releases_making(before, now, freed):
+    assert tally.is_freed(report("pi", **before), report("pi", **now)) is freed
+
+
+def test_a_first_report_frees_nobody():
+    assert not tally.is_freed(None, report("pi"))
