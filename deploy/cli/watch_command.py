@@ -3,14 +3,14 @@
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 
 from deploy.assemble import watching, workspaces
-from deploy.assemble.watching import View
+from deploy.assemble.watching import View, Watcher
 from deploy.cli import command, output, watch_frame
 from deploy.cli.command import Command
 from deploy.core.rollouts.words import Outcome
@@ -42,42 +42,60 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
     stream = options.stream or workspace.settings.fleet.stream
+    on_terminal = sys.stdout.isatty()
     with watching.watching(workspace, options.rollout, stream) as watcher:
-        view = watcher.look()
-        with _live(view) if sys.stdout.isatty() else _lines() as show:
+        view = _follow(watcher, _screen if on_terminal else _lines)
+    found = view.outlook
+    if on_terminal:
+        output.say(output.printable(f"{found.rollout.name}: {watch_frame.stands(found)}"))
+    return 0 if found.rollout.outcome is Outcome.COMPLETED else REVERTED
+
+
+def _follow(watcher: Watcher, shown: Callable[[], AbstractContextManager[Show]]) -> View:
+    """To the rollout's end."""
+    view = watcher.look()
+    try:
+        with shown() as show:
             show(view)
             while view.outlook.rollout.outcome is None:
                 watcher.wait()
                 view = watcher.look()
                 show(view)
-    if sys.stdout.isatty():
-        output.say(output.printable(f"{view.outlook.rollout.name}: {watch_frame.stands(view.outlook)}"))
-    return 0 if view.outlook.rollout.outcome is Outcome.COMPLETED else REVERTED
+    except KeyboardInterrupt:
+        output.note(f"{view.outlook.rollout.name} goes on: {watch_frame.stands(view.outlook)}")
+        raise
+    return view
 
 
-class _Screen:
+class _Frame:
     """Drawn anew for the size that the terminal has at that moment."""
 
-    def __init__(self, view: View) -> None:
-        self.view = view
+    def __init__(self) -> None:
+        self.view: View | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.view is None:
+            return
         glyphs = watch_frame.UNICODE if options.encoding.startswith("utf") else watch_frame.ASCII
-        height = options.height or console.height
-        yield from watch_frame.frame(self.view, options.max_width, height, glyphs)
+        yield from watch_frame.frame(self.view, options.max_width, options.height or console.height, glyphs)
 
 
 @contextmanager
-def _live(first: View) -> Iterator[Show]:
-    """The terminal's other screen, which leaves everything as it was."""
-    screen = _Screen(first)
+def _screen() -> Iterator[Show]:
+    """The terminal's other screen, so that what stood there before stands there afterwards."""
+    drawn = _Frame()
 
-    def show(view: View) -> None:
-        screen.view = view
+    def show(view: View | None) -> None:
+        drawn.view = view
 
     console = Console(highlight=False)
-    with Live(console=console, screen=True, get_renderable=lambda: screen, refresh_per_second=4):
-        yield show
+    with Live(console=console, screen=True, get_renderable=lambda: drawn, refresh_per_second=4) as live:
+        try:
+            yield show
+        finally:
+            # A terminal that was resized meanwhile may keep what it cannot tell from its own.
+            show(None)
+            live.refresh()
 
 
 @contextmanager

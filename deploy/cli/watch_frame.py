@@ -1,5 +1,6 @@
 """One look at a rollout as lines of text that fit a terminal, whatever its size."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,8 +11,8 @@ from deploy.assemble.watching import View
 from deploy.cli.output import printable
 from deploy.core.outlook import Outlook, WaveState, WaveView
 from deploy.core.rollouts.tally import Standing
-from deploy.core.rollouts.words import Finding, Judgement, Outcome, Verdict
-from deploy.core.spans import span, volume
+from deploy.core.rollouts.words import Judgement, Outcome, Verdict
+from deploy.core.spans import counted, span, volume
 
 TABLE_MIN: Final = 76
 """Columns of a terminal in which the standings have columns of their own."""
@@ -58,13 +59,15 @@ def frame(view: View, width: int, height: int, glyphs: Glyphs = UNICODE) -> list
     """
     found = view.outlook
     head = [_head(found), *([Text(view.note, "bold yellow")] if view.note else [])]
-    gate = list(_gate(found.judgement))
-    spare = height - len(head) - min(len(gate), 2)
+    gate = [finding[: max(2, height // 4)] for finding in _gate(found.judgement, width)]
+    spare = height - len(head) - len(gate[0] if gate else ())
     waves = _waves(found.waves, width, max(1, spare - 2), glyphs)
     lines = [*head, *waves]
     if (load := _load(view)) is not None:
         lines.append(load)
-    lines += gate[: max(1, height - len(lines) - 1)]
+    for finding in gate:
+        if len(lines) + len(finding) < height:
+            lines += finding
     room = height - len(lines) - 2
     if room > 0 and view.events:
         lines += [Text(), *(Text(printable(each), "dim") for each in view.events[-room:])]
@@ -153,7 +156,7 @@ def _in_words(view: WaveView, glyphs: Glyphs) -> Text:
         f"{glyphs.marks[view.state]} {view.label} ", "bold" if view.state is WaveState.CURRENT else ""
     )
     if view.state is WaveState.COMING:
-        return line.append(f"{view.devices:,} devices to come", "dim")
+        return line.append(f"{counted(view.devices, 'device')} to come", "dim")
     told = [(each, count) for each in STYLES if (count := view.standings.get(each, 0))]
     for number, (each, count) in enumerate(told):
         line.append(", " if number else "").append(f"{count:,} {each}", STYLES[each])
@@ -164,30 +167,34 @@ def _load(view: View) -> Text | None:
     found = view.outlook
     if not found.bytes_left:
         return None
-    said = f"{volume(found.bytes_left)} to come to {found.loading:,} devices"
+    said = f"{volume(found.bytes_left)} to come to {counted(found.loading, 'device')}"
     if view.rate_bytes_s > 0:
         said += f", {volume(view.rate_bytes_s)}/s, about {span(found.bytes_left / view.rate_bytes_s)}"
     return Text(said)
 
 
-def _gate(judgement: Judgement | None) -> Iterator[Text]:
+def _gate(judgement: Judgement | None, width: int) -> Iterator[list[Text]]:
     """The verdict with its first reason, then the other findings, those that decide first."""
     if judgement is None:
         return
     first, *rest = sorted(judgement.findings, key=lambda each: each.says is not judgement.verdict)
     verdict = judgement.verdict
-    yield Text(f"gate: {verdict}", VERDICTS[verdict]).append(f"  {printable(first.words)}", "default")
+    yield _wrapped(f"gate: {verdict}", VERDICTS[verdict], first.words, width)
     for each in rest:
-        yield _finding(each)
+        yield _wrapped(f"  {each.says:<7}", VERDICTS[each.says], f"{each.name}: {each.words}", width)
 
 
-def _finding(finding: Finding) -> Text:
-    line = Text(f"  {finding.says:<7}", VERDICTS[finding.says])
-    return line.append(f"  {finding.name}: {printable(finding.words)}", "default")
+def _wrapped(head: str, style: str, words: str, width: int) -> list[Text]:
+    """The words beside the head, and below it where they do not fit."""
+    indent = " " * min(len(head) + 2, width // 4)
+    first, *more = textwrap.wrap(
+        printable(words), width, initial_indent=" " * (len(head) + 2), subsequent_indent=indent
+    ) or [""]
+    return [Text(head, style).append(first[len(head) :], "default"), *map(Text, more)]
 
 
 def _foot(found: Outlook) -> str:
-    return f"{found.at:%H:%M:%S} UTC, {found.devices:,} devices; Ctrl-C leaves, the rollout goes on"
+    return f"{found.at:%H:%M:%S} UTC, {counted(found.devices, 'device')}; Ctrl-C leaves, the rollout goes on"
 
 
 def plain(view: View) -> str:

@@ -1,6 +1,8 @@
 """`shoal why`: the one reason for which a device runs what it runs."""
 
+import textwrap
 from argparse import ArgumentParser, Namespace
+from typing import Final
 
 from deploy.assemble import sight, workspaces
 from deploy.assemble.sight import Sight
@@ -11,6 +13,8 @@ from deploy.core.refusal import Refused
 from deploy.core.spans import span
 from deploy.core.why import Explained
 from deploy.flows.devices import Patience
+
+WIDTH: Final = 110
 
 EPILOG = """\
 The code is that of the device where it said one, such as low-disk, veto or known-bad; or it tells what the
@@ -58,11 +62,11 @@ def _nobody(device: str, seen: Sight) -> str:
 
 
 def _said(found: Explained) -> list[str]:
-    lines = [f"{found.device}: {found.code}", f"  {found.why}"]
-    if found.remedy:
-        lines.append(f"  to do: {found.remedy}")
-    lines += [f"  besides: {each}" for each in found.besides]
-    return [*lines, f"  {', '.join(_facts(found))}"]
+    besides = (f"besides: {each}" for each in found.besides)
+    remedy = (f"to do: {found.remedy}",) if found.remedy else ()
+    said = (found.why, *remedy, *besides, ", ".join(_facts(found)))
+    wrapped = (textwrap.wrap(each, WIDTH, initial_indent="  ", subsequent_indent="    ") for each in said)
+    return [f"{found.device}: {found.code}", *(line for lines in wrapped for line in lines)]
 
 
 def _facts(found: Explained) -> list[str]:

@@ -78,7 +78,7 @@ def _is_wanted(row: Row, wanted: Wanted) -> bool:
     facts = Seen(id=DeviceId(row.device), hardware=row.hardware, tags=row.tags)
     return (
         (not wanted.phases or row.phase in wanted.phases)
-        and (not wanted.reasons or not wanted.reasons.isdisjoint({row.code, row.reason}))
+        and (not wanted.reasons or (row.code or row.reason) in wanted.reasons)
         and (not wanted.release or wanted.release in {row.running, name})
         and (wanted.presence is None or row.online is (wanted.presence is Presence.ONLINE))
         and matching.unmatched(wanted.match, facts) is None

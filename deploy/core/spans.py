@@ -1,4 +1,4 @@
-"""Spans of time and amounts of bytes, as people say them."""
+"""Spans of time, amounts of bytes, and numbers of things, as people say them."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -17,3 +17,7 @@ def volume(amount_bytes: float) -> str:
         if amount_bytes >= size:
             return f"{amount_bytes / size:.1f} {unit}"
     return f"{int(amount_bytes)} B"
+
+
+def counted(number: int, of: str) -> str:
+    return f"{number:,} {of}" if number == 1 else f"{number:,} {of}s"

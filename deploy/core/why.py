@@ -86,8 +86,10 @@ def explain(device: str, case: Case) -> Explained:
 
 
 def nearest(wanted: str, ids: Iterable[str]) -> tuple[str, ...]:
-    """The ids that look most like what was typed, best first."""
-    return tuple(difflib.get_close_matches(wanted, tuple(ids), n=3, cutoff=0.6))
+    """The ids that begin with what was typed, or look most like it, best first."""
+    every = sorted(ids)
+    begun = [each for each in every if wanted and each.startswith(wanted)]
+    return tuple(dict.fromkeys((*begun, *difflib.get_close_matches(wanted, every, n=3))))[:3]
 
 
 def _absent(case: Case) -> _Finding | None:
