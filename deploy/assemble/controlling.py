@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -283,17 +283,18 @@ class Desk:
 
 
 @contextlib.contextmanager
-def desk(workspace: Workspace, on_progress: OnProgress = lambda *_: None) -> Iterator[Desk]:
+def desk(
+    workspace: Workspace, on_progress: OnProgress = lambda *_: None, waits: Waits = _WAITS
+) -> Iterator[Desk]:
     """
     Raises:
         LinkDown: the broker cannot be reached.
         ConfigError: a setting is wrong.
     """
     repository = workspaces.open_repository(workspace)
-    with ExitStack() as held:
-        news = Connections()
-        session = held.enter_context(connected(workspace, news.told))
-        yield Desk(workspace, session, repository, news, on_progress, SystemClock())
+    news = Connections()
+    with connected(workspace, news.told) as session:
+        yield Desk(workspace, session, repository, news, on_progress, SystemClock(), waits)
 
 
 class Connections:

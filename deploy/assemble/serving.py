@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -20,7 +20,7 @@ from typing import Final
 from agent.core.backoff import delay_s
 from agent.wire.errors import PortError
 from deploy.adapters import lock_file
-from deploy.adapters.lock_file import Holder
+from deploy.adapters.lock_file import Busy, Holder
 from deploy.adapters.workspace import Workspace
 from deploy.assemble.controlling import Desk
 from deploy.core.refusal import Refused
@@ -32,6 +32,7 @@ from deploy.core.rollouts.words import AnyEntry, Line, TookOver
 log = logging.getLogger(__name__)
 
 RENEWED_EVERY: Final = timedelta(days=1)
+FOLLOWED_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,34 @@ def in_place(workspace: Workspace, desk: Desk, take_over: str | None) -> Iterato
         log.info("controller.began", extra={"after": before.words if before else "nobody"})
         yield
         log.info("controller.ended")
+
+
+def stay(
+    workspace: Workspace, desk: Desk, name: str, tell: Callable[[Line], None], stop: threading.Event
+) -> None:
+    """Steer every rollout until this one has ended; where a controller serves already, see it do so.
+
+    Raises:
+        Fenced, ConfigError: as `Controller.run`.
+        StoreFailed: the ledger cannot be read.
+    """
+
+    def ended(fleet: Fleet) -> bool:
+        rollout = fleet.rollouts.get(name)
+        return rollout is not None and rollout.outcome is not None
+
+    with ExitStack() as held:
+        try:
+            held.enter_context(in_place(workspace, desk, None))
+        except Busy:
+            told = desk.newest
+            while not ended(desk.fleet()) and not stop.wait(FOLLOWED_EVERY_S):
+                lines = desk.ledger.lines(told)
+                for line in lines:
+                    tell(line)
+                told = lines[-1].number if lines else told
+            return
+        Controller(desk, stop, tell).run(ended)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from agent.wire.errors import Malformed, WireError
 from agent.wire.reports import Presence, Report, Status
 from agent.wire.seal import unseal
 from agent.wire.topics import MAIN, REPORT, SHARDS, STATUS, Address, DeviceId, Root, shard
-from deploy.core.rollouts.picture import Picture, Seen
+from deploy.core.rollouts.picture import Picture, Seen, present
 from deploy.core.rollouts.state import Member
 from deploy.core.rollouts.tally import is_freed
 
@@ -91,7 +91,7 @@ class Believer:
         """What is believed now. Of expelled devices nothing is shown."""
         if self._sorted is None:
             self._sorted = tuple(sorted(self._seen))
-        devices = tuple(self._seen[device] for device in self._sorted)
+        devices = tuple(present(self._seen[device], at) for device in self._sorted)
         return Picture(
             at=at, devices=devices, missing=(*missing, *self._withheld()), refused=self._refusals()
         )
@@ -129,9 +129,11 @@ class Believer:
             )
         online = status.state is Presence.ONLINE
         if online == known.online:
-            return self._put(known)
+            news = device not in self._seen or present(known, at) != known
+            self._put(_beaten(known, status, at))
+            return news
         told = msgspec.structs.replace(
-            known,
+            _beaten(known, status, at),
             online=online,
             gone_at=None if online or not known.online else at,
             free_at=at if online and device in self._seen else known.free_at,
@@ -237,3 +239,11 @@ class Believer:
             for each in SHARDS
             if 2 * found[each] < expected[each]
         )
+
+
+def _beaten(known: Seen, status: Status, at: datetime) -> Seen:
+    """With its newest sign of life. The first word of a device may have lain on the broker for long."""
+    if status.state is not Presence.ONLINE or status.at is None or status.at == known.said_at:
+        return known
+    beat_at = at if known.said_at is not None else min(at, status.at)
+    return msgspec.structs.replace(known, said_at=status.at, beat_at=beat_at, beat_s=status.beat_s)
