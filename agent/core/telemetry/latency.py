@@ -88,16 +88,21 @@ def percentiles(histogram: Histogram) -> Percentiles:
 
 def quantile(histogram: Histogram, share: float) -> float:
     """The duration in ms below which this share in [0, 1] lies, within the accuracy; 0 of none."""
-    rank = share * (histogram.count - 1)
-    seen = histogram.zeros
-    value = 0.0
-    if seen <= rank:
-        for key, n in sorted(histogram.bins.items()):
-            value = _value(key, histogram.relative_accuracy)
-            seen += n
-            if seen > rank:
-                break
+    key = _bin_at(histogram, share * (histogram.count - 1))
+    value = 0.0 if key is None else _value(key, histogram.relative_accuracy)
     return min(max(value, histogram.min), histogram.max)
+
+
+def _bin_at(histogram: Histogram, rank: float) -> int | None:
+    """The bin that the value of this rank lies in; None: it is among the zeros."""
+    seen, found = histogram.zeros, None
+    if seen > rank:
+        return None
+    for key, n in sorted(histogram.bins.items()):
+        seen, found = seen + n, key
+        if seen > rank:
+            break
+    return found
 
 
 def nearest_rank(values: Sequence[float], share: float) -> float:

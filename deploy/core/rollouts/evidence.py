@@ -8,13 +8,14 @@ All of it is found one hardware class at a time: five times an Edge TPU's latenc
 """
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean
 from typing import Final, TypeVar
 
-from agent.core.telemetry.latency import RELATIVE_ACCURACY, merge, quantile
+from agent.core.telemetry.latency import RELATIVE_ACCURACY, quantile
 from agent.core.update.answers import label_key
 from agent.wire.reports import BINS, Evidence, Histogram
 from agent.wire.topics import Digest
@@ -35,6 +36,8 @@ RESTARTS_TOLD: Final = 3
 WEIGHT: Final = 1_000_000
 SHORTEST_MS: Final = 0.001
 """Less cannot be told apart."""
+_key = lru_cache(maxsize=4_096)(label_key)
+"""A fleet names the same few labels over and over."""
 TELLING: Final = frozenset({Standing.HEALTHY, Standing.PENDING, Standing.DEGRADED})
 
 
@@ -162,13 +165,13 @@ def latency_ratio(of: Sequence[Pair], frames_min: int) -> Measured | None:
         (now, before)
         for pair in of
         if not pair.degraded
-        and (now := _weighed(pair.now.invoke_ms, frames_min)) is not None
-        and (before := _weighed(pair.before.invoke_ms, frames_min)) is not None
+        and (now := _believed(pair.now.invoke_ms, frames_min)) is not None
+        and (before := _believed(pair.before.invoke_ms, frames_min)) is not None
     ]
     kept = trimmed(timed, key=lambda both: _p95(both[0]) / _p95(both[1]))
     if not kept:
         return None
-    now, before = merge(now for now, _ in kept), merge(before for _, before in kept)
+    now, before = _merged(now for now, _ in kept), _merged(before for _, before in kept)
     return Measured(_p95(now) / _p95(before), len(timed))
 
 
@@ -245,18 +248,30 @@ def _restarts_more(pair: Pair) -> float:
     return min(pair.now.restarts, RESTARTS_TOLD) - min(expected, RESTARTS_TOLD)
 
 
-def _weighed(histogram: Histogram | None, count_min: int) -> Histogram | None:
-    """The same with a count of WEIGHT. What a device says of its own bins is not taken for true."""
+def _believed(histogram: Histogram | None, count_min: int) -> Histogram | None:
+    """The same by its bins alone: what a device says of their sum is not taken for true."""
     if histogram is None or histogram.relative_accuracy != RELATIVE_ACCURACY:
         return None
     count = histogram.zeros + sum(histogram.bins.values())
-    if count < max(count_min, 1):
-        return None
-    bins = {key: round(n * WEIGHT / count) for key, n in histogram.bins.items()}
-    zeros = round(histogram.zeros * WEIGHT / count)
+    return _of_bins(histogram.zeros, histogram.bins, count) if count >= max(count_min, 1) else None
+
+
+def _merged(histograms: Iterable[Histogram]) -> Histogram:
+    """Each weighs the same, whatever its count: WEIGHT."""
+    zeros, bins = 0.0, defaultdict[int, float](float)
+    for histogram in histograms:
+        share = WEIGHT / histogram.count
+        zeros += histogram.zeros * share
+        for key, n in histogram.bins.items():
+            bins[key] += n * share
+    rounded = {key: round(n) for key, n in bins.items()}
+    return _of_bins(round(zeros), rounded, round(zeros) + sum(rounded.values()))
+
+
+def _of_bins(zeros: int, bins: dict[int, int], count: int) -> Histogram:
     return Histogram(
         relative_accuracy=RELATIVE_ACCURACY,
-        count=zeros + sum(bins.values()),
+        count=count,
         zeros=zeros,
         sum=0.0,
         min=0.0,
@@ -280,9 +295,9 @@ def _score(bins: Sequence[int]) -> float:
 
 def _shares(of: Evidence) -> dict[str, float]:
     """Of the labels, as they are compared."""
-    shares: Counter[str] = Counter()
+    shares = defaultdict[str, int](int)
     for label, n in of.classes.items():
-        shares[label_key(label)] += n
+        shares[_key(label)] += n
     total = sum(shares.values())
     return {label: n / total for label, n in shares.items()} if total else {}
 
@@ -290,9 +305,10 @@ def _shares(of: Evidence) -> dict[str, float]:
 def _mixed(of: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Each weighs the same."""
     each = list(of)
-    mixed: Counter[str] = Counter()
+    mixed = defaultdict[str, float](float)
     for shares in each:
-        mixed.update(shares)
+        for label, share in shares.items():
+            mixed[label] += share
     return {label: share / len(each) for label, share in mixed.items()}
 
 
