@@ -129,7 +129,7 @@ class Agent:
             sharing=sharing,
             hidden=hidden,
         )
-        self._presence = Presence(shared.post, root, device, session)
+        self._presence = Presence(shared.post, root, device, session, clock.now, settings.broker.beat_s)
         self._pipelines = tuple(
             Pipeline(line, Identity(root, device, line.name, capabilities), shared)
             for line in pipelines(settings)
@@ -220,6 +220,7 @@ class Agent:
                 for each in self._shared_cameras
             ]
             tasks.append(group.create_task(self._heartbeat.run(), name="heartbeat"))
+            tasks.append(group.create_task(self._presence.run(), name="presence"))
             if self._watches:
                 tasks.append(group.create_task(self._watch.run(), name="hardware"))
             tasks.append(group.create_task(self._monitor.run(), name="vitals"))
@@ -243,17 +244,18 @@ class _Told:
     def turn(self, state: LinkState) -> None:
         now_s = asyncio.get_running_loop().time()
         match state:
-            case Up():
+            case Up(place=place):
                 away_s = 0.0 if self._down_at is None else now_s - self._down_at
-                log.info("link.up", extra={"away_s": round(away_s, 1)})
+                log.info("link.up", extra={"away_s": round(away_s, 1), "broker": place})
                 self._down_at = None
-                self._presence.connected()
+                self._presence.connected(place)
                 for pipeline in self._pipelines:
                     pipeline.reporter.connected()
                     pipeline.update.poke()
             case Down(reason) if self._down_at is None:
                 log.warning("link.down", extra={"reason": reason})
                 self._down_at = now_s
+                self._presence.disconnected()
             case Down():
                 pass
 

@@ -70,6 +70,17 @@ class Device(Section, frozen=True, kw_only=True):
     where there is one."""
 
 
+class Claim(Section, frozen=True, kw_only=True):
+    """Of a factory image, from `shoal claims new`: the device has no id yet, and asks the fleet for one. What
+    it was given stands in the state folder from then on, and counts instead of `device.id`, `device.tags`,
+    `device.seal_key_file`, `broker.certificate` and `broker.key`.
+    """
+
+    token_file: str = ""
+    enrolment_key: str = ""
+    """The fleet's, in PEM."""
+
+
 class Broker(Section, frozen=True, kw_only=True):
     url: str = "mqtt://127.0.0.1:1883"
     """Several that bear the same fleet: with commas between them. One at a time is used."""
@@ -82,6 +93,9 @@ class Broker(Section, frozen=True, kw_only=True):
     certificate: str = ""
     key: str = ""
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+    beat_s: Annotated[float, Meta(ge=1.0, le=86_400.0)] = 300.0
+    """How often the device says that it is there. A broker that is killed never says that its devices are
+    gone, so one that was silent for three beats counts as gone."""
     subscribe_qos: Literal[0, 1] = 1
     """0 for a NATS cluster, which makes a replicated consumer for each subscription above it, and whose nodes
     may not know yet what another was given: what does not come is asked for again after a second."""
@@ -99,6 +113,12 @@ class Update(Section, frozen=True, kw_only=True):
     """How often the signed metadata is read even if nothing announced a change."""
     rate_bytes_s: Annotated[float, Meta(ge=0.0)] = 0.0
     """How fast this device downloads at most; the plan's own cap counts besides. 0: as fast as the line."""
+    windows: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
+    """When an update may begin, in UTC, such as `mon-fri 02:00-05:00`; the plan's own windows count besides.
+    Empty: at any time."""
+    veto_file: str = ""
+    """Nothing is begun while this file is there; its first line says why. Empty: `veto` in the state
+    folder."""
 
 
 class Camera(Section, frozen=True, kw_only=True):
@@ -204,6 +224,7 @@ class Pipeline(Section, frozen=True, kw_only=True):
 class Settings(Section, frozen=True, kw_only=True):
     device: Device = Device()
     broker: Broker = Broker()
+    claim: Claim = Claim()
     trust: Trust = Trust()
     update: Update = Update()
     camera: Camera = Camera()

@@ -22,6 +22,12 @@ class Status(Document, frozen=True, kw_only=True):
     session: str
     boot: Count = 0
     """Of the agent, over the life of the device."""
+    at: Instant | None = None
+    """When it was said, by the device's clock. None: it is the last will."""
+    beat_s: Annotated[float, Meta(ge=0.0)] = 0.0
+    """It is said again at least so often while it holds; 0: once. A broker that is killed speaks no will."""
+    broker: str = ""
+    """As the device calls the one that it is on: host and port."""
 
 
 class Phase(StrEnum):

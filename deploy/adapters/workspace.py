@@ -4,7 +4,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -27,6 +27,12 @@ class Fleet(Section, frozen=True, kw_only=True):
 
 class Broker(Section, frozen=True, kw_only=True):
     url: str = "mqtt://127.0.0.1:1883"
+    """Several that bear the same fleet: with commas between them."""
+    independent: bool = False
+    """Each of them keeps for itself what it was given: everything is published to all. Else they are nodes of
+    one cluster, and one of them is enough."""
+    subscribe_qos: Literal[0, 1] = 1
+    """0 for a NATS cluster."""
     root: str = "shoal/home"
     protocol: MqttVersion = MqttVersion.MQTT_3_1_1
     username: str = ""
@@ -56,12 +62,14 @@ name = {name}
 stream = {stream}
 
 [broker]
-# mqtt://host:port, or mqtts://host:port for TLS.
+# mqtt://host:port, or mqtts://host:port for TLS; several with commas between them.
 url = {url}
 # All topics stand below this prefix.
 root = {root}
 # "3.1.1" or "5".
 protocol = {protocol}
+# independent = true    # several brokers that know nothing of each other
+# subscribe_qos = 0     # a NATS cluster
 # username = "operator"
 # password_file = "broker-password"
 # ca = "ca.pem"

@@ -239,7 +239,9 @@ class Desk:
         Raises:
             PortError: nobody can tell.
         """
-        return look(self.session.link, self.session.root, self.repository, self.waits.fence)
+        return fence.worst(
+            look(link, self.session.root, self.repository, self.waits.fence) for link in self.session.links
+        )
 
     def assert_stands(self) -> None:
         """Compare what the broker holds with what was signed here, and bring a broker up that forgot.

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.core.update import provision
+from agent.ports.link import Link
 from agent.wire.documents import Artifact, Manifest, ReleaseRef
 from agent.wire.errors import ConfigError, PortError, Unavailable
 from deploy.adapters.repository_tuf import TufRepository
@@ -118,8 +119,13 @@ def send(
     """
     folder = ArtifactFolder(workspace.artifacts)
     files = {file.digest: file for manifest in files_of for file in _files(manifest)}
-    parcels = (_parcel(folder, file) for file in files.values())
-    publish.publish(session.link, session.root, repository.publication(), parcels, on_progress)
+    publication = repository.publication()
+
+    def send_to(link: Link) -> None:
+        parcels = (_parcel(folder, file) for file in files.values())
+        publish.publish(link, session.root, publication, parcels, on_progress)
+
+    session.each(send_to)
 
 
 def place(
@@ -132,9 +138,13 @@ def place(
     """
     folder = ArtifactFolder(workspace.artifacts)
     files = {file.digest: file for manifest in files_of for file in _files(manifest)}
-    if files:
+
+    def place_on(link: Link) -> None:
         parcels = (_parcel(folder, file) for file in files.values())
-        publish.place(session.link, session.root, parcels, on_progress)
+        publish.place(link, session.root, parcels, on_progress)
+
+    if files:
+        session.each(place_on)
 
 
 def manifests(repository: Repository, refs: Iterable[ReleaseRef | None]) -> tuple[Manifest, ...]:

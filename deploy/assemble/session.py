@@ -1,5 +1,6 @@
 """One session of the operator with the broker."""
 
+import logging
 import queue
 import secrets
 import time
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from agent.adapters.link_mqtt import LinkSettings, MqttLink, Tls
-from agent.core.broker_url import parse_url
+from agent.core.broker_url import parse_urls
 from agent.ports.link import Down, Link, LinkState, Up
 from agent.wire import topics
-from agent.wire.errors import ConfigError, LinkDown
-from agent.wire.topics import Root
+from agent.wire.errors import ConfigError, LinkDown, PortError
+from agent.wire.topics import Qos, Root
 from deploy.adapters.workspace import Broker, Workspace
+from deploy.flows.brokers import Brokers
+
+log = logging.getLogger(__name__)
 
 CONNECT_S: Final = 8.0
 SECOND_CHANCE_S: Final = 3.0
@@ -28,6 +32,30 @@ class Session:
 
     link: Link
     root: Root
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """One for each broker that is up and keeps for itself what it was given."""
+        return self.link.links if isinstance(self.link, Brokers) else (self.link,)
+
+    def each(self, act: Callable[[Link], None]) -> None:
+        """Do it over each of them. A broker that goes away meanwhile is left out, as long as another stays;
+        it is brought up to date when it is back.
+
+        Raises:
+            LinkDown: none is up.
+            PortError: what `act` raises.
+        """
+        links = self.links
+        if not links:
+            raise LinkDown("no broker is there")
+        for number, link in enumerate(links, 1):
+            try:
+                act(link)
+            except PortError as error:
+                if link in self.links or not self.links or number == len(links) == 1:
+                    raise
+                log.warning("broker.left_out", extra={"reason": str(error)})
 
 
 @contextmanager
@@ -45,12 +73,21 @@ def connected(
     """
     broker = workspace.settings.broker
     root = topics.root(broker.root)
-    link = MqttLink(_settings(broker))
+    link = _link(broker, root)
     try:
         _wait_until_up(link, broker.url, on_state)
+        if isinstance(link, Brokers):
+            link.settle(SECOND_CHANCE_S)
         yield Session(link, root)
     finally:
         link.close()
+
+
+def _link(broker: Broker, root: Root) -> Link:
+    settings = _settings(broker)
+    if not broker.independent:
+        return MqttLink(settings)
+    return Brokers([MqttLink(each) for each in settings.alternatives], root)
 
 
 def _wait_until_up(link: Link, url: str, on_state: Callable[[LinkState], None]) -> None:
@@ -82,7 +119,7 @@ def _settings(broker: Broker) -> LinkSettings:
     Raises:
         ConfigError: the address is none, or the options contradict each other.
     """
-    address = parse_url(broker.url)
+    address, *further = parse_urls(broker.url)
     files = (broker.ca, broker.certificate, broker.key)
     if not address.tls and any(files):
         raise ConfigError(
@@ -97,4 +134,6 @@ def _settings(broker: Broker) -> LinkSettings:
         username=broker.username or address.username,
         password_path=Path(broker.password_file) if broker.password_file else None,
         backoff_cap_s=2.0,
+        further=tuple((each.host, each.port) for each in further),
+        subscribe_qos=Qos(broker.subscribe_qos),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.adapters.clock_system import SystemClock
-from agent.core.broker_url import parse_url
+from agent.core.broker_url import parse_urls
 from agent.wire import topics
 from agent.wire.errors import ConfigError
 from deploy.adapters import workspace as adapter
@@ -34,7 +34,7 @@ def create(folder: Path, *, fleet: str, url: str, root: str) -> Workspace:
         Refused: the folder has something in it.
         ConfigError: the address or a name is none.
     """
-    parse_url(url)
+    parse_urls(url)
     named = Fleet(name=names.segment("fleet", fleet))
     settings = Settings(fleet=named, broker=Broker(url=url, root=topics.root(root).prefix))
     made = adapter.create(folder, settings)
@@ -111,7 +111,7 @@ def write_device_config(workspace: Workspace, wanted: Wanted, target: Path) -> P
 
 def _device_toml(workspace: Workspace, wanted: Wanted, root_path: str) -> str:
     broker = workspace.settings.broker
-    parse_url(wanted.url or broker.url)
+    parse_urls(wanted.url or broker.url)
     return config.to_toml(
         config.DeviceConfig(
             id=topics.device_id(wanted.device),

@@ -4,9 +4,10 @@ Every version of the timestamp that a repository ever signed stays in its folder
 told apart without a clock and without a lock: it is ours, older than ours, or somebody else's.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agent.wire.errors import AgentError
+from agent.wire.errors import AgentError, LinkDown
 
 
 class Fenced(AgentError):
@@ -64,6 +65,20 @@ def compare(version: int, found: Found) -> Place:
     if found.content != found.ours:
         return Elsewhere(f"another timestamp {found.timestamp} than the one that was signed here")
     return Stands() if found.timestamp == version else Behind(found.timestamp)
+
+
+def worst(places: Iterable[Place]) -> Place:
+    """Of brokers that bear the same fleet: somebody else's work on one of them counts, then the oldest.
+
+    Raises:
+        LinkDown: there is none.
+    """
+    found = tuple(places)
+    if not found:
+        raise LinkDown("no broker is there")
+    elsewhere = next((place for place in found if isinstance(place, Elsewhere)), None)
+    behind = [place for place in found if isinstance(place, Behind)]
+    return elsewhere or min(behind, key=lambda place: place.found, default=Stands())
 
 
 def require_ours(place: Place, folder: str) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from agent.ports.link import Link, Message
 from agent.wire.topics import REPORT, SHARDS, STATUS, Channel, Qos, Root
 from deploy.core.fleet import Device, Fold
+from deploy.flows.brokers import Brokers
 
 AT_ONCE: Final = 800
 """Messages that are asked for at once, as far as they can be told beforehand. A default Mosquitto keeps
@@ -68,7 +69,12 @@ def sweep(link: Link, root: Root, take: Callable[[Message], None], patience: Pat
     are read in a few questions, and large ones in 32. A part that did not fit is asked for again, shard by
     shard. A reconnected link asks for all of it at once, which may not fit: sweep anew over a fresh one.
     """
-    return _Sweep(link, root, take, patience).run()
+    if not isinstance(link, Brokers):
+        return _Sweep(link, root, take, patience).run()
+    swept = [_Sweep(each, root, link.newest(each, take), patience).run() for each in link.links]
+    incomplete = {shard for each in swept for shard in each.incomplete}
+    filters = {each for part in swept for each in part.filters}
+    return Swept(tuple(sorted(incomplete)), tuple(sorted(filters)))
 
 
 @dataclass(frozen=True, slots=True)

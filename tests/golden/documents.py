@@ -150,7 +150,9 @@ EXAMPLES: dict[str, Document] = {
         minimum_agent="0.1.0",
     ),
     "index.json": Index(root=3, timestamp=41),
-    "status.json": Status(state=Presence.ONLINE, session="0123456789ab", boot=4),
+    "status.json": Status(
+        state=Presence.ONLINE, session="0123456789ab", boot=4, at=AT, beat_s=300.0, broker="hub:1883"
+    ),
     "report.json": Report(
         device=device_id("pi-kitchen"),
         at=AT,

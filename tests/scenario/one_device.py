@@ -12,6 +12,7 @@ from pathlib import Path
 
 from agent.adapters.packing_zstd import Zstandard
 from agent.adapters.store_files import Disk, FileStore
+from agent.adapters.veto_file import VetoFile
 from agent.core.update.admission import Device
 from agent.core.update.cohort import EVERYBODY
 from agent.core.update.lifecycle import Fitted, Idle, Record
@@ -37,6 +38,7 @@ from agent.wire.documents import (
     Dtype,
     Golden,
     InputContract,
+    MaintenanceWindow,
     Manifest,
     OutputContract,
     Plan,
@@ -334,6 +336,7 @@ class Life:
         link: MemoryLink | None = None,
         answer: Callable[[ModelSpec], Serving | ServeFailed] = intact,
         recheck_s: float = 3600.0,
+        windows: tuple[MaintenanceWindow, ...] = (),
         edgetpu: bool = False,
     ) -> None:
         self.home = home
@@ -352,7 +355,7 @@ class Life:
         self.reporter = Reporter(
             Post(self.link), home.clock, Identity(ROOT, DEVICE, topics.MAIN, CAPABILITIES)
         )
-        self.presence = Presence(Post(self.link), ROOT, DEVICE, "session")
+        self.presence = Presence(Post(self.link), ROOT, DEVICE, "session", home.clock.now, 60.0)
         self.service = Service(self.reporter, home.clock, Sources(rss=lambda: {"supervisor": 1}), 10.0)
         self.update = Update(
             link=self.link,
@@ -373,6 +376,8 @@ class Life:
             engine=Engine("auto", 1),
             stream=STREAM,
             recheck_s=recheck_s,
+            veto=VetoFile(home.folder / "veto"),
+            windows=windows,
         )
         self.service.bind(self.update.feed)
         self.worker.observe(self.service.observe)

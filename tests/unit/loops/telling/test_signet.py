@@ -26,7 +26,7 @@ def _told(broker, channel):
 def test_status_and_last_will_bear_the_seal_and_the_boot():
     broker = MemoryBroker()
     link = MemoryLink(broker, will=will(ROOT, DEVICE, "abc", SIGNET))
-    presence = Presence(Post(link, signet=SIGNET), ROOT, DEVICE, "abc")
+    presence = Presence(Post(link, signet=SIGNET), ROOT, DEVICE, "abc", FakeClock().now, 60.0)
     link.open(lambda _: None)
     presence.connected()
     link.drop()
