@@ -226,16 +226,18 @@ def _away(seen: Seen, report: Report, policy: GatePolicy, at: datetime) -> bool:
     ever: a broker that died itself speaks no last wills.
     """
     retold_s = RETOLD_SETTLED_S if report.phase in {Phase.IDLE, Phase.HELD} else RETOLD_UNDER_WAY_S
-    bound_s = max(policy.absence_s, RETOLD_MISSED * retold_s) if seen.online else policy.absence_s
+    absence_s = min(policy.absence_s, policy.deadline_s)
+    bound_s = max(absence_s, RETOLD_MISSED * retold_s) if seen.online else absence_s
     since = seen.heard_at if seen.online else seen.gone_at or seen.heard_at
     return since is None or at - since > timedelta(seconds=bound_s)
 
 
 def _serving(seen: Seen, report: Report, files: frozenset[Digest], overdue: Standing) -> Standing:
     """Of a device that runs the release and is not away for good."""
+    unproven = report.phase in {Phase.TRIAL, Phase.PROBATION}
     if not seen.online:
-        return Standing.PENDING
-    if report.phase in {Phase.TRIAL, Phase.PROBATION}:
+        return overdue if unproven else Standing.PENDING
+    if unproven:
         watching = report.paused or (report.camera is not None and report.camera.state in CAMERA_OUT)
         return Standing.HELD if watching and overdue is Standing.SILENT else overdue
     if report.degraded or not files.isdisjoint(report.known_bad):

@@ -30,7 +30,8 @@ class GatePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A device that has not ended the update so long after its turn and its download could have begun has
     failed, whatever it says or does not say."""
     absence_s: Positive = 180.0
-    """A device that has begun to run the release and is away for so long has died of it: it has failed."""
+    """A device that has begun to run the release and is away for so long, or for its deadline where that is
+    shorter, has died of it: it has failed."""
     soak_s: Annotated[float, Meta(ge=0.0)] = 0.0
     """The shortest time that a wave is looked at."""
     failed_share_max: Share = 0.02

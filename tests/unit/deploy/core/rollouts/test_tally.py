@@ -102,7 +102,9 @@ def test_a_device_stands_by_what_it_told_before_its_deadline_and_after_it(told, 
         (ON_PROBATION, SOON - 100, SOON, Standing.PENDING),
         (ON_PROBATION, SOON - 200, SOON, Standing.SILENT),
         (ON_PROBATION, None, SOON, Standing.SILENT),
+        (ON_PROBATION, LATE - 100, LATE, Standing.SILENT),
         (COMMITTED, SOON - 100, SOON, Standing.PENDING),
+        (COMMITTED, LATE - 100, LATE, Standing.PENDING),
         (COMMITTED, SOON - 200, SOON, Standing.SILENT),
         (REVERTED, 5, SOON, Standing.FAILED),
     ],
@@ -111,6 +113,13 @@ def test_who_is_gone_is_an_absence_before_it_ran_the_release_and_a_death_after_i
     gone = None if gone_at is None else after(gone_at)
     device = seen("pi", report("pi", **told), online=False, gone_at=gone, heard_at=after(1))
     assert standing(device, at) is found
+
+
+def test_no_absence_is_longer_than_the_deadline():
+    of = rollout(deadline_s=20.0)
+    device = seen("pi", report("pi", **COMMITTED), online=False, gone_at=after(0))
+    assert standing(device, 19, of) is Standing.PENDING
+    assert standing(device, 21, of) is Standing.SILENT
 
 
 @pytest.mark.parametrize(
