@@ -14,6 +14,8 @@ from agent.wire.topics import Digest
 
 SCHEMA = 1
 CHUNK_MAX_BYTES = 65_536
+SLICE_BYTES = 16_384
+"""A cut in the middle of a slice costs at most so much. All of a chunk's are of this length but the last."""
 
 HexDigest = Annotated[Digest, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -84,6 +86,12 @@ class Chunk(Struct, frozen=True, array_like=True):
     @property
     def published_bytes(self) -> int:
         return self.length if self.packed is None else self.packed.length
+
+    @property
+    def slices(self) -> int:
+        """In how many slices it is published besides; 0: in none."""
+        count = -(-self.published_bytes // SLICE_BYTES)
+        return count if count > 1 else 0
 
 
 class Artifact(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ Digest = NewType("Digest", str)
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"0|[1-9][0-9]?")
 
 
 class MqttVersion(StrEnum):
@@ -44,6 +45,9 @@ INDEX = Channel("meta/index", Qos.AT_LEAST_ONCE, retain=True)
 META = Channel("meta/{name}", Qos.AT_LEAST_ONCE, retain=True)
 TARGET = Channel("target/{digest}", Qos.AT_LEAST_ONCE, retain=True)
 CHUNK = Channel("chunk/{digest}", Qos.AT_LEAST_ONCE, retain=True)
+SLICE = Channel("chunk/{digest}/{name}", Qos.AT_LEAST_ONCE, retain=True)
+"""Part of a chunk that is longer than SLICE_BYTES, by its number from 0, for devices whose link is cut again
+and again. Its digest is in no manifest: it is looked at when the whole chunk is together."""
 STATUS = Channel("device/{device}/status", Qos.AT_LEAST_ONCE, retain=True)
 REPORT = Channel("device/{device}/report", Qos.AT_LEAST_ONCE, retain=True)
 EVENT = Channel("device/{device}/event", Qos.AT_LEAST_ONCE, retain=False)
@@ -56,10 +60,14 @@ COMMAND = Channel("device/{device}/command", Qos.AT_LEAST_ONCE, retain=False)
 ANSWER = Channel("device/{device}/answer", Qos.AT_LEAST_ONCE, retain=False)
 CHECK = Channel("device/{device}/check", Qos.AT_LEAST_ONCE, retain=True)
 """What `shoal-agent check` lays down, reads again and takes away, to see whether the broker keeps it."""
+CLAIM_REQUEST = Channel("claim/{name}/request", Qos.AT_LEAST_ONCE, retain=True)
+CLAIM_ANSWER = Channel("claim/{name}/answer", Qos.AT_LEAST_ONCE, retain=True)
+"""Of a device that has no identity yet, under a random name: see `claims`."""
 
 CHANNELS = (
-    INDEX, META, TARGET, CHUNK,
+    INDEX, META, TARGET, CHUNK, SLICE,
     STATUS, REPORT, EVENT, PREDICTION, TELEMETRY, FRAME, COMMAND, ANSWER, CHECK,
+    CLAIM_REQUEST, CLAIM_ANSWER,
 )  # fmt: skip
 OF_PIPELINES = frozenset({REPORT, EVENT, PREDICTION, TELEMETRY, FRAME})
 MAIN = "main"
@@ -122,6 +130,12 @@ class Root:
     def chunk(self, named: Digest) -> str:
         return f"{self.prefix}/chunk/{named}"
 
+    def claim(self, channel: Channel, name: str) -> str:
+        return f"{self.prefix}/{channel.pattern.replace('{name}', name)}"
+
+    def slice(self, named: Digest, number: int) -> str:
+        return f"{self.prefix}/chunk/{named}/{number}"
+
     def device(self, channel: Channel, device: DeviceId, pipeline: str = MAIN) -> str:
         place = f"device/{shard(device)}/{device}"
         topic = f"{self.prefix}/{channel.pattern.replace('device/{device}', place)}"
@@ -148,6 +162,12 @@ class Root:
                 return Address(META, name=name)
             case ["target" | "chunk" as kind, text]:
                 return Address(TARGET if kind == "target" else CHUNK, digest=digest(text))
+            case ["claim", name, "request"] if _SEGMENT.fullmatch(name):
+                return Address(CLAIM_REQUEST, name=name)
+            case ["claim", name, "answer"] if _SEGMENT.fullmatch(name):
+                return Address(CLAIM_ANSWER, name=name)
+            case ["chunk", text, number] if _NUMBER.fullmatch(number):
+                return Address(SLICE, name=number, digest=digest(text))
             case ["device", in_shard, text, leaf] if _SEGMENT.fullmatch(text):
                 return _device_address(topic, in_shard, DeviceId(text), leaf, MAIN)
             case ["device", in_shard, text, leaf, name] if _SEGMENT.fullmatch(text) and is_pipeline(name):
@@ -158,7 +178,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A parsed topic; exactly the field that its channel's pattern names is set."""
+    """A parsed topic; exactly the fields that its channel's pattern names are set."""
 
     channel: Channel
     name: str | None = None

@@ -18,8 +18,9 @@ from threading import Condition
 from typing import Final
 
 from agent.ports.link import Link, Message, Outgoing
+from agent.wire.documents import SLICE_BYTES, Chunk
 from agent.wire.errors import LinkDown, Malformed, Unavailable
-from agent.wire.topics import CHUNK, INDEX, META, TARGET, TIMESTAMP_NAME, Channel, Digest, Root, sha256
+from agent.wire.topics import CHUNK, INDEX, META, SLICE, TARGET, TIMESTAMP_NAME, Channel, Digest, Root, sha256
 from deploy.core.chunking import Parcel
 from deploy.ports.repository import Publication
 
@@ -107,8 +108,8 @@ def place(
 
 
 def _chunks(root: Root, parcels: Iterable[Parcel]) -> tuple[_Document, ...]:
-    """Each chunk once, however many artifacts share it."""
-    chunks: dict[Digest, _Document] = {}
+    """Each chunk once, however many artifacts share it, and the slices of it."""
+    chunks: dict[Digest, tuple[_Document, ...]] = {}
     for parcel in parcels:
         artifact = parcel.artifact
         for number, (chunk, piece) in enumerate(parcel.pieces(), 1):
@@ -118,8 +119,17 @@ def _chunks(root: Root, parcels: Iterable[Parcel]) -> tuple[_Document, ...]:
                     "the file was changed after it was released"
                 )
             words = f"chunk {number} of {len(artifact.chunks)} of artifact {artifact.digest[:12]}"
-            chunks[chunk.published] = _Document(CHUNK, root.chunk(chunk.published), piece, words)
-    return tuple(chunks.values())
+            chunks[chunk.published] = (
+                _Document(CHUNK, root.chunk(chunk.published), piece, words),
+                *_slices(root, chunk, piece, words),
+            )
+    return tuple(document for documents in chunks.values() for document in documents)
+
+
+def _slices(root: Root, chunk: Chunk, piece: bytes, words: str) -> Iterator[_Document]:
+    for number in range(chunk.slices):
+        part = piece[number * SLICE_BYTES : (number + 1) * SLICE_BYTES]
+        yield _Document(SLICE, root.slice(chunk.published, number), part, f"slice {number} of {words}")
 
 
 def _stages(root: Root, publication: Publication) -> tuple[tuple[_Document, ...], ...]:

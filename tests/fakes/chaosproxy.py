@@ -6,6 +6,8 @@ TCP hides it: use latency and cuts.
 """
 
 import asyncio
+import socket
+from collections.abc import Callable
 from threading import Event, Thread
 from types import TracebackType
 from typing import Self
@@ -22,11 +24,14 @@ class ChaosProxy:
         """Downstream, each connection; 0 is unlimited."""
         self.cut_after_bytes = 0
         """Reset a connection that has carried that much downstream; 0 is never."""
+        self.cuts_max = 0
+        """After so many cuts there are no more; 0 is no end."""
         self.partition = False
         """Forward nothing and say nothing: a half-open link."""
         self.refuse = False
         """Reset every new connection at once."""
         self.bytes_up = self.bytes_down = self.connections = self.cuts = 0
+        """`bytes_down` counts what was handed to the network, whose buffer is small."""
         self.host = HOST
         self.port = 0
         self._upstream = (host, port)
@@ -100,24 +105,30 @@ class ChaosProxy:
             await _end(ends)
 
     async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with _DelayLine(self, writer) as line:
+        async with _DelayLine(self, writer, lambda length: length) as line:
             while piece := await self._read(reader):
                 self.bytes_up += len(piece)
                 await line.put(piece)
 
     async def _down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.set_write_buffer_limits(0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _READ_BYTES)
         carried = 0
-        async with _DelayLine(self, writer) as line:
+
+        def carries(length: int) -> int:
+            nonlocal carried
+            cutting = self.cut_after_bytes > 0 and not 0 < self.cuts_max <= self.cuts
+            passing = min(length, self.cut_after_bytes - carried) if cutting else length
+            carried += passing
+            self.bytes_down += passing
+            self.cuts += passing < length
+            return passing
+
+        async with _DelayLine(self, writer, carries) as line:
             while piece := await self._read(reader):
-                carried += len(piece)
-                self.bytes_down += len(piece)
                 await line.put(piece)
                 if self.rate_bytes_s:
                     await asyncio.sleep(len(piece) / self.rate_bytes_s)
-                if 0 < self.cut_after_bytes <= carried:
-                    self.cuts += 1
-                    writer.transport.abort()
-                    return
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
         piece = await reader.read(_READ_BYTES)
@@ -134,10 +145,14 @@ async def _end(writers: set[asyncio.StreamWriter]) -> None:
 
 
 class _DelayLine:
-    """Writes pieces in order, each `latency_s` after it came in; leaving it waits for what is under way."""
+    """Writes pieces in order, each `latency_s` after it came in; leaving it waits for what is under way.
+    `carries` says how much of so many bytes passes: less than all is the end of the connection.
+    """
 
-    def __init__(self, proxy: ChaosProxy, writer: asyncio.StreamWriter) -> None:
-        self._proxy = proxy
+    def __init__(
+        self, proxy: ChaosProxy, writer: asyncio.StreamWriter, carries: Callable[[int], int]
+    ) -> None:
+        self._proxy, self._carries = proxy, carries
         self._writer = writer
         self._pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(64)
         self._task = asyncio.create_task(self._write())
@@ -160,5 +175,9 @@ class _DelayLine:
         while (entry := await self._pieces.get())[1]:
             due, piece = entry
             await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
-            self._writer.write(piece)
+            passing = self._carries(len(piece))
+            self._writer.write(piece[:passing])
             await self._writer.drain()
+            if passing < len(piece):
+                self._writer.transport.abort()
+                return

@@ -7,7 +7,9 @@ bounds what a cut of the link or of the power can cost.
 
 The window is halved after a cut or a time-out, and grows back by one with every chunk. Beyond its first
 size it grows only where the round trip is long: on a short one more under way gains nothing, and would
-only cost more at the next cut.
+only cost more at the next cut. After a cut it is one chunk at first, which is pulled slice by slice (see
+`topics.SLICE`): where half of a fleet's links are cut 20 times in a model of 4 MB, the fleet pulls 1.04 times
+its bytes, and would pull 1.14 times in whole chunks.
 
 The caller brings the time. Instants are seconds on a monotonic clock.
 """
@@ -24,6 +26,9 @@ from agent.wire.topics import Digest
 FIRST_LIMIT: Final = 8
 LIMIT_MAX: Final = 16
 LONG_ROUND_TRIP_S: Final = 0.1
+TORN_CHUNKS: Final = 8
+"""So many chunks after a cut are asked for one by one and slice by slice: where links are cut, they are cut
+again, and then no more than a slice is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ class Window:
     limit: int = FIRST_LIMIT
     credit: int = 0
     """Chunks that came since the limit last grew."""
+    torn: int = 0
+    """Chunks that are still asked for slice by slice."""
     round_trip: RoundTrip | None = None
     heard_at_s: float = 0.0
     """When anything last came."""
@@ -104,6 +111,8 @@ class Ask:
     """Ask for these now; those asked for before, anew."""
 
     chunks: tuple[Digest, ...]
+    sliced: bool = False
+    """Slice by slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +158,12 @@ def plan(window: Window, now_s: float) -> tuple[Window, Order]:
         return window, GiveUp(lost.chunk, lack, lost.asks)
     if window.finished:
         return window, Done()
-    room = max(0, window.limit - len(window.in_flight))
+    room = max(0, (1 if window.torn else window.limit) - len(window.in_flight))
     ready, bucket = _affordable([w for w in window.waiting if w.not_before_s <= now_s][:room], window.bucket)
     if not ready:
         return window, Wait(_next_instant(window, room))
     asked = tuple(Asked(replace(wanted, asks=wanted.asks + 1), now_s) for wanted in ready)
-    chosen = {wanted.chunk for wanted in ready}
+    chosen = dict.fromkeys(wanted.chunk for wanted in ready)
     return (
         replace(
             window,
@@ -162,7 +171,7 @@ def plan(window: Window, now_s: float) -> tuple[Window, Order]:
             in_flight=window.in_flight + asked,
             bucket=bucket,
         ),
-        Ask(tuple(wanted.chunk for wanted in ready)),
+        Ask(tuple(chosen), sliced=window.torn > 0 and not any(w.silences or w.refusals for w in ready)),
     )
 
 
@@ -181,9 +190,15 @@ def received(window: Window, chunk: Digest, now_s: float) -> Window:
     if asked is None:
         return rest
     # An answer to one of several requests cannot be told apart, so it says nothing (Karn's rule).
-    if asked.wanted.asks == 1 and asked in window.in_flight:
+    # Nor does the time that several slices took.
+    if asked.wanted.asks == 1 and asked in window.in_flight and not window.torn:
         rest = replace(rest, round_trip=_measured(window.round_trip, now_s - asked.at_s))
     return replace(_grown(rest), heard_at_s=now_s)
+
+
+def heard(window: Window, now_s: float) -> Window:
+    """Something came last at this instant, a slice perhaps: the line is at work."""
+    return replace(window, heard_at_s=max(window.heard_at_s, now_s))
 
 
 def refused(window: Window, chunk: Digest, now_s: float) -> Window:
@@ -200,7 +215,12 @@ def cut(window: Window) -> Window:
     """The link went down: what was under way must be asked for anew, in a narrower window."""
     back = tuple(asked.wanted for asked in window.in_flight)
     return replace(
-        window, waiting=back + window.waiting, in_flight=(), limit=max(1, window.limit // 2), credit=0
+        window,
+        waiting=back + window.waiting,
+        in_flight=(),
+        limit=max(1, window.limit // 2),
+        credit=0,
+        torn=TORN_CHUNKS,
     )
 
 
@@ -230,6 +250,7 @@ def _expire(window: Window, now_s: float) -> Window:
         in_flight=tuple(asked for asked in window.in_flight if asked not in overdue),
         limit=max(1, window.limit // 2),
         credit=0,
+        torn=0,
     )
 
 
@@ -261,6 +282,8 @@ def _measured(round_trip: RoundTrip | None, sample_s: float) -> RoundTrip:
 
 
 def _grown(window: Window) -> Window:
+    if window.torn:
+        return replace(window, torn=window.torn - 1)
     credit = window.credit + 1
     long_trip = window.round_trip is not None and window.round_trip.smoothed_s >= LONG_ROUND_TRIP_S
     if window.limit < FIRST_LIMIT:

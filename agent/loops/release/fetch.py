@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -10,21 +10,20 @@ from typing import TypeVar
 from agent.core.update import window as windows
 from agent.core.update.window import Ask, Done, GiveUp, Lack, Patience, Wait
 from agent.loops.connection import Connection
+from agent.loops.release.requests import Batch, Requests
 from agent.ports.clock import Clock
-from agent.ports.link import Down, Link, LinkState, Message
+from agent.ports.link import Down, Link, LinkState
 from agent.ports.packing import Packing
 from agent.ports.store import Store
 from agent.wire.documents import Artifact
 from agent.wire.errors import Unavailable
-from agent.wire.topics import CHUNK, Digest, Root, sha256
+from agent.wire.topics import Digest, Root, sha256
 
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[int, int], None]
 Wants = dict[Digest, list[tuple[Artifact, int]]]
 """The chunks to pull, in order, each with the artifacts and indices that it fills."""
-Batch = dict[Digest, bytes]
-"""What came, in the order in which it came."""
 
 T = TypeVar("T")
 _PATIENCE = Patience()
@@ -66,7 +65,7 @@ async def fetch(  # noqa: PLR0913 - a download touches the link, the disk, the c
 
     on_kept(())
     firsts = {content: artifact.chunks[index] for content, ((artifact, index), *_) in wants.items()}
-    requests = _Requests(link, topics, {content: first.published for content, first in firsts.items()}, clock)
+    requests = Requests(link, topics, firsts, clock)
     lengths = {content: first.published_bytes for content, first in firsts.items()}
     window = windows.start(lengths, patience, rate_bytes_s)
     keep = partial(_keep, store, packing, dict(wants))
@@ -114,65 +113,12 @@ def _keep(store: Store, packing: Packing, wants: Wants, batch: Batch) -> frozens
     return frozenset(wrong)
 
 
-class _Requests:
-    """The subscriptions that stand, and what came of them. All but `_hand_over` runs on the event loop."""
-
-    def __init__(self, link: Link, topics: Root, names: Mapping[Digest, Digest], clock: Clock) -> None:
-        self._link, self._clock = link, clock
-        self._topic = {chunk: topics.chunk(published) for chunk, published in names.items()}
-        self._chunk = {topic: chunk for chunk, topic in self._topic.items()}
-        self._awaited = set(self._topic)
-        self._standing: set[str] = set()
-        self._arrived: Batch = {}
-        self.arrived_s: dict[Digest, float] = {}
-        """When each chunk last came, on the clock of the window: the disk's time is not the line's."""
-        self._loop = asyncio.get_running_loop()
-        self.woken = asyncio.Event()
-
-    def topic(self, chunk: Digest) -> str:
-        return self._topic[chunk]
-
-    def ask(self, chunks: Sequence[Digest]) -> None:
-        topics = [self._topic[chunk] for chunk in chunks]
-        self._awaited.update(chunks)
-        self._standing.update(topics)
-        self._link.subscribe(topics, CHUNK.qos, self._hand_over)
-
-    def narrow(self, to: Iterable[Digest]) -> None:
-        """Withdraw every subscription but these."""
-        kept = self._standing & {self._topic[chunk] for chunk in to}
-        withdrawn, self._standing = self._standing - kept, kept
-        if withdrawn:
-            self._link.unsubscribe(sorted(withdrawn))
-
-    def take(self) -> Batch:
-        batch, self._arrived = self._arrived, {}
-        return batch
-
-    def _hand_over(self, message: Message) -> None:
-        # The link's thread may outlive the loop by a moment when everything ends.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._arrive, message)
-
-    def _arrive(self, message: Message) -> None:
-        """A retained message may come more than once, and after it was withdrawn: it counts once."""
-        if message.topic in self._standing:
-            self._standing.remove(message.topic)
-            self._link.unsubscribe([message.topic])
-        chunk = self._chunk[message.topic]
-        if chunk in self._awaited:
-            self._awaited.remove(chunk)
-            self._arrived[chunk] = message.payload
-            self.arrived_s[chunk] = _now_s(self._clock)
-            self.woken.set()
-
-
 class _Pull:
     """One download: asks as the window says, keeps what comes."""
 
     def __init__(
         self,
-        requests: _Requests,
+        requests: Requests,
         connection: Connection,
         clock: Clock,
         window: windows.Window,
@@ -210,11 +156,12 @@ class _Pull:
         if not self._connection.is_up:
             await self._requests.woken.wait()
             return False
+        self._window = windows.heard(self._window, self._requests.heard_s)
         self._window, order = windows.plan(self._window, _now_s(self._clock))
         self._requests.narrow(asked.wanted.chunk for asked in self._window.in_flight)
         match order:
-            case Ask(chunks):
-                self._requests.ask(chunks)
+            case Ask(chunks, sliced):
+                self._requests.ask(chunks, sliced=sliced)
             case Wait(until_s):
                 await self._sleep(until_s - _now_s(self._clock))
             case GiveUp(chunk, lack, tries):

@@ -6,11 +6,14 @@ from agent.wire.errors import ConfigError, Malformed
 from agent.wire.topics import (
     CHANNELS,
     CHUNK,
+    CLAIM_ANSWER,
+    CLAIM_REQUEST,
     INDEX,
     META,
     OF_PIPELINES,
     REPORT,
     SHARDS,
+    SLICE,
     STATUS,
     TARGET,
     Address,
@@ -42,10 +45,16 @@ def test_metadata_is_read_back_from_its_topic(of, name):
     assert of.parse(of.meta(name)) == Address(META, name=name)
 
 
+@given(ROOTS, SEGMENTS, st.sampled_from((CLAIM_REQUEST, CLAIM_ANSWER)))
+def test_a_claim_is_read_back_from_its_topic(of, name, channel):
+    assert of.parse(of.claim(channel, name)) == Address(channel, name=name)
+
+
 @given(ROOTS, DIGESTS)
 def test_targets_and_chunks_are_read_back_from_their_topics(of, named):
     assert of.parse(of.target(named)) == Address(TARGET, digest=named)
     assert of.parse(of.chunk(named)) == Address(CHUNK, digest=named)
+    assert of.parse(of.slice(named, 3)) == Address(SLICE, digest=named, name="3")
 
 
 @given(ROOTS, st.sampled_from(OF_DEVICES), SEGMENTS.map(device_id))
@@ -121,6 +130,8 @@ WRONG_SHARD = next(s for s in SHARDS if s != shard(DeviceId("pi-1")))
         "shoal/home/target/" + "A" * 64,
         "shoal/home/chunk/" + "a" * 64 + "\n",
         "shoal/home/chunk/../../etc/passwd",
+        "shoal/home/chunk/" + "a" * 64 + "/00",
+        "shoal/home/chunk/" + "a" * 64 + "/100",
         f"shoal/home/device/{WRONG_SHARD}/pi-1/report",
         f"shoal/home/device/{shard(DeviceId('pi-1'))}/pi-1/diary",
         f"shoal/home/device/{shard(DeviceId('pi-1'))}/pi-1",
@@ -174,6 +185,7 @@ def test_each_channel_is_kept_and_acknowledged_as_the_contract_says():
         "meta/{name}": (once, True),
         "target/{digest}": (once, True),
         "chunk/{digest}": (once, True),
+        "chunk/{digest}/{name}": (once, True),
         "device/{device}/status": (once, True),
         "device/{device}/report": (once, True),
         "device/{device}/event": (once, False),
@@ -183,6 +195,8 @@ def test_each_channel_is_kept_and_acknowledged_as_the_contract_says():
         "device/{device}/command": (once, False),
         "device/{device}/answer": (once, False),
         "device/{device}/check": (once, True),
+        "claim/{name}/request": (once, True),
+        "claim/{name}/answer": (once, True),
     }
 
 

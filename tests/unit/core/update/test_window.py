@@ -7,6 +7,7 @@ from agent.core.update.window import (
     FIRST_LIMIT,
     LIMIT_MAX,
     LONG_ROUND_TRIP_S,
+    TORN_CHUNKS,
     Ask,
     Done,
     GiveUp,
@@ -65,10 +66,33 @@ def test_the_window_slides_by_what_came() -> None:
     assert windows.plan(window, 0.01)[1] == Ask(chunks(20)[8:10])
 
 
-def test_a_cut_halves_the_window_and_asks_again_in_order() -> None:
+def test_after_a_cut_chunks_are_asked_for_again_in_order_one_by_one_in_slices() -> None:
     window, _ = windows.plan(begun(20), 0.0)
-    window = windows.cut(windows.received(window, chunks(20)[0], 0.01))
-    assert windows.plan(window, 5.0)[1] == Ask(chunks(20)[1:5])
+    window, now_s = windows.cut(windows.received(window, chunks(20)[0], 0.01)), 5.0
+    for chunk in chunks(20)[1 : 1 + TORN_CHUNKS]:
+        window, order = windows.plan(window, now_s)
+        assert order == Ask((chunk,), sliced=True)
+        now_s += 0.1
+        window = windows.received(window, chunk, now_s)
+    assert windows.plan(window, now_s)[1] == Ask(chunks(20)[9:13])
+
+
+def test_where_slices_do_not_come_whole_chunks_are_asked_for() -> None:
+    window, _ = windows.plan(windows.cut(begun(20)), 0.0)
+    window, order = windows.plan(window, PATIENCE.first_timeout_s)
+    assert order == Ask(chunks(20)[:2])
+
+
+def test_slices_of_something_else_are_not_asked_for_twice() -> None:
+    window, _ = windows.plan(windows.cut(begun(1)), 0.0)
+    window = windows.refused(window, chunks(1)[0], 1.0)
+    assert windows.plan(window, 1.0 + PATIENCE.refusal_delay_s)[1] == Ask(chunks(1))
+
+
+def test_a_slice_that_came_puts_the_deadline_off() -> None:
+    window, _ = windows.plan(windows.cut(begun(1)), 0.0)
+    window = windows.heard(window, 9.0)
+    assert windows.plan(window, 11.0)[1] == Wait(9.0 + PATIENCE.first_timeout_s)
 
 
 @pytest.mark.parametrize(("cuts", "limit"), [(0, 8), (1, 4), (2, 2), (3, 1), (9, 1)])
@@ -94,10 +118,11 @@ def test_it_grows_beyond_its_first_size_only_where_the_round_trip_is_long(
     assert window.limit == limit
 
 
-def test_after_a_cut_it_is_restored_by_as_many_chunks_as_it_lost() -> None:
-    window, order = windows.plan(windows.cut(begun(20)), 0.0)
-    assert isinstance(order, Ask)
-    for chunk in order.chunks:
+def test_after_a_cut_it_is_restored_by_as_many_chunks_as_it_lost_when_some_have_come_in_peace() -> None:
+    window = windows.cut(begun(40))
+    for chunk in chunks(40)[: TORN_CHUNKS + FIRST_LIMIT - FIRST_LIMIT // 2]:
+        assert window.limit < FIRST_LIMIT
+        window, _ = windows.plan(window, 0.0)
         window = windows.received(window, chunk, 0.01)
     assert window.limit == FIRST_LIMIT
 
@@ -179,7 +204,9 @@ def test_a_chunk_in_disgrace_does_not_hold_up_the_others() -> None:
 def test_a_chunk_that_comes_after_its_request_was_taken_back_counts() -> None:
     window, _ = windows.plan(begun(3), 0.0)
     window = windows.received(windows.cut(window), chunks(3)[1], 1.0)
-    assert windows.plan(window, 1.0)[1] == Ask((chunks(3)[0], chunks(3)[2]))
+    window, order = windows.plan(window, 1.0)
+    assert order == Ask(chunks(3)[:1], sliced=True)
+    assert waiting(window) == (chunks(3)[2],)
 
 
 def test_what_nobody_asked_for_changes_nothing() -> None:
