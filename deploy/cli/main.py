@@ -8,6 +8,7 @@ from typing import Final
 
 from agent.wire.errors import AgentError, ConfigError
 from deploy.cli import (
+    audit_command,
     broker_command,
     demo_command,
     devices_command,
@@ -38,6 +39,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     release_command.COMMAND,
     rollout.GROUP,
     serve_command.COMMAND,
+    audit_command.GROUP,
     devices_command.COMMAND,
     why_command.COMMAND,
     watch_command.COMMAND,

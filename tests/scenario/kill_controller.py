@@ -2,7 +2,7 @@
 
     python -m tests.scenario.kill_controller FOLDER BROKER [POINT...]
 
-prints a line of JSON for each point. Every life is a process of its own: what is killed has no time for a word,
+prints a line of JSON for each point. Every life is a process of its own: who is killed has no time to speak,
 and the next one knows nothing but what stands on disk and on the broker. One rollout lives through all of it,
 a wave for each point.
 """

@@ -1,0 +1,103 @@
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from agent.wire.errors import StoreFailed
+from deploy.adapters.workspace import write_settings
+from deploy.assemble import auditing
+from deploy.cli.main import main
+from deploy.core.refusal import Refused
+from deploy.core.rollouts.replaying import Agreement
+from tests.fakes.controlled import Controlled
+
+DEVICES = 12
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """A rollout in three waves, and one of its kind that failed."""
+    fleet = Controlled(tmp_path_factory.mktemp("audited"))
+    write_settings(fleet.workspace)
+    fleet.puppets.appear(fleet.ids(DEVICES))
+    with fleet.desk() as desk:
+        fleet.start(desk, "1", "50%", "100%")
+        for failing in ((), (), fleet.ids(DEVICES)):
+            fleet.puppets.follow(fleet.plan(), failing=failing)
+            fleet.turn(desk)
+    return fleet
+
+
+@pytest.fixture
+def meddled(told):
+    """The ledger after an SQL statement, as whoever holds the file can; put back afterwards."""
+    original = told.workspace.ledger.read_bytes()
+
+    def meddle(*statements):
+        with closing(sqlite3.connect(told.workspace.ledger, isolation_level=None)) as opened:
+            for trigger in ("line_stays", "line_remains", "line_follows"):
+                opened.execute(f"DROP TRIGGER {trigger}")
+            for statement in statements:
+                opened.execute(statement)
+        return told.workspace
+
+    yield meddle
+    told.workspace.ledger.write_bytes(original)
+
+
+def test_every_decision_of_the_controller_follows_again_from_the_ledger(told):
+    found = list(auditing.replay(told.workspace))
+    assert [each.agreement for each in found].count(Agreement.SAME) == len(found) - 1
+    assert found[0].agreement is Agreement.UNKNOWN, "the first wave was a person's"
+    assert found[-1].words.startswith("plan 4")
+
+
+def test_a_judgement_that_does_not_follow_is_named(told):
+    content = auditing.open_ledger(told.workspace)
+    judged = [line for line in content.lines() if type(line.entry).__name__ == "Judged"]
+    kept = {line.entry.picture: content.content(line.entry.picture) for line in judged}
+    first, last = judged[0].entry.picture, judged[-1].entry.picture
+    swapped = {first: kept[last], last: kept[first]}
+    replayed = list(
+        auditing.replaying.replay(content.lines(), lambda named: swapped.get(named, kept.get(named)))
+    )
+    assert next(each.number for each in replayed if each.agreement is Agreement.OTHER) == judged[0].number
+
+
+def test_a_whole_ledger_verifies_against_a_head_that_was_noted_before(told, capsys):
+    lines = auditing.open_ledger(told.workspace).lines()
+    noted = lines[3].chain
+    assert auditing.verify(told.workspace, noted).lines == len(lines)
+    assert main(["audit", "verify", "--workspace", str(told.workspace.folder)]) == 0
+    assert f"head {lines[-1].chain}" in capsys.readouterr().out
+    assert main(["audit", "replay", "--workspace", str(told.workspace.folder)]) == 0
+    assert main(["audit", "show", "--workspace", str(told.workspace.folder)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(lines) + 2
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE line SET body = CAST(replace(CAST(body AS TEXT), 'ann', 'bob') AS BLOB)", "line 1 is not"),
+        ("DELETE FROM line WHERE number = 2", "line 2 is missing"),
+        ("DELETE FROM line WHERE number > 2", "lines were cut off its end"),
+        ("DELETE FROM line", "lines were cut off its end"),
+    ],
+)
+def test_a_ledger_that_was_changed_is_refused_and_the_line_is_named(meddled, capsys, statement, words):
+    workspace = meddled(statement)
+    with pytest.raises(Refused, match=words):
+        auditing.verify(workspace)
+    assert main(["audit", "verify", "--workspace", str(workspace.folder)]) == 1
+    assert words in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_ledger_that_was_written_anew_is_told_by_the_head_that_was_noted(told):
+    with pytest.raises(Refused, match="holds no line of chain"):
+        auditing.verify(told.workspace, "ab" * 32)
+
+
+def test_nobody_decides_by_a_ledger_that_was_changed(told, meddled):
+    meddled("UPDATE line SET chain = 'x' WHERE number = 3")
+    with told.desk() as desk, pytest.raises(StoreFailed, match="line 3 "):
+        desk.decide(lambda _fleet, _picture: ())
