@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from agent import config
 from agent.adapters.link_mqtt import LinkSettings, MqttLink, Tls
+from agent.assemble.links import link_settings
 from agent.ports.link import LinkState, Message, Outgoing, Up
-from agent.wire.topics import Qos
+from agent.wire.topics import DeviceId, Qos
+from deploy.adapters.broker_local import _free_port as free_port
 from deploy.adapters.broker_local import mosquitto_path
+from deploy.cli.main import main
 from tests.brokers import Inbox
 
 HOST = "127.0.0.1"
@@ -134,5 +138,49 @@ def client(settings: LinkSettings) -> Iterator[Client]:
         made.link.close()
 
 
-def by_certificate(port: int, ca: Path, certificate: Path, key: Path, name: str) -> LinkSettings:
-    return LinkSettings(HOST, port, f"test-{name}", tls=Tls(ca, certificate, key), backoff_cap_s=1.0)
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    folder: Path
+    broker: Mosquitto
+    password_port: int
+
+    def shoal(self, *words: str) -> None:
+        assert main([*words, "--workspace", str(self.folder)]) == 0
+
+    def enrol(self, device: str, folder: Path, *words: str) -> config.Settings:
+        """What the device reads, where its script was run."""
+        self.shoal("enrol", device, *words)
+        script = self.folder / "enrolled" / f"{device}.sh"
+        subprocess.run(
+            ["sh"],
+            input=script.read_bytes(),
+            env={"PATH": os.environ["PATH"], "SHOAL_ETC": str(folder)},
+            check=True,
+            capture_output=True,
+        )
+        return config.read(folder / "agent.toml")
+
+    @property
+    def operator(self) -> LinkSettings:
+        keys = self.folder / "keys"
+        tls = Tls(keys / "ca/ca.pem", keys / "operator.pem", keys / "operator.key")
+        return LinkSettings(HOST, self.broker.port, "operator-1", tls=tls)
+
+
+def as_device(settings: config.Settings) -> LinkSettings:
+    return link_settings(settings.broker, DeviceId(settings.device.id), None)
+
+
+@contextlib.contextmanager
+def secured(folder: Path) -> Iterator[Fleet]:
+    """A workspace, and its broker with TLS; the operator's settings know it."""
+    port, password_port = free_port(), free_port()
+    workspace, broker = folder / "fleet", folder / "fleet/broker"
+    assert main(["init", str(workspace), "--broker", f"mqtts://{HOST}:{port}"]) == 0
+    where = ["--workspace", str(workspace), "--password-port", str(password_port)]
+    assert main(["broker-config", *where, *options(broker, port)]) == 0
+    names = {"ca": "ca/ca.pem", "certificate": "operator.pem", "key": "operator.key"}
+    with (workspace / "shoal.toml").open("a") as settings:
+        settings.writelines(f'{name} = "keys/{path}"\n' for name, path in names.items())
+    with running(broker, port) as started:
+        yield Fleet(workspace, started, password_port)

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from agent.config import Camera, Settings
+from agent.config import Camera, Settings, claimed
 
 HIDDEN: Final = "SHOAL_HIDDEN"
 CAMERA_URL: Final = "SHOAL_CAMERA_URL"
@@ -23,6 +23,8 @@ def secrets(
         settings.broker.password_file,
         settings.broker.key,
         settings.device.seal_key_file,
+        settings.claim.token_file,
+        settings.claim.token_file and str(claimed.folder(settings)),
         environment.get("CREDENTIALS_DIRECTORY", ""),
         str(config.resolve()),
     )

@@ -20,7 +20,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def _run(arguments: argparse.Namespace) -> int:
     from agent import config  # noqa: PLC0415 - `classify` must not pay for the daemon
-    from agent.assemble import supervisor  # noqa: PLC0415 - same
+    from agent.assemble import claiming, supervisor  # noqa: PLC0415 - same
 
     path = config.find(arguments.config)
-    return supervisor.run(config.read(path), path, verbose=arguments.verbose)
+    settings = config.read(path)
+    if config.claimed.pending(settings):
+        claiming.claim(settings, verbose=arguments.verbose)
+        settings = config.read(path)
+    return supervisor.run(settings, path, verbose=arguments.verbose)

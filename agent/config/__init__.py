@@ -1,5 +1,6 @@
 """The device's configuration: one TOML file."""
 
+from agent.config import claimed
 from agent.config.changes import Change, Changes, compare
 from agent.config.effective import Effective, Origin, effective
 from agent.config.pipelines import PipelineSettings, pipelines
@@ -8,6 +9,7 @@ from agent.config.sections import (
     Broker,
     Camera,
     CameraKind,
+    Claim,
     Commands,
     Device,
     Emission,
@@ -32,6 +34,7 @@ __all__ = [
     "CameraKind",
     "Change",
     "Changes",
+    "Claim",
     "Commands",
     "Configuration",
     "DelegateChoice",
@@ -51,6 +54,7 @@ __all__ = [
     "Thermal",
     "Trust",
     "Update",
+    "claimed",
     "compare",
     "defaults",
     "effective",

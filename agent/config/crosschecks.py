@@ -15,11 +15,13 @@ from agent.config.sections import (
     Runtime,
     Settings,
     Thermal,
+    Update,
 )
 from agent.core.broker_url import parse_urls
 from agent.core.redaction import shown_url
 from agent.core.serving.delegate import DelegateChoice
 from agent.core.telemetry.emission import EmissionMode
+from agent.core.update import windows
 from agent.wire import topics
 from agent.wire.errors import ConfigError
 from agent.wire.topics import MAIN
@@ -40,6 +42,8 @@ def faults(settings: Settings) -> Iterator[Fault]:
     """Everything that a person must mend before the agent can run, in the order of the file."""
     yield from _device(settings.device)
     yield from _broker(settings.broker)
+    yield from _claim(settings)
+    yield from _windows(settings.update)
     yield from _thermal(settings.thermal)
     if MAIN in settings.pipeline:
         yield Fault(
@@ -67,6 +71,20 @@ def _device(device: Device) -> Iterator[Fault]:
         topics.device_id(device.id)
     except ConfigError as error:
         yield Fault(("device", "id"), str(error))
+
+
+def _claim(settings: Settings) -> Iterator[Fault]:
+    claim, key = settings.claim, ("claim", "token_file")
+    if bool(claim.token_file) != bool(claim.enrolment_key):
+        yield Fault(
+            key, "claim.token_file and claim.enrolment_key belong together: shoal claims new writes both"
+        )
+    if claim.token_file and settings.device.id:
+        yield Fault(key, "claim.token_file is given, and device.id too: a device that has an id claims none")
+    if claim.token_file and not settings.broker.ca:
+        yield Fault(
+            key, "claim.token_file is given without broker.ca: nothing could tell a false answer apart"
+        )
 
 
 def _broker(broker: Broker) -> Iterator[Fault]:
@@ -101,6 +119,14 @@ def _broker(broker: Broker) -> Iterator[Fault]:
             "broker.password_file is given without broker.username: "
             "MQTT 3.1.1 has no password without a user",
         )
+
+
+def _windows(update: Update) -> Iterator[Fault]:
+    for text in update.windows:
+        try:
+            windows.parse(text)
+        except ConfigError as error:
+            yield Fault(("update", "windows"), f"update.windows: {error}")
 
 
 def _thermal(thermal: Thermal) -> Iterator[Fault]:

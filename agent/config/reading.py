@@ -3,7 +3,8 @@
 There is no other source: no environment variable and no option overrides a key, so that the file tells what
 runs. Relative paths are relative to the file. What is taken from elsewhere is the password and the
 seal key that the service manager hands over (systemd's `LoadCredential=mqtt_password:...` and
-`LoadCredential=seal_key:...`), where the file names none.
+`LoadCredential=seal_key:...`), where the file names none; and, on a device that
+claimed it, its identity.
 """
 
 import os
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from agent.config import claimed
 from agent.config.crosschecks import faults
 from agent.config.lines import Key, key_lines
 from agent.config.sections import Camera, Settings
@@ -134,6 +136,10 @@ def _parsed(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _resolve(settings: Settings, folder: Path, environment: Mapping[str, str]) -> Settings:
+    return claimed.settings(_absolutely(settings, folder, environment), named=bool(settings.device.id))
+
+
+def _absolutely(settings: Settings, folder: Path, environment: Mapping[str, str]) -> Settings:
     replace = msgspec.structs.replace
     broker = settings.broker
     return replace(
@@ -152,7 +158,13 @@ def _resolve(settings: Settings, folder: Path, environment: Mapping[str, str]) -
             certificate=_absolute(broker.certificate, folder),
             key=_absolute(broker.key, folder),
         ),
+        claim=replace(
+            settings.claim,
+            token_file=_absolute(settings.claim.token_file, folder),
+            enrolment_key=_absolute(settings.claim.enrolment_key, folder),
+        ),
         trust=replace(settings.trust, root=_absolute(settings.trust.root, folder)),
+        update=replace(settings.update, veto_file=_absolute(settings.update.veto_file, folder)),
         camera=_resolve_camera(settings.camera, folder),
         pipeline={
             name: replace(further, camera=_resolve_camera(further.camera, folder))

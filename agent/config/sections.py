@@ -1,6 +1,7 @@
 """Every key of the device's one TOML file, with its default and unit."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -236,3 +237,8 @@ class Settings(Section, frozen=True, kw_only=True):
     commands: Commands = Commands()
     log: Log = Log()
     pipeline: dict[Segment, Pipeline] = {}
+
+    @property
+    def veto_path(self) -> Path:
+        """One for all pipelines: whoever uses the device means the device."""
+        return Path(self.update.veto_file or Path(self.device.state_dir) / "veto")

@@ -4,6 +4,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from agent.wire.claims import ClaimAnswer, ClaimRequest
 from agent.wire.commands import ENVELOPE_MAX_BYTES, Answer, Command
 from agent.wire.documents import SCHEMA, Document, GoldenSet, Index, Manifest, Plan
 from agent.wire.errors import Malformed, TooLarge, UnknownSchema
@@ -24,6 +25,8 @@ MAX_BYTES: Final[dict[type[Document], int]] = {
     Command: ENVELOPE_MAX_BYTES,
     Answer: 262_144,
     GoldenSet: 16_777_216,
+    ClaimRequest: 16_384,
+    ClaimAnswer: 16_384,
 }
 
 

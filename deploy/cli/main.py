@@ -10,6 +10,7 @@ from agent.wire.errors import AgentError, ConfigError
 from deploy.cli import (
     audit_command,
     broker_command,
+    claims_command,
     demo_command,
     devices_command,
     enrol_command,
@@ -48,6 +49,7 @@ COMMANDS: Final[tuple[Command | Group, ...]] = (
     enrol_command.ENROL,
     enrol_command.REVOKE,
     enrol_command.MEMBERS,
+    claims_command.GROUP,
     broker_command.COMMAND,
     approve.APPROVER,
     workspace_commands.DEVICE_CONFIG,

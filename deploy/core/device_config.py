@@ -59,6 +59,18 @@ def to_toml(config: DeviceConfig) -> str:
     return text
 
 
+def factory_toml(config: DeviceConfig, *, token_file: str, enrolment_key: str) -> str:
+    """The file of an image for many devices: each of them claims an id of its own. The id given here is
+    nobody's.
+    """
+    token, key = (msgspec.json.encode(path).decode() for path in (token_file, enrolment_key))
+    named = f"\nid = {msgspec.json.encode(config.id).decode()}\n"
+    claim = (
+        f"\n[claim]\n# The device asks the fleet for its id.\ntoken_file = {token}\nenrolment_key = {key}\n"
+    )
+    return to_toml(config).replace(named, "\n") + claim
+
+
 _TEMPLATE = """\
 # Configuration of one Shoal device; `shoal-agent check` shows what applies, and examines the machine.
 # Relative paths are relative to this file. Commented lines show defaults, but for those marked as examples.

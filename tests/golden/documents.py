@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from agent.wire import codec
+from agent.wire.claims import ClaimAnswer, ClaimRequest
 from agent.wire.commands import Answer, Command, Frame, FrameSent, Refusal
 from agent.wire.documents import (
     ZSTD_PATCH,
@@ -150,6 +151,16 @@ EXAMPLES: dict[str, Document] = {
         minimum_agent="0.1.0",
     ),
     "index.json": Index(root=3, timestamp=41),
+    "claimrequest.json": ClaimRequest(
+        token="3f9a01c2",
+        request="-----BEGIN CERTIFICATE REQUEST-----\n...",
+        at=AT,
+        host="raspberrypi",
+        machine="aarch64",
+    ),
+    "claimanswer.json": ClaimAnswer(
+        device="hall-7", certificate="-----BEGIN CERTIFICATE-----\n...", tags=("hall",), boots_above=3
+    ),
     "status.json": Status(
         state=Presence.ONLINE, session="0123456789ab", boot=4, at=AT, beat_s=300.0, broker="hub:1883"
     ),

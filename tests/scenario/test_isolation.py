@@ -1,73 +1,26 @@
 """What Mosquitto lets each of them do, with what `shoal enrol`, `revoke` and `broker-config` wrote."""
 
-import os
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from agent import config
 from agent.adapters.link_mqtt import LinkSettings, Tls
-from agent.assemble.links import link_settings
 from agent.core.refusal import Refusal
 from agent.ports.link import Down
 from agent.wire import topics
 from agent.wire.seal import key_from
 from agent.wire.topics import COMMAND, PREDICTION, REPORT, STATUS, DeviceId, Root
-from deploy.adapters.broker_local import _free_port as free_port
-from deploy.cli.main import main
-from tests.mosquittos import HOST, Client, Mosquitto, client, options, require, running
+from tests.mosquittos import HOST, Client, as_device, client, require, secured
 
 ROOT = Root("shoal/home")
 ONE, OTHER = DeviceId("pi-1"), DeviceId("pi-2")
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    folder: Path
-    broker: Mosquitto
-    password_port: int
-
-    def shoal(self, *words: str) -> None:
-        assert main([*words, "--workspace", str(self.folder)]) == 0
-
-    def enrol(self, device: str, folder: Path, *words: str) -> config.Settings:
-        """What the device reads, where its script was run."""
-        self.shoal("enrol", device, *words)
-        script = self.folder / "enrolled" / f"{device}.sh"
-        subprocess.run(
-            ["sh"],
-            input=script.read_bytes(),
-            env={"PATH": os.environ["PATH"], "SHOAL_ETC": str(folder)},
-            check=True,
-            capture_output=True,
-        )
-        return config.read(folder / "agent.toml")
-
-    @property
-    def operator(self) -> LinkSettings:
-        keys = self.folder / "keys"
-        tls = Tls(keys / "ca/ca.pem", keys / "operator.pem", keys / "operator.key")
-        return LinkSettings(HOST, self.broker.port, "operator-1", tls=tls)
-
-
-def as_device(settings: config.Settings) -> LinkSettings:
-    return link_settings(settings.broker, DeviceId(settings.device.id), None)
-
-
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
     require()
-    folder, port, password_port = tmp_path_factory.mktemp("isolation"), free_port(), free_port()
-    workspace, broker = folder / "fleet", folder / "fleet/broker"
-    assert main(["init", str(workspace), "--broker", f"mqtts://{HOST}:{port}"]) == 0
-    where = ["--workspace", str(workspace), "--password-port", str(password_port)]
-    assert main(["broker-config", *where, *options(broker, port)]) == 0
-    settings = workspace / "shoal.toml"
-    settings.write_text(f'{settings.read_text()}ca = "keys/ca/ca.pem"\n')
-    with running(broker, port) as started:
-        yield Fleet(workspace, started, password_port)
+    with secured(tmp_path_factory.mktemp("isolation")) as made:
+        yield made
 
 
 def _listen(operator: Client, *more: str) -> None:

@@ -2,6 +2,7 @@
 
     ca.pem, ca.key           P-256, 20 years, made on first use
     crl.pem                  what was taken back
+    enrolment.key            P-256; what a device that claims its identity shares a secret with
     issued/<name>/<serial>   every certificate that a name was ever given
 
 A broker that trusts `ca.pem` lets in whom this authority has signed, each under its common name.
@@ -11,7 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDH,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
 
 from agent.ports.clock import Clock
 from deploy.adapters.authority import pem, profiles
@@ -73,6 +78,25 @@ class Authority:
             StoreFailed: the disk refused.
         """
         return Pair(self._sign(name, pem.requested_key(request), Kind.CLIENT, ()))
+
+    @property
+    def enrolment_key(self) -> bytes:
+        """Public, in PEM."""
+        return pem.public_pem(self._enrolment().public_key())
+
+    def shared_secret(self, request: bytes) -> bytes:
+        """ECDH of the enrolment key and the key of this certificate request (PKCS#10).
+
+        Raises:
+            Malformed: as `sign_request`.
+        """
+        return self._enrolment().exchange(ECDH(), pem.requested_key(request))
+
+    def _enrolment(self) -> EllipticCurvePrivateKey:
+        path = self._folder / "enrolment.key"
+        if not path.exists():
+            write_secret(path, pem.key_pem(pem.fresh_key()))
+        return pem.read_key(path)
 
     def revoke(self, name: str, keeping: Pair | None = None) -> int:
         """Take back every certificate of this name, but for one; how many of them were good until now.

@@ -25,13 +25,21 @@ class Identity:
     """Fingerprint of the certificate, or `password`."""
 
 
+_CLAIMANT: Final = "claim."
+
+
+def claimant(token: str) -> str:
+    """The name on the broker of whoever has this claim token."""
+    return f"{_CLAIMANT}{token}"
+
+
 def new_id(text: str) -> DeviceId:
     """The text as the id of a device.
 
     Raises:
         Refused: it would not be one segment of a topic, or is a name with rights of its own.
     """
-    if text in RESERVED:
+    if text in RESERVED or text.startswith(_CLAIMANT):
         raise Refused(f"device {text!r}: on the broker that name has rights of its own, choose another")
     return DeviceId(names.segment("device", text))
 
@@ -75,6 +83,15 @@ def member(fleet: Fleet, device: DeviceId) -> Member:
     if known.expelled:
         raise Refused(f"device {device!r} was expelled before; shoal enrol {device} takes it back")
     return known
+
+
+def unused(fleet: Fleet, device: DeviceId) -> None:
+    """
+    Raises:
+        Refused: the id is a device's that was enrolled; who claims cannot take its place.
+    """
+    if device in fleet.members:
+        raise Refused(f"device {device!r} was enrolled before: choose another name with --as")
 
 
 def revoke(fleet: Fleet, device: DeviceId, by: str, why: str) -> Sequence[AnyEntry]:
