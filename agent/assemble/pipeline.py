@@ -14,12 +14,14 @@ from agent.adapters.machine.sensors import rss_bytes
 from agent.adapters.packing_zstd import Zstandard
 from agent.adapters.store_files import FileStore
 from agent.adapters.tunings_file import TuningsFile
+from agent.adapters.veto_file import VetoFile
 from agent.assemble.hardware import EDGETPU_CLASS, Hardware, has_edgetpu, lacking
 from agent.assemble.outside import Outside
 from agent.assemble.rules import emission_rules, thermal_rules
 from agent.assemble.sharing import Sharing, patience
 from agent.config import PipelineSettings, Settings, pipelines
 from agent.core.update.admission import Device
+from agent.core.update.windows import parse
 from agent.loops.connection import Connection
 from agent.loops.heartbeat import Pulse
 from agent.loops.keeping.failover import Failover
@@ -139,6 +141,8 @@ class Pipeline:
             engine=Engine(runtime.kind, runtime.threads, runtime.delegate, self._edgetpu),
             stream=self._line.stream,
             recheck_s=shared.settings.update.recheck_s,
+            veto=VetoFile(shared.settings.veto_path),
+            windows=tuple(parse(text) for text in shared.settings.update.windows),
             rate_bytes_s=shared.settings.update.rate_bytes_s / len(pipelines(shared.settings)),
         )
 

@@ -1,16 +1,21 @@
 """From what the operator signed to what this device should run."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from agent.core.serving import delegate
 from agent.core.serving.delegate import DelegateChoice
-from agent.core.update import admission, lifecycle
-from agent.core.update.admission import Device
+from agent.core.update import admission, consent, lifecycle
+from agent.core.update.admission import Admitted, Device, Role
+from agent.core.update.consent import Moment
 from agent.core.update.lifecycle import Fitted, Record
 from agent.ports.trust import Trust
 from agent.wire.documents import Delegate, Manifest, Plan, ReleaseRef, Variant
 from agent.wire.errors import Stale, Untrusted, WireError
 from agent.wire.reasons import Reason
+
+NOT_NOW: Final = frozenset({Reason.WINDOW, Reason.VETO})
+"""These hold the stable release as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Hold:
     reason: Reason
     detail: str = ""
     plan: Plan | None = None
+    again_s: float | None = None
+    """When it is worth asking again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +51,12 @@ class Host:
     wanted: DelegateChoice = DelegateChoice.AUTO
 
 
-def consult(trust: Trust, stream: str, host: Host, record: Record, *, clock_trusted: bool) -> Desired | Hold:
+def consult(
+    trust: Trust, stream: str, host: Host, record: Record, moment: Moment, *, clock_trusted: bool
+) -> Desired | Hold:
     """Read the signed plan and decide; unknown means hold. Blocks on the network.
 
-    A candidate that failed here before, or does not fit, leaves the device with the stable release.
+    A candidate that failed here before, does not fit, or is paused leaves the device with the stable release.
 
     Raises:
         PortError: the broker did not deliver; ask again later.
@@ -57,7 +66,7 @@ def consult(trust: Trust, stream: str, host: Host, record: Record, *, clock_trus
         plan = trust.plan(stream)
         if plan is None:
             return Hold(Reason.NO_PLAN, f"stream {stream}")
-        return _decide(trust, plan, host, record, clock_trusted=clock_trusted)
+        return _decide(trust, plan, host, record, moment, clock_trusted=clock_trusted)
     except Stale as error:
         return Hold(Reason.STALE_METADATA, str(error))
     except Untrusted as error:
@@ -66,17 +75,39 @@ def consult(trust: Trust, stream: str, host: Host, record: Record, *, clock_trus
         return Hold(Reason.UNREADABLE, str(error))
 
 
-def _decide(trust: Trust, plan: Plan, host: Host, record: Record, *, clock_trusted: bool) -> Desired | Hold:
+def _decide(
+    trust: Trust, plan: Plan, host: Host, record: Record, moment: Moment, *, clock_trusted: bool
+) -> Desired | Hold:
     match admission.admit(plan, record.plan_serial, host.device, clock_trusted=clock_trusted):
         case admission.HeldBy(reason, detail):
             return Hold(reason, detail, None if reason is Reason.UNTRUSTED else plan)
-        case admission.Admitted(ref):
-            first = _offer(trust, plan, ref, host, record)
-            if isinstance(first, Desired) or plan.stable in {None, ref}:
+        case Admitted(ref) as admitted:
+            first = _now(_offer(trust, plan, ref, host, record), admitted.role, record, moment)
+            if isinstance(first, Desired) or plan.stable in {None, ref} or first.reason in NOT_NOW:
                 return first
             assert plan.stable is not None
-            second = _offer(trust, plan, plan.stable, host, record)
-            return replace(second, passed_over=first) if isinstance(second, Desired) else first
+            second = _now(_offer(trust, plan, plan.stable, host, record), Role.STABLE, record, moment)
+            if isinstance(second, Desired):
+                return replace(second, passed_over=first)
+            return replace(first, again_s=second.again_s)
+
+
+def _now(offered: Desired | Hold, role: Role, record: Record, moment: Moment) -> Desired | Hold:
+    """What is offered, unless it would be begun and may not yet."""
+    if isinstance(offered, Hold) or _has_begun(record, offered.release):
+        return offered
+    active = record.state.active
+    later = consent.held(offered.plan, role, active.manifest if active else None, moment)
+    if later is None:
+        return offered
+    opens_s = (later.opens_at - moment.at).total_seconds() if later.opens_at else None
+    return Hold(later.held.reason, later.held.detail, offered.plan, opens_s)
+
+
+def _has_begun(record: Record, release: Fitted) -> bool:
+    """A release that is fitted anew to other hardware is the same release."""
+    pursued = lifecycle.pursued(record.state)
+    return pursued is not None and pursued.manifest == release.manifest
 
 
 def _offer(trust: Trust, plan: Plan, ref: ReleaseRef, host: Host, record: Record) -> Desired | Hold:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from agent.core.serving import delegate
 from agent.core.update import cohort, lifecycle
+from agent.core.update.consent import Moment
 from agent.core.update.lifecycle import Event, Fitted, Record
 from agent.loops.connection import Connection
 from agent.loops.release.consult import Desired, Hold, Host, consult
@@ -29,7 +30,8 @@ from agent.ports.link import Link
 from agent.ports.packing import Packing
 from agent.ports.store import Store
 from agent.ports.trust import Trust
-from agent.wire.documents import Manifest, Plan
+from agent.ports.veto import Veto
+from agent.wire.documents import MaintenanceWindow, Manifest, Plan
 from agent.wire.errors import DiskFull, PortError, StoreFailed
 from agent.wire.reasons import Reason
 from agent.wire.topics import Root
@@ -39,6 +41,7 @@ __all__ = ["Engine", "Update"]
 log = logging.getLogger(__name__)
 
 CLOCK_POLL_S = 10.0
+VETO_POLL_S = 10.0
 NOT_OURS = frozenset({Reason.OUTSIDE_CUT, Reason.NOT_MATCHED})
 
 
@@ -79,11 +82,14 @@ class Update:
         engine: Engine,
         stream: str,
         recheck_s: float,
+        veto: Veto,
+        windows: tuple[MaintenanceWindow, ...] = (),
         rate_bytes_s: float = 0.0,
     ) -> None:
         self._connection, self._store, self._trust, self._clock = connection, store, trust, clock
         self._service, self._reporter, self._host = service, reporter, host
         self._consulting, self._stream, self._recheck_s = consulting, stream, recheck_s
+        self._veto, self._windows = veto, windows
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
         shelf = Shelf(store, engine, tuner, self._why)
         self._tuner = tuner
@@ -109,6 +115,7 @@ class Update:
         self._asked = False
         self._spread_serial, self._turn_at_s = -1, 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._veto_timer: asyncio.TimerHandle | None = None
 
     def poke(self) -> None:
         """Something was published, or the connection came back: look again, once."""
@@ -138,8 +145,9 @@ class Update:
                 await self._handle(await self._queue.get())
         finally:
             await self._jobs.cancel()
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._veto_timer):
+                if timer is not None:
+                    timer.cancel()
 
     async def _start(self) -> None:
         record = self._kept = await asyncio.to_thread(self._store.load)
@@ -225,6 +233,7 @@ class Update:
                     self._stream,
                     self._host,
                     self._record,
+                    Moment(self._clock.now(), self._windows, self._veto.words()),
                     clock_trusted=trusted,
                 )
         except PortError as error:
@@ -232,12 +241,16 @@ class Update:
             self._again_in(RETRY_S)
             return
         match decision:
-            case Hold(reason, detail, plan):
+            case Hold(reason, detail, plan, again_s):
                 log.info("plan.held", extra={"reason": reason, "detail": detail})
                 if plan is not None:
                     await self._note_plan(plan)
                     await self._withdraw(plan, reason)
                 self._reporter.hold(reason, detail)
+                if again_s is not None:
+                    self._again_in(min(again_s, self._recheck_s))
+                elif reason is Reason.VETO:
+                    self._again_without_veto()
             case Desired():
                 await self._want(decision)
 
@@ -331,6 +344,15 @@ class Update:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(delay_s, self.poke)
+
+    def _again_without_veto(self) -> None:
+        """Look again as soon as nobody objects any more; to look at a file costs nothing."""
+        if self._veto.words() is None:
+            self.poke()
+            return
+        if self._veto_timer is not None:
+            self._veto_timer.cancel()
+        self._veto_timer = asyncio.get_running_loop().call_later(VETO_POLL_S, self._again_without_veto)
 
     def _again_with_clock(self) -> None:
         """Look again as soon as the clock can be trusted; asking it costs nothing."""

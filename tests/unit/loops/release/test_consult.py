@@ -1,9 +1,12 @@
+from datetime import UTC, datetime
+
 import pytest
 from msgspec.structs import replace
 
 from agent.core.serving.delegate import DelegateChoice
 from agent.core.update.admission import Device
 from agent.core.update.cohort import EVERYBODY, NOBODY
+from agent.core.update.consent import Moment
 from agent.core.update.known_bad import Bad
 from agent.core.update.lifecycle import Fitted, Idle, Record
 from agent.loops.release.consult import Desired, Hold, Host, consult
@@ -34,6 +37,7 @@ from agent.wire.reasons import Reason
 from agent.wire.topics import DeviceId, sha256
 from tests.fakes.trust import ScriptedTrust
 
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 HOST = Host(Device(id=DeviceId("pi"), hardware="cpu", agent="0.1.0"), edgetpu=False, runtime_version="x 1.0")
 
 
@@ -80,8 +84,9 @@ def order(trust, stable=None, candidate=None, **changes):
     return trust.signed
 
 
-def ask(trust, *, host=HOST, record=None, clock_trusted=True):
-    return consult(trust, "home", host, record or Record(), clock_trusted=clock_trusted)
+def ask(trust, *, host=HOST, record=None, clock_trusted=True, windows=(), veto=None):
+    moment = Moment(NOW, windows, veto)
+    return consult(trust, "home", host, record or Record(), moment, clock_trusted=clock_trusted)
 
 
 def fitted(of, chosen=0, twin=None):
