@@ -18,6 +18,8 @@ Digest = NewType("Digest", str)
 """SHA-256 in 64 lowercase hexadecimal digits."""
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VERSIONED = re.compile(r"\A([0-9]+)\.")
+_OF_TOPIC = re.compile(r"\A([0-9]+)-")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"0|[1-9][0-9]?")
 
@@ -122,7 +124,9 @@ class Root:
         return f"{self.prefix}/meta/index"
 
     def meta(self, name: str) -> str:
-        return f"{self.prefix}/meta/{name}"
+        """Of TUF's file of this name: `3.root` stands on `meta/3-root`, because NATS refuses dots."""
+        leaf = _VERSIONED.sub(r"\1-", name)
+        return f"{self.prefix}/meta/{leaf}"
 
     def target(self, named: Digest) -> str:
         return f"{self.prefix}/target/{named}"
@@ -158,8 +162,8 @@ class Root:
         match rest.split("/"):
             case ["meta", "index"]:
                 return Address(INDEX)
-            case ["meta", name] if _SEGMENT.fullmatch(name):
-                return Address(META, name=name)
+            case ["meta", name] if _SEGMENT.fullmatch(name) and not _VERSIONED.search(name):
+                return Address(META, name=_OF_TOPIC.sub(r"\1.", name))
             case ["target" | "chunk" as kind, text]:
                 return Address(TARGET if kind == "target" else CHUNK, digest=digest(text))
             case ["claim", name, "request"] if _SEGMENT.fullmatch(name):

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,9 +42,13 @@ def test_the_index_is_read_back_from_its_topic(of):
     assert of.parse(of.index()) == Address(INDEX)
 
 
-@given(ROOTS, SEGMENTS.filter(lambda name: name != "index"))
+@given(ROOTS, SEGMENTS.filter(lambda name: name != "index" and not re.match("[0-9]+-", name)))
 def test_metadata_is_read_back_from_its_topic(of, name):
     assert of.parse(of.meta(name)) == Address(META, name=name)
+
+
+def test_a_version_and_its_role_are_one_segment_without_a_dot():
+    assert HOME.meta("12.snapshot") == "shoal/home/meta/12-snapshot"
 
 
 @given(ROOTS, SEGMENTS, st.sampled_from((CLAIM_REQUEST, CLAIM_ANSWER)))
@@ -91,7 +97,7 @@ def test_a_topic_reads_as_the_contract_says():
         HOME.shard_filter(REPORT, "a"),
     ] == [
         "shoal/home/meta/index",
-        "shoal/home/meta/7.models",
+        "shoal/home/meta/7-models",
         "shoal/home/target/" + "a" * 64,
         "shoal/home/chunk/" + "b" * 64,
         "shoal/home/device/9/pi-1/report",
