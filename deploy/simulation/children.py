@@ -45,6 +45,10 @@ from deploy.simulation.scenario import Behaviour, Fate, Fault, chance
 LABELS: Final = tuple(f"part {number}" for number in range(10))
 RUNTIME: Final = "simulated 1.0"
 LOAD_S: Final = 0.05
+NEW_FRAMES: Final = 40
+"""So many frames of a release are seen at the full rate, and so are those that somebody samples."""
+CALM_S: Final = 4.0
+"""Between two frames after that: a fleet that is watched for its rollouts need not spend its time on them."""
 SLOW_TIMES: Final = 10.0
 _RANKED: Final = tuple(
     tuple(
@@ -147,6 +151,7 @@ class SimulatedWorker:
                 self._loop.call_later(LOAD_S, self._switch, model)
             case Sample():
                 self._samples += 1
+                self._due(1.0 / self._fps)
             case Pace() as pace:
                 self._pace = pace
             case Snap():
@@ -183,12 +188,20 @@ class SimulatedWorker:
         self._out.put_nowait(serving(model))
         if self._timer is None:
             # Not all devices of a fleet see their frames at one instant.
-            first_s = chance(self._mind.device, "phase") / self._fps
-            self._timer = self._loop.call_later(first_s, self._frame)
+            self._timer = self._loop.call_later(chance(self._mind.device, "phase") / self._fps, self._frame)
+        else:
+            self._due(1.0 / self._fps)
+
+    def _due(self, within_s: float) -> None:
+        """The next frame comes no later than that."""
+        if self._timer is not None and self._timer.when() > self._loop.time() + within_s:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(within_s, self._frame)
 
     def _frame(self) -> None:
         fps = self._fps if self._pace.fps_max is None else min(self._fps, self._pace.fps_max)
-        self._timer = self._loop.call_later(1.0 / max(fps, 0.1), self._frame)
+        calm = self._served > NEW_FRAMES
+        self._timer = self._loop.call_later(max(1.0 / max(fps, 0.1), CALM_S if calm else 0.0), self._frame)
         if self._model is None or fps <= 0.0:
             return
         self._sequence += 1

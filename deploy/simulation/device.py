@@ -26,9 +26,10 @@ from agent.wire.ipc import EdgeTpu
 from agent.wire.topics import MAIN, DeviceId
 from deploy.simulation import scenario
 from deploy.simulation.children import Mind, SimulatedWorker, canaries
-from deploy.simulation.link import Dial, FleetLink, Traffic
+from deploy.simulation.link import FleetLink
 from deploy.simulation.packets import Hello
 from deploy.simulation.scenario import Fate, Group
+from deploy.simulation.wire import Dial, Traffic
 
 log = logging.getLogger(__name__)
 

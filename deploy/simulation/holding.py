@@ -17,7 +17,7 @@ from deploy.simulation.meter import usage
 from deploy.simulation.scenario import Presence
 from deploy.simulation.telling import CANDIDATE, STABLE, Begun, Ended, Post, Sample, Served, Whereabouts
 
-THREADS: Final = 48
+THREADS: Final = 16
 """Where devices read their signed metadata: each waits there for its broker."""
 START_EVERY_S: Final = 0.002
 """A Mosquitto accepts 100 connections at a time."""

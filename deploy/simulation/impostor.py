@@ -11,9 +11,10 @@ from agent.wire.reports import Phase, Report, Status
 from agent.wire.reports import Presence as Word
 from agent.wire.topics import Channel, DeviceId
 from deploy.simulation.device import Place
-from deploy.simulation.link import Dial, FleetLink
+from deploy.simulation.link import FleetLink
 from deploy.simulation.packets import Hello
 from deploy.simulation.telling import Begun
+from deploy.simulation.wire import Dial
 
 DELAY_S: Final = 1.0
 """After the broker has said that the device is gone."""

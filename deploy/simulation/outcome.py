@@ -53,6 +53,8 @@ class Ran(Struct, frozen=True, kw_only=True):
     fallen: int
     up_s: float
     """Until the whole fleet served its first release."""
+    stretch: float
+    """So many times as long as the scenario says were the deadlines, because the machine was slow."""
     rollout_s: float
     """From its start until it had ended and the fleet was where it should be."""
     detect_s: float | None

@@ -4,6 +4,7 @@ import logging
 import os
 import resource
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,7 +23,8 @@ from agent.wire.reports import Running
 from agent.wire.topics import Digest
 from deploy.assemble import controlling, publishing, workspaces
 from deploy.assemble.controlling import Desk
-from deploy.core.rollouts import starting, steps
+from deploy.assemble.serving import Controller, Pace
+from deploy.core.rollouts import starting
 from deploy.core.rollouts.approvals import Person
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.starting import Asked, FilesOf
@@ -34,7 +36,9 @@ from deploy.core.rollouts.words import (
     Ended,
     Enrolled,
     Judged,
+    Line,
     Outcome,
+    Policy,
     Started,
     Steered,
 )
@@ -50,8 +54,13 @@ from deploy.simulation.telling import Begun, Finish, Post, Sample, Served
 log = logging.getLogger(__name__)
 
 SHM: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-STEP_S: Final = 0.25
+WATCH_S: Final = 0.1
+PACE: Final = Pace(turn_s=1.0, busy_s=0.25, fence_s=20.0, fresh_s=2.0, lag_s=30.0, retry_cap_s=1.0)
+"""As short as the deadlines of the scenarios."""
 UP_S: Final = 600.0
+UP_EACH_S: Final = 0.03
+"""What a device costs until it serves its first release, on the two cores that scenarios are written for."""
+UP_GRACE_S: Final = 10.0
 SETTLE_S: Final = 60.0
 SALTS: Final = 8
 HANDLES_A_DEVICE: Final = 4
@@ -113,13 +122,17 @@ class _Run:
         self._request, self._laid, self._devices = request, laid, devices
         self._own, self._on_stage = own, on_stage
         self._began_s = self._began_at_s = 0.0
+        self._stretch = 1.0
 
     def run(self) -> Ran:
         expected = serving_at_first(self._request.scenario, self._request.devices)
         up_s = self._devices.wait(
             lambda sample: sample.on_stable >= expected, UP_S, "every device serves the first release"
         )
+        self._stretch = stretch(up_s, expected)
         self._on_stage(f"{expected} devices serve {telling.STABLE} after {up_s:.1f} s")
+        if self._stretch > 1.0:
+            self._on_stage(f"this machine is slow at it now: deadlines are {self._stretch:.1f} times as long")
         with controlling.desk(self._laid.workspace) as desk:
             before = self._used()
             self._devices.tell(Served())
@@ -141,7 +154,7 @@ class _Run:
             waves=told.waves,
             salts=tuple(f"{self._request.seed}/{number}" for number in range(SALTS)),
             match=told.match,
-            policy=told.policy,
+            policy=stretched(told.policy, self._stretch),
             bytes_each=laid.bytes_each,
         )
 
@@ -156,31 +169,44 @@ class _Run:
         self._on_stage(f"{candidate.name}@{candidate.version} is on its way in waves {', '.join(told.waves)}")
 
     def _steer(self, desk: Desk) -> Outcome | None:
-        """Until the rollout has ended, or time is up."""
-        ends_s = self._began_s + self._request.scenario.timeout_s
-        while self._devices.now_s < ends_s:
-            self._devices.check()
-            if self._own is not None:
-                self._own.follow(self._request.scenario.broker, self._devices.now_s - self._began_s)
+        """What `shoal serve` does, until the rollout has ended or time is up.
+
+        Raises:
+            PortError: something failed that is not part of the scenario.
+        """
+
+        def outcome_of(fleet: Fleet) -> Outcome | None:
+            return next(iter(fleet.rollouts.values())).outcome
+
+        stop, faults = threading.Event(), list[PortError]()
+        watch = threading.Thread(target=self._watch, args=(stop, faults))
+        watch.start()
+        try:
+            Controller(desk, stop, self._line, PACE).run(lambda fleet: outcome_of(fleet) is not None)
+        finally:
+            stop.set()
+            watch.join()
+        if faults:
+            raise faults[0]
+        return outcome_of(desk.fleet())
+
+    def _watch(self, stop: threading.Event, faults: list[PortError]) -> None:
+        """Do to the broker what the scenario says; end it all when time is up, or an agent has a fault."""
+        told = self._request.scenario
+        while not stop.wait(WATCH_S):
+            since_s = self._devices.now_s - self._began_s
             try:
-                self._step(desk)
+                self._devices.check()
+                if self._own is not None:
+                    self._own.follow(told.broker, since_s)
             except PortError as error:
-                log.info("simulation.retried", extra={"error": str(error)})
-            ended = next(iter(desk.fleet().rollouts.values())).outcome
-            if ended is not None:
-                return ended
-            time.sleep(STEP_S)
-        return None
+                faults.append(error)
+                stop.set()
+            if since_s > told.timeout_s * self._stretch:
+                stop.set()
 
-    def _step(self, desk: Desk) -> None:
-        stream = self._laid.workspace.settings.fleet.stream
-
-        def step(fleet: Fleet, picture: Picture) -> Sequence[AnyEntry]:
-            (name,) = fleet.rollouts
-            return steps.step(fleet, name, picture, desk.standing(stream))
-
-        for line in desk.decide(step):
-            self._on_stage(f"{self._since(line.at.timestamp()):6.1f} s  {in_words(line.entry)}")
+    def _line(self, line: Line) -> None:
+        self._on_stage(f"{self._since(line.at.timestamp()):6.1f} s  {in_words(line.entry)}")
 
     def _settle(self, ended: Outcome | None) -> float:
         """Wait until the fleet is where the end of the rollout sends it; seconds from its start."""
@@ -223,6 +249,7 @@ class _Run:
             exposed=sum(device.exposed for device in ends),
             fallen=sum(device.fate is not None for device in ends),
             up_s=round(up_s, 2),
+            stretch=round(self._stretch, 2),
             rollout_s=round(rollout_s, 2),
             detect_s=outcome.between(course, lambda moment: moment.fallen > 0, aborted_s),
             revert_s=outcome.after(course, aborted_s, lambda moment: moment.on_candidate == 0),
@@ -232,6 +259,18 @@ class _Run:
             ends=outcome.ends(ends),
             failures=tuple(outcome.failures(self._request.scenario, ended, ends)),
         )
+
+
+def stretch(up_s: float, devices: int) -> float:
+    """By how much deadlines are longer than the scenario says, because this machine has less time to give
+    than it was written for: a device that had no processor must not pass for one that fell silent.
+    """
+    return max(1.0, (up_s - UP_GRACE_S) / (UP_EACH_S * devices))
+
+
+def stretched(policy: Policy, times: float) -> Policy:
+    gate = policy.gate
+    return replace(policy, gate=replace(gate, deadline_s=gate.deadline_s * times))
 
 
 def serving_at_first(told: Scenario, devices: int) -> int:

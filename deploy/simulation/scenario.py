@@ -104,7 +104,7 @@ class Fleet(Words, frozen=True, kw_only=True):
     fps: Positive = 2.0
     group: Annotated[tuple[Group, ...], Meta(min_length=1)] = (Group(share=1.0),)
     model_bytes: Annotated[int, Meta(ge=1024)] = 65_536
-    telemetry_s: Annotated[float, Meta(ge=1.0)] = 30.0
+    telemetry_s: Annotated[float, Meta(ge=1.0)] = 60.0
 
 
 class Rollout(Words, frozen=True, kw_only=True):

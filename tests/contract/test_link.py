@@ -16,8 +16,9 @@ from agent.ports.link import Down, Link, LinkState, Message, Outgoing, Up
 from agent.wire.errors import LinkDown
 from agent.wire.topics import MqttVersion, Qos
 from deploy.adapters.broker_local import BrokerKind, LocalBroker
-from deploy.simulation.link import Dial, FleetLink
+from deploy.simulation.link import FleetLink
 from deploy.simulation.packets import Hello
+from deploy.simulation.wire import Dial
 from tests.brokers import WAIT_S, Inbox
 from tests.fakes.chaosproxy import ChaosProxy
 from tests.fakes.link import MemoryBroker, MemoryLink

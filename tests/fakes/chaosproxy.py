@@ -100,9 +100,12 @@ class ChaosProxy:
         finally:
             for pump in pumps:
                 pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            self._writers -= ends
-            await _end(ends)
+            try:
+                await asyncio.gather(*pumps, return_exceptions=True)
+            finally:
+                # The proxy may end at the moment at which the connection does.
+                self._writers -= ends
+                await _end(ends)
 
     async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with _DelayLine(self, writer, lambda length: length) as line:
