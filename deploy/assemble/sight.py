@@ -13,6 +13,7 @@ from agent.ports.link import Message
 from agent.wire import topics
 from agent.wire.documents import Instant, Plan
 from agent.wire.errors import ConfigError
+from agent.wire.topics import DeviceId
 from deploy.adapters import workspace as files
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import controlling, workspaces
@@ -24,10 +25,12 @@ from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Fleet, Rollout
 from deploy.core.why import Case
-from deploy.flows.devices import Patience, sweep
+from deploy.flows.devices import Patience, read_one, sweep
 from deploy.ports.repository import Repository
 
 KEPT: Final = "last-seen.msgpack"
+LARGE_BYTES: Final = 1_000_000
+"""Of what was kept: a smaller fleet is read whole in less than a second."""
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -63,7 +66,7 @@ class Sight:
             refused.setdefault(words.split(" ", 1)[0], []).append(words)
 
         def case(device: str) -> Case:
-            named = topics.DeviceId(device)
+            named = DeviceId(device)
             return Case(
                 at=self.picture.at,
                 seen=seen.get(named),
@@ -105,15 +108,49 @@ def look(workspace: Workspace, patience: Patience) -> Sight:
     return _sight(workspace, kept)
 
 
+def look_at(workspace: Workspace, device: DeviceId, patience: Patience) -> Sight:
+    """Read this device now. Of a large fleet the others are as they were last read: they only matter for the
+    waves to come.
+
+    Raises:
+        LinkDown: the broker cannot be reached.
+        StoreFailed: the disk refused.
+        ConfigError: a setting is wrong.
+    """
+    path = workspace.folder / KEPT
+    if not path.exists() or path.stat().st_size < LARGE_BYTES:
+        return look(workspace, patience)
+    kept = _kept(workspace)
+    with connected(workspace) as session:
+        messages = read_one(session.link, session.root, device, patience)
+    if not messages or kept.root != session.root.prefix:
+        return look(workspace, patience)
+    fresh = {message.topic: message.payload for message in messages}
+    return _sight(
+        workspace,
+        msgspec.structs.replace(
+            kept, at=SystemClock().now(), messages=tuple((dict(kept.messages) | fresh).items())
+        ),
+    )
+
+
 def remember(workspace: Workspace) -> Sight:
     """What was read the last time.
 
     Raises:
         ConfigError: nothing was read here yet, or another program left the file.
     """
+    return _sight(workspace, _kept(workspace))
+
+
+def _kept(workspace: Workspace) -> Kept:
+    """
+    Raises:
+        ConfigError: as `remember`.
+    """
     path = workspace.folder / KEPT
     try:
-        return _sight(workspace, msgspec.msgpack.decode(path.read_bytes(), type=Kept))
+        return msgspec.msgpack.decode(path.read_bytes(), type=Kept)
     except OSError as error:
         raise ConfigError(
             f"{path}: {error.strerror}; shoal devices writes it when it reads the fleet"

@@ -4,6 +4,7 @@ import textwrap
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
+from agent.wire import topics
 from deploy.assemble import sight, workspaces
 from deploy.assemble.sight import Sight
 from deploy.cli import command, output
@@ -39,7 +40,8 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
-    seen = sight.remember(workspace) if options.offline else sight.look(workspace, Patience())
+    device = topics.device_id(options.device)
+    seen = sight.remember(workspace) if options.offline else sight.look_at(workspace, device, Patience())
     if options.device not in seen.ids():
         raise Refused(_nobody(options.device, seen))
     stream = options.stream or workspace.settings.fleet.stream

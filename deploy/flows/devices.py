@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.ports.link import Link, Message
-from agent.wire.topics import REPORT, SHARDS, STATUS, Channel, Qos, Root
+from agent.wire.topics import REPORT, SHARDS, STATUS, Channel, DeviceId, Qos, Root
 from deploy.core.fleet import Device, Fold
 from deploy.flows.brokers import Brokers
 
@@ -75,6 +75,18 @@ def sweep(link: Link, root: Root, take: Callable[[Message], None], patience: Pat
     incomplete = {shard for each in swept for shard in each.incomplete}
     filters = {each for part in swept for each in part.filters}
     return Swept(tuple(sorted(incomplete)), tuple(sorted(filters)))
+
+
+def read_one(link: Link, root: Root, device: DeviceId, patience: Patience) -> tuple[Message, ...]:
+    """What one device has left: its status, and the report of every pipeline, if any."""
+    messages: list[Message] = []
+    filters = (root.device(STATUS, device), f"{root.device(REPORT, device)}/#", root.index())
+    arrivals = _Arrivals(root.index(), messages.append)
+    link.subscribe(filters, Qos.AT_LEAST_ONCE, arrivals.take)
+    arrivals.wait(patience, has_sentinel=True)
+    arrivals.quiet(patience.quiet_s, patience.wait_s)
+    link.unsubscribe(filters)
+    return tuple(messages)
 
 
 @dataclass(frozen=True, slots=True)

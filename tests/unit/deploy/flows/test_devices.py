@@ -9,7 +9,7 @@ from agent.wire.documents import Index
 from agent.wire.reports import Phase, Presence, Report, Status
 from agent.wire.topics import REPORT, SHARDS, STATUS, DeviceId
 from deploy.core.fleet import Device
-from deploy.flows.devices import Fleet, Patience, read_fleet, sweep
+from deploy.flows.devices import Fleet, Patience, read_fleet, read_one, sweep
 from tests.fakes.link import MemoryBroker, MemoryLink
 
 ROOT = topics.root("shoal/home")
@@ -118,6 +118,17 @@ def test_shards_whose_sentinel_does_not_come_are_called_incomplete(broker):
     fleet = read_fleet(_Spy(link_to(broker), lose_from_the_third), ROOT, Patience(0.0, 0.0, 0.02))
     assert fleet == Fleet((), SHARDS)
     assert len(asked) < 8, "a broker that answers nothing is not asked for every shard"
+
+
+def test_one_device_is_read_without_the_others(broker):
+    link = link_to(broker)
+    for name in ("a", "ab", "b"):
+        settle(broker, DeviceId(name))
+    broker.publish(ROOT.device(REPORT, DeviceId("a"), "door"), codec.encode(report("a")), retain=True)
+    found = read_one(link, ROOT, DeviceId("a"), HASTY)
+    assert [message.topic.partition("/a/")[2] for message in found] == ["status", "report", "report/door"]
+    assert read_one(link, ROOT, DeviceId("nobody"), HASTY) == ()
+    assert link.filters == ()
 
 
 def test_foreign_and_cleared_messages_are_no_devices(broker):
