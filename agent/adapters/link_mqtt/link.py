@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 
 from paho.mqtt.client import topic_matches_sub
 
+from agent.adapters.link_mqtt.asking import Unanswered
 from agent.adapters.link_mqtt.bell import Bell
 from agent.adapters.link_mqtt.refusals import End, Refused
 from agent.adapters.link_mqtt.session import CONNECT_S, Letter, Publish, Session, Subscribe, Unsubscribe
@@ -61,6 +62,7 @@ class MqttLink:
         self._lock = Lock()
         self._mailbox: deque[Letter] = deque()
         self._subscriptions: dict[str, _Subscription] = {}
+        self._unanswered = Unanswered() if settings.subscribe_qos is Qos.AT_MOST_ONCE else None
         self._up = False
         self._closing = Event()
         self._thread: Thread | None = None
@@ -88,12 +90,16 @@ class MqttLink:
         qos = min(qos, self._settings.subscribe_qos, key=lambda each: each.value)
         with self._lock:
             self._subscriptions |= {topic: _Subscription(qos, sink, _literal(topic)) for topic in topics}
+            if self._unanswered is not None:
+                self._unanswered.ask(topics, time.monotonic())
         self._post(Subscribe(dict.fromkeys(topics, qos)))
 
     def unsubscribe(self, topics: Sequence[str]) -> None:
         with self._lock:
             for topic in topics:
                 self._subscriptions.pop(topic, None)
+            if self._unanswered is not None:
+                self._unanswered.drop(topics)
         self._post(Unsubscribe(frozenset(topics)))
 
     def close(self) -> None:
@@ -163,12 +169,15 @@ class MqttLink:
         with self._lock:
             self._up = True
             filters = {topic: wanted.qos for topic, wanted in self._subscriptions.items()}
+            if self._unanswered is not None:
+                self._unanswered.ask(filters, time.monotonic())
         session.subscribe(filters)
         self._call("on_state", on_state, up)
 
     def _serve(self, session: Session) -> End:
         while session.end is None and not self._closing.is_set():
             self._empty_mailbox(session)
+            self._ask_again(session)
             session.turn(self._bell)
         if session.end is None:
             self._finish(session)
@@ -190,6 +199,14 @@ class MqttLink:
         for letter in self._letters():
             session.perform(letter)
 
+    def _ask_again(self, session: Session) -> None:
+        if self._unanswered is None:
+            return
+        with self._lock:
+            due = {topic: self._subscriptions[topic].qos for topic in self._unanswered.due(time.monotonic())}
+        if due:
+            session.subscribe(due)
+
     def _letters(self) -> list[Letter]:
         with self._lock:
             letters = list(self._mailbox)
@@ -198,6 +215,8 @@ class MqttLink:
 
     def _dispatch(self, message: Message) -> None:
         with self._lock:
+            if self._unanswered is not None:
+                self._unanswered.heard(message.topic, time.monotonic())
             exact = self._subscriptions.get(message.topic)
             wide = [
                 wanted

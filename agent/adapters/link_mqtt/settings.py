@@ -36,7 +36,8 @@ class LinkSettings:
     further: tuple[tuple[str, int], ...] = ()
     """Host and port of other brokers that bear the same fleet; one at a time is used."""
     subscribe_qos: Qos = Qos.AT_LEAST_ONCE
-    """The highest that is asked for. NATS makes a replicated consumer for each subscription above 0."""
+    """The highest that is asked for. NATS makes a replicated consumer for each subscription above 0, and its
+    nodes are consistent in the end: with 0, what does not come is asked for again (see `asking`)."""
 
     @property
     def alternatives(self) -> "tuple[LinkSettings, ...]":
