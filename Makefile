@@ -2,10 +2,13 @@
 # make demo    a real model over a real broker; FRAMES=200 ends by itself, BROKER=mqtt://host:port uses yours
 # make bench   the measured tables of the README
 # make bench-fleet   a model to 50, 200 and 1,000 devices, as one message and as chunks; lines that break
+# make bench-bytes  what a device pulls from one model to the next: packed, shared chunks, patches (a minute)
+# make bench-cuts   every byte of DEVICES=200 that pull a model, half of their links cut CUTS=20 times
 # make soak    SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)
 # make flat    memory, handles and threads over hours of frames in MINUTES=10 of full speed
 #              HARD=1: two pipelines, predictions kept, and a broker that is away in the middle
 # make outage  MINUTES=10 without a broker, a SIGKILL in the middle: what was said arrives, in order
+# make site    a site's broker serves a whole update while the one above it is away (a minute)
 # make survive what one device survives, once each: kills, a broker that goes away, an orderly end
 # make test-systemd   what the installed unit lives through under a real systemd (needs root; 5 minutes)
 # make model   builds models/efficientnet_lite0 again from its published weights
@@ -15,6 +18,8 @@ VENV ?= .venv
 FRAMES ?=
 BROKER ?=
 KILLS ?= 200
+DEVICES ?= 200
+CUTS ?= 20
 MINUTES ?= 10
 HARD ?=
 bin := $(VENV)/bin
@@ -22,7 +27,7 @@ bin := $(VENV)/bin
 .DEFAULT_GOAL := help
 PHOTOGRAPHS ?=
 RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
-.PHONY: bench-fleet help test test-systemd demo bench soak flat outage survive model lint types contracts pytest pytest-devices pytest-parts clean
+.PHONY: bench-fleet help test test-systemd demo bench bench-bytes bench-cuts soak flat outage survive site model lint types contracts pytest pytest-devices pytest-parts clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +79,12 @@ bench: $(VENV)/.dev
 bench-fleet: $(VENV)/.dev
 	$(bin)/python bench/fleet.py
 
+bench-bytes: $(VENV)/.dev
+	$(bin)/python bench/bytes.py
+
+bench-cuts: $(VENV)/.dev
+	$(bin)/python -m tests.scenario.cut_links $(DEVICES) 4000000 $(CUTS) 1
+
 soak: $(VENV)/.dev
 	$(bin)/python -m tests.soak.kill_agent --kills $(KILLS)
 
@@ -85,6 +96,9 @@ outage: $(VENV)/.dev
 
 survive: $(VENV)/.dev
 	$(bin)/python -m tests.soak.survive
+
+site: $(VENV)/.dev
+	$(bin)/python -m tests.soak.site
 
 test-systemd:
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/systemd/install

@@ -11,6 +11,6 @@ class Packer(Protocol):
     def patch(self, base: bytes, content: bytes) -> bytes:
         """What makes the content of the base, by the algorithm `documents.ZSTD_PATCH`; it has been tried.
 
-        It takes some 10 times the memory of both, and a second for each megabyte.
+        It takes up to 300 MB of memory, and a second for each megabyte.
         """
         ...
