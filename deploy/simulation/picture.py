@@ -24,7 +24,7 @@ def lines(ran: Ran) -> Iterator[str]:
     yield f"  time to revert   {_seconds(ran.revert_s)}"
     yield from _cost(ran.cost)
     for name, _, of in CURVES[:2]:
-        yield f"  {name:26} {_spark([of(moment) for moment in ran.course])}"
+        yield f"  {name:26} {spark([of(moment) for moment in ran.course])}"
     yield "  ended as         " + ", ".join(f"{count} {end}" for end, count in ran.ends.items())
     for failure in ran.failures:
         yield f"  NOT AS EXPECTED: {failure}"
@@ -47,7 +47,7 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
 
 
-def _spark(values: Sequence[int]) -> str:
+def spark(values: Sequence[int]) -> str:
     """Each sign is the highest of its part of the time."""
     if not values:
         return ""

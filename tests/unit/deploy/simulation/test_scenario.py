@@ -1,0 +1,144 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from msgspec.structs import replace
+
+from agent.wire.errors import ConfigError
+from deploy.core.rollouts.words import Outcome
+from deploy.simulation import outcome, picture, run, scenario
+from deploy.simulation.outcome import Moment
+from deploy.simulation.scenario import Behaviour, Expect, Fate, Fault, Fleet, Group, Scenario
+from deploy.simulation.telling import CANDIDATE, STABLE, Whereabouts
+
+SILENT = "silent-deaths"
+
+
+@pytest.mark.parametrize("name", scenario.shipped())
+def test_every_shipped_scenario_can_be_read_and_says_what_it_is(name):
+    told = scenario.read(name)
+    assert told.name == name
+    assert told.words
+    assert told.expect.ends is not None
+    assert sum(group.share for group in told.fleet.group) == pytest.approx(1.0)
+
+
+def test_the_scenarios_that_were_asked_for_are_there():
+    assert {
+        SILENT, "healthy", "crashes", "refusals", "slow-links", "offline-half", "wrong-clocks",
+        "lying-devices", "churn", "broker-killed",
+    } <= set(scenario.shipped())  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('name = "x"', "words"),
+        ('name = "x"\nwords = "y"\nflet = 1', "flet"),
+        ('name = "x"\nwords = "y"\n[[candidate.fault]]\nfate = "melts"\nshare = 1', "melts"),
+        ("name =", "Invalid"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_what_is_wrong_in_it(tmp_path, content, says):
+    path = tmp_path / "mine.toml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=says):
+        scenario.read(str(path))
+
+
+def test_a_scenario_that_is_not_there_names_those_that_are():
+    with pytest.raises(ConfigError, match=SILENT):
+        scenario.read("nowhere")
+
+
+@given(some.lists(some.floats(0.0, 1.0), min_size=1, max_size=5), some.integers(1, 500))
+def test_every_device_has_a_group_and_groups_stand_in_order(weights, devices):
+    whole = sum(weights) or 1.0
+    fleet = Fleet(group=tuple(Group(share=w / whole, tags=(str(n),)) for n, w in enumerate(weights)))
+    found = scenario.groups(fleet, devices)
+    assert len(found) == devices
+    places = [fleet.group.index(group) for group in found]
+    assert all(one <= other for one, other in pairwise(places))
+
+
+def test_a_seed_strikes_the_same_devices_again_and_about_its_share_of_them():
+    behaviour = Behaviour(
+        fault=(Fault(fate=Fate.HANGS, share=0.2), Fault(fate=Fate.DIES, share=0.1)),
+    )
+    ids = [f"sim-{number}" for number in range(3000)]
+    first = [scenario.struck(behaviour, 1, device) for device in ids]
+    assert first == [scenario.struck(behaviour, 1, device) for device in ids]
+    assert first != [scenario.struck(behaviour, 2, device) for device in ids]
+    assert sum(fault is not None and fault.fate is Fate.HANGS for fault in first) == pytest.approx(
+        600, abs=75
+    )
+    assert sum(fault is not None and fault.fate is Fate.DIES for fault in first) == pytest.approx(300, abs=60)
+
+
+def where(serves: str, *, exposed: bool, there: bool = True) -> Whereabouts:
+    return Whereabouts(device="d", group=0, there=there, serves=serves, exposed=exposed)
+
+
+BACK, LOST = where(STABLE, exposed=True), where(CANDIDATE, exposed=True)
+UNTOUCHED, GONE = where(STABLE, exposed=False), where("", exposed=True, there=False)
+
+
+@pytest.mark.parametrize(
+    ("expect", "ended", "devices", "says"),
+    [
+        (Expect(ends=Outcome.REVERTED, exposed_max=2), Outcome.REVERTED, [BACK, GONE, UNTOUCHED], ""),
+        (
+            Expect(ends=Outcome.REVERTED, exposed_max=1),
+            Outcome.REVERTED,
+            [BACK, GONE],
+            "2 devices were exposed",
+        ),
+        (Expect(ends=Outcome.REVERTED), None, [UNTOUCHED], "ended not at all, reverted was expected"),
+        (Expect(ends=Outcome.REVERTED), Outcome.REVERTED, [LOST], "not back on the stable release"),
+        (Expect(ends=Outcome.REVERTED, exposed_share_max=0.5), Outcome.REVERTED, [BACK, BACK], "at most 1"),
+        (Expect(ends=Outcome.COMPLETED, reached_min_share=1.0), Outcome.COMPLETED, [LOST, GONE], ""),
+        (
+            Expect(ends=Outcome.COMPLETED, reached_min_share=0.6),
+            Outcome.COMPLETED,
+            [LOST, UNTOUCHED],
+            "1 of 2",
+        ),
+    ],
+)
+def test_what_is_not_as_expected_is_said(expect, ended, devices, says):
+    told = Scenario(name="x", words="y", expect=expect)
+    found = "; ".join(outcome.failures(told, ended, devices))
+    assert says in found
+    assert bool(found) == bool(says)
+
+
+def moment(at_s: float, **seen: int) -> Moment:
+    return Moment(
+        **({"at_s": at_s, "exposed": 0, "on_candidate": 0, "on_stable": 0, "there": 4, "fallen": 0} | seen)
+    )
+
+
+COURSE = (moment(1.0), moment(2.0, on_candidate=2, fallen=1), moment(5.0, on_candidate=1), moment(7.0))
+
+
+def test_the_times_to_detect_and_to_revert_are_read_off_the_course():
+    assert outcome.between(COURSE, lambda seen: seen.fallen > 0, 4.5) == 2.5
+    assert outcome.between(COURSE, lambda seen: seen.fallen > 3, 4.5) is None
+    assert outcome.after(COURSE, 4.5, lambda seen: seen.on_candidate == 0) == 2.5
+    assert outcome.after(COURSE, None, lambda seen: seen.there == 4) is None
+
+
+def test_deadlines_are_longer_on_a_machine_that_is_slow_and_never_shorter():
+    policy = scenario.read(SILENT).rollout.policy
+    assert run.stretch(1.0, 1000) == 1.0
+    assert run.stretch(70.0, 1000) == pytest.approx(2.0)
+    assert run.stretched(policy, 2.0) == replace(
+        policy, gate=replace(policy.gate, deadline_s=2 * policy.gate.deadline_s)
+    )
+
+
+def test_a_sparkline_has_its_highest_sign_where_the_most_is():
+    assert picture.spark([0, 1, 8]) == " ▁█"
+    assert len(picture.spark(list(range(1000)))) == picture.SPARK_WIDTH
+    assert picture.spark([]) == ""
