@@ -2,6 +2,7 @@
 
 import getpass
 import secrets
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from agent.wire.errors import ConfigError
 from agent.wire.topics import Digest
 from deploy.adapters import approval_ed25519
 from deploy.adapters.workspace import Workspace
+from deploy.assemble import serving
 from deploy.assemble.controlling import Desk, desk, open_ledger
 from deploy.assemble.publishing import OnProgress
 from deploy.core import versions
@@ -27,7 +29,7 @@ from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.preview import Preview
 from deploy.core.rollouts.starting import Asked
 from deploy.core.rollouts.state import Fleet, Rollout
-from deploy.core.rollouts.words import AnyEntry, Order, Policy
+from deploy.core.rollouts.words import AnyEntry, Line, Order, Policy
 from deploy.ports.repository import Repository
 
 SALT_BYTES: Final = 16
@@ -67,6 +69,10 @@ class Begun:
     rollout: Rollout
     picture: Picture
     """The devices as they were when it was decided."""
+
+
+Tell = Callable[[Begun, Sequence[Line]], Callable[[Line], None]]
+"""Told what has begun, with the ledger up to there; gives who is told each line from then on."""
 
 
 def read_policy(path: Path) -> Policy:
@@ -112,6 +118,21 @@ def start(workspace: Workspace, wanted: Wanted, on_progress: OnProgress) -> Begu
     """
     with desk(workspace, on_progress) as at:
         return begin(at, wanted)
+
+
+def start_and_stay(workspace: Workspace, wanted: Wanted, on_progress: OnProgress, tell: Tell) -> Rollout:
+    """As `start`, and steer until the rollout has ended, or watch a controller do so; the rollout then.
+
+    Raises:
+        Refused: as `start`.
+        PortError: as `start`; once it has begun, what fails outside is tried again.
+        ConfigError: as `start`, or another copy of the workspace steers the fleet.
+    """
+    with desk(workspace, on_progress) as at:
+        begun = begin(at, wanted)
+        told = tell(begun, at.ledger.lines())
+        serving.stay(workspace, at, begun.rollout.name, told, threading.Event())
+        return at.fleet().rollouts[begun.rollout.name]
 
 
 def begin(at: Desk, wanted: Wanted) -> Begun:

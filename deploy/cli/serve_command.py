@@ -43,11 +43,11 @@ def run(options: Namespace) -> int:
         signal.signal(number, end)
     with desk(workspace) as at, serving.in_place(workspace, at, options.take_over):
         output.note(f"serving {workspace.settings.fleet.name} from {workspace.folder}")
-        Controller(at, stop, _teller(at.ledger.lines())).run()
+        Controller(at, stop, teller(at.ledger.lines())).run()
     return 0
 
 
-def _teller(before: Iterable[Line]) -> Callable[[Line], None]:
+def teller(before: Iterable[Line]) -> Callable[[Line], None]:
     """Says each line in words; what a wave is called stands in the order."""
     orders = [line for line in before if isinstance(line.entry, Started)]
 

@@ -1,16 +1,19 @@
 """`shoal rollout start`: the first wave."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from agent.wire.documents import Plan, ReleaseRef
+from deploy.adapters.workspace import Workspace
 from deploy.assemble import rollouts, workspaces
-from deploy.assemble.rollouts import Begun
-from deploy.cli import output
+from deploy.assemble.rollouts import Begun, Wanted
+from deploy.cli import output, serve_command
 from deploy.cli.command import Command
-from deploy.cli.rollout import asking
+from deploy.cli.rollout import asking, status
 from deploy.core.rollouts import waves
+from deploy.core.rollouts.words import Line, Outcome
 
 NAMED_MAX = 10
 
@@ -29,11 +32,16 @@ class Answer(Struct, frozen=True, kw_only=True):
 def add_options(parser: ArgumentParser) -> None:
     asking.add_options(parser)
     parser.add_argument("--why", default="", metavar="TEXT", help="goes on record")
+    parser.add_argument(
+        "--wait", action="store_true", help="steer it until it has ended; exit 1 if it was taken back"
+    )
 
 
 def run(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
     wanted = asking.wanted(options, workspace, options.why)
+    if options.wait:
+        return _stay(workspace, wanted, options)
     with output.progress("publishing") as on_progress:
         begun = rollouts.start(workspace, wanted, on_progress)
     if options.json:
@@ -41,6 +49,23 @@ def run(options: Namespace) -> int:
     else:
         output.say(*_said(begun))
     return 0
+
+
+def _stay(workspace: Workspace, wanted: Wanted, options: Namespace) -> int:
+    """Interrupted, it leaves the rollout where it is, for whoever serves next."""
+
+    def tell(begun: Begun, lines: Sequence[Line]) -> Callable[[Line], None]:
+        if not options.json:
+            output.say(*_said(begun))
+        return serve_command.teller(lines)
+
+    with output.progress("publishing") as on_progress:
+        done = rollouts.start_and_stay(workspace, wanted, on_progress, tell)
+    if options.json:
+        output.say_json(status.answer(done))
+    else:
+        output.say(*status.said(done))
+    return 0 if done.outcome is Outcome.COMPLETED else 1
 
 
 def _answer(begun: Begun) -> Answer:
@@ -74,9 +99,7 @@ def _said(begun: Begun) -> list[str]:
     named = ", ".join(answer.devices[:NAMED_MAX]) + (", ..." if len(answer.devices) > NAMED_MAX else "")
     inside = f"{len(answer.devices)} of {answer.known} known devices{': ' + named if named else ''}"
     lines.append(f"  wave {answer.wave}: {inside}")
-    if len(order.waves) > 1:
-        return [*lines, "published; shoal serve lets the next waves in, shoal rollout status tells"]
-    return [*lines, "published; see shoal devices"]
+    return [*lines, "published; shoal serve lets further waves in and ends it, shoal rollout status tells"]
 
 
 COMMAND = Command("start", "offer a release to the first wave of the fleet", add_options, run, asking.EPILOG)

@@ -138,9 +138,9 @@ def heir(fleet: Fleet, asked: Asked, standing: Plan | None) -> ReleaseRef | None
     if brought == asked.release:
         _refuse_widening_in_waves(asked, standing)
         return standing.stable
-    if standing.match != asked.match:
+    if standing.match and standing.match != asked.match:
         raise Refused(
-            f"{brought.name}@{brought.version} went only to {' & '.join(standing.match) or 'all'}, "
+            f"{brought.name}@{brought.version} went only to {' & '.join(standing.match)}, "
             "so it is not what every device of this rollout could go back to: ask for the same --match, "
             "bring it to the others first with --waves all, or use a --stream of its own"
         )
