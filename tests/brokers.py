@@ -1,14 +1,25 @@
 """Real brokers for tests, on free loopback ports, and what tests of links need to wait."""
 
+import contextlib
+import os
+import socket
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import pytest
 
-from deploy.adapters.broker_local import BrokerKind, LocalBroker, installed_kinds, start_broker
+from deploy.adapters.broker_local import (
+    BrokerKind,
+    LocalBroker,
+    installed_kinds,
+    mosquitto_path,
+    start_broker,
+)
 
 WAIT_S = 10.0
 WHY_MISSING = {
@@ -57,6 +68,48 @@ def running(folder: Path, kind: BrokerKind) -> Iterator[LocalBroker]:
     require(kind)
     with start_broker(folder, kind=kind) as broker:
         yield broker
+
+
+class PlainMosquitto:
+    """A Mosquitto with its own defaults, which loses what it held when it is killed."""
+
+    def __init__(self, folder: Path) -> None:
+        require(BrokerKind.MOSQUITTO)
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._settings = folder / "plain.conf"
+        user = "user root\n" if os.geteuid() == 0 else ""
+        self._settings.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n{user}")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        found = mosquitto_path()
+        assert found is not None
+        with (self._folder / "plain.log").open("ab") as log:
+            self._process = subprocess.Popen([found, "-c", str(self._settings)], stdout=log, stderr=log)
+        ends = time.monotonic() + WAIT_S
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
+                return
+            assert time.monotonic() < ends, (self._folder / "plain.log").read_text()
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
 
 def require(kind: BrokerKind) -> None:

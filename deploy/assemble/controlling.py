@@ -42,6 +42,8 @@ from deploy.ports.ledger import Outrun
 log = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 5
+_NOTICED_S: Final = 0.25
+"""How soon the end is noticed while devices are silent."""
 Make = Callable[[Fleet, Picture], Sequence[AnyEntry]]
 
 
@@ -120,12 +122,12 @@ class Desk:
         return self._live
 
     def wait(self, seconds: float, stop: threading.Event) -> None:
-        """Until a device tells something new, or it is time to stop."""
-        ends = time.monotonic() + seconds
-        while (left := ends - time.monotonic()) > 0 and not stop.is_set():
-            if self._live is None:
-                stop.wait(left)
-            elif self._live.wait(min(left, 0.25)):
+        """Until a device tells something new, there is another connection, or it is time to stop."""
+        ends, made = time.monotonic() + seconds, self.connections.made
+        while (left := ends - time.monotonic()) > 0 and self.connections.made == made:
+            if self._live is not None and self._live.wait(min(left, _NOTICED_S)):
+                return
+            if stop.wait(0.0 if self._live is not None else min(left, _NOTICED_S)):
                 return
 
     def picture(self) -> Picture:

@@ -15,7 +15,8 @@ prints where nobody changes it, and give it with --head the next time.
 """
 REPLAY_EPILOG = """\
 A judgement is a pure function of the rollout and of the picture of the fleet that the ledger keeps with it,
-and a plan one of both: each is made again, and must come out as it is written. A person's orders are their own.
+and a plan one of both: each is made again, and must come out as it is written. What a person ordered is only
+told.
 """
 
 

@@ -95,8 +95,12 @@ class LivePicture:
             self._believer.moved.clear()
         return moved
 
-    def _take(self, message: Message) -> None:
+    def take(self, topic: str, content: bytes) -> None:
+        """What came under a topic."""
         with self._changed:
-            if self._believer.take(message.topic, message.payload, self._now()):
+            if self._believer.take(topic, content, self._now()):
                 self._news = True
                 self._changed.notify()
+
+    def _take(self, message: Message) -> None:
+        self.take(message.topic, message.payload)

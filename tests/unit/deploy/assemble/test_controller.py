@@ -5,7 +5,10 @@ import pytest
 from msgspec.structs import replace
 
 from agent.core.update import cohort
+from deploy.adapters.ledger_sqlite import SqliteLedger
+from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import Workspace
+from deploy.assemble import publishing
 from deploy.core.fence import Fenced
 from deploy.core.rollouts.words import (
     ClassWithdrawn,
@@ -14,11 +17,12 @@ from deploy.core.rollouts.words import (
     Outcome,
     Reasserted,
     Renewed,
+    Steered,
     Verdict,
 )
 from tests.fakes.controlled import POLICY, Controlled
 
-DEVICES = 20
+DEVICES = 10
 PATIENT = replace(POLICY, gate=GatePolicy(deadline_s=1e6))
 
 
@@ -49,7 +53,7 @@ def signed_by_broker(fleet):
 
 def test_a_good_release_reaches_everybody_wave_by_wave(fleet):
     with fleet.desk() as desk:
-        fleet.start(desk, "1", "25%", "100%")
+        fleet.start(desk, "1", "50%", "100%")
         reached = []
         for _ in range(3):
             reached.append(len(inside(fleet)))
@@ -74,9 +78,9 @@ def test_a_bad_release_is_taken_back_from_everybody_and_revoked(fleet):
 
 def test_one_hardware_class_is_taken_back_alone(tmp_path):
     fleet = Controlled(tmp_path)
-    corals = fleet.ids(10)
+    corals = fleet.ids(4)
     fleet.puppets.appear(corals, hardware="edgetpu")
-    fleet.puppets.appear(fleet.ids(40)[10:])
+    fleet.puppets.appear(fleet.ids(12)[4:])
     with fleet.desk() as desk:
         fleet.start(desk, "50%", "100%")
         fleet.puppets.follow(fleet.plan(), failing=corals)
@@ -109,7 +113,7 @@ def test_who_comes_next_goes_on_as_if_nobody_had_gone(tmp_path):
         fleet = Controlled(folder)
         fleet.puppets.appear(fleet.ids(DEVICES))
         with fleet.desk() as first:
-            fleet.start(first, "1", "25%", "100%")
+            fleet.start(first, "1", "50%", "100%")
             for _ in range(2):
                 fleet.clock.advance(30.0)
                 fleet.turn(first)
@@ -127,7 +131,7 @@ def test_who_comes_next_goes_on_as_if_nobody_had_gone(tmp_path):
 
 def test_a_wave_costs_as_many_messages_for_many_devices_as_for_one(tmp_path):
     costs = []
-    for count in (1, 60):
+    for count in (1, 30):
         (folder := tmp_path / str(count)).mkdir()
         fleet = Controlled(folder)
         fleet.puppets.appear(fleet.ids(count))
@@ -172,6 +176,51 @@ def test_a_copy_whose_timestamp_key_was_replaced_fences_the_original(fleet, tmp_
             other.assert_stands()
         with pytest.raises(Fenced, match="root of trust newer"):
             fleet.turn(desk)
+
+
+class Killed(BaseException):
+    """Nobody catches it; what is held is let go, as the kernel would."""
+
+
+def dies(*_, **__):
+    raise Killed
+
+
+def dies_after(act):
+    def done(*given, **named):
+        act(*given, **named)
+        raise Killed
+
+    return done
+
+
+POINTS = {
+    "before it is written": (SqliteLedger, "append", lambda _: dies),
+    "written": (SqliteLedger, "append", dies_after),
+    "before it is signed": (TufRepository, "set_plan", lambda _: dies),
+    "signed": (TufRepository, "set_plan", dies_after),
+    "published": (publishing, "send", dies_after),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_what_a_dead_controller_had_begun_the_next_one_ends_once(fleet, monkeypatch, point):
+    """`make kill-controller` does it with SIGKILL, over a real broker, at nine points."""
+    where, name, how = POINTS[point]
+    with fleet.desk() as desk:
+        fleet.start(desk, "1", "100%")
+        fleet.puppets.follow(fleet.plan())
+        with monkeypatch.context() as patched:
+            patched.setattr(where, name, how(getattr(where, name)))
+            with pytest.raises(Killed):
+                fleet.turn(desk)
+    with fleet.desk() as desk:
+        fleet.turn(desk)
+        fleet.turn(desk)
+        assert [entry.wave for entry in entries(desk, Steered)] == [0, 1]
+        assert fleet.plan() == entries(desk, Steered)[-1].plan
+        assert signed_by_broker(fleet) == fleet.repository().timestamp_version()
+        assert not desk.outstanding
 
 
 @pytest.mark.parametrize("forgotten", ["everything", "the last wave", "a forgery"])

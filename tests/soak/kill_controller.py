@@ -1,8 +1,8 @@
 """Kills a controller between any two of its steps, and looks what the next one makes of it.
 
-    python -m tests.scenario.kill_controller FOLDER BROKER [POINT...]
+    python -m tests.soak.kill_controller [POINT...]
 
-prints a line of JSON for each point. Every life is a process of its own: who is killed has no time to speak,
+prints a line for each point. Every life is a process of its own: who is killed has no time to speak,
 and the next one knows nothing but what stands on disk and on the broker. One rollout lives through all of it,
 a wave for each point.
 """
@@ -11,7 +11,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.adapters.clock_system import SystemClock
@@ -22,6 +23,7 @@ from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.repository_tuf.shelf import Shelf
 from deploy.core.fence import Stands
 from deploy.core.rollouts.words import Steered
+from tests.brokers import PlainMosquitto
 from tests.fakes.controlled import Controlled
 
 DEVICES = 6
@@ -80,16 +82,27 @@ def life(live: Callable[[], None]) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def main() -> None:
-    folder, url, *wanted = sys.argv[1:]
-    fleet, points = Path(folder), wanted or list(POINTS)
+def main() -> int:
+    """1 where a life went on otherwise than it should."""
+    with tempfile.TemporaryDirectory() as folder, PlainMosquitto(Path(folder)) as broker:
+        return lived(Path(folder), broker.url, sys.argv[1:] or list(POINTS))
+
+
+def lived(fleet: Path, url: str, points: Sequence[str]) -> int:
+    wrong = 0
     assert life(lambda: first_wave(fleet, url, len(points))) == 0
     for number, point in enumerate(points, 1):
         told = fleet / f"{number}.json"
         killed = life(lambda point=point: killed_turn(fleet, url, *POINTS[point]))
         again = life(lambda told=told: next_life(fleet, url, told))
         found = json.loads(told.read_text()) if told.exists() else {}
-        print(json.dumps({"point": point, "lives": [killed, again], **found}), flush=True)  # noqa: T201 - its answer
+        right = {"waves": list(range(number + 1)), "signed": True, "stands": True, "left": False}
+        good = (killed, again) == (signal.SIGKILL, 0) and found == right
+        wrong += not good
+        print(
+            f"{'gone on with' if good else 'WRONG'}: killed {point}", *([] if good else [found]), flush=True
+        )
+    return min(wrong, 1)
 
 
 def opened(folder: Path, url: str) -> Controlled:
@@ -129,4 +142,4 @@ def next_life(folder: Path, url: str, told: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

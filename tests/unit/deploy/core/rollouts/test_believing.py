@@ -1,0 +1,207 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from agent.wire import codec
+from agent.wire.reasons import Reason
+from agent.wire.reports import Capabilities, Phase, Presence, Report, Status
+from agent.wire.seal import seal
+from agent.wire.topics import REPORT, SHARDS, STATUS, DeviceId, Root, shard
+from deploy.core.rollouts.believing import REFUSED_MAX, Believer
+from deploy.core.rollouts.picture import Seen
+from deploy.core.rollouts.state import Member
+
+ROOT = Root("shoal/test")
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+A, B = DeviceId("a"), DeviceId("b")
+KEYS = {A: b"a" * 32, B: b"b" * 32}
+SEALED = {A: Member(A, sealed=True)}
+
+
+def report(device=A, boot=1, number=1, **more):
+    at = NOON + timedelta(hours=boot, seconds=number)
+    more.setdefault("capabilities", Capabilities(hardware="cpu"))
+    return Report(device=device, at=at, phase=Phase.IDLE, boot=boot, number=number, **more)
+
+
+def status(state=Presence.ONLINE, boot=1):
+    return Status(state=state, session="s", boot=boot)
+
+
+def sent(channel, document, *, by=A, under=None, key=None):
+    topic = ROOT.device(channel, under or by)
+    content = codec.encode(document)
+    return topic, content if key is None else seal(topic, content, key)
+
+
+def sealed(channel, document, *, by=A):
+    return sent(channel, document, by=by, key=KEYS[by])
+
+
+def believer(members=None, marks=None):
+    return Believer(ROOT, KEYS.get, members or {}, dict(marks or {}))
+
+
+def told(of, *messages, at=NOON):
+    """What is believed after these."""
+    for message in messages:
+        of.take(*message, at)
+    return of.picture(at)
+
+
+def test_in_a_fleet_where_nobody_was_enrolled_every_device_is_believed():
+    picture = told(believer(), sent(STATUS, status()), sent(REPORT, report()), sent(REPORT, report(B), by=B))
+    assert [(seen.id, seen.online, seen.hardware) for seen in picture.devices] == [
+        (A, True, "cpu"),
+        (B, False, "cpu"),
+    ]
+    assert picture.refused == ()
+
+
+FORGERIES = {
+    "without a seal": sent(REPORT, report(number=9)),
+    "under another's key": sent(REPORT, report(number=9), key=KEYS[B]),
+    "another device's, under its topic": sealed(REPORT, report(B, number=9)),
+    "replayed": sealed(REPORT, report(number=4)),
+    "of an earlier boot": sealed(REPORT, report(boot=0, number=99)),
+    "a second one of the same number": sealed(REPORT, report(number=5, detail="other")),
+    "no report": (ROOT.device(REPORT, A), b"{}"),
+    "a status of an earlier boot": sealed(STATUS, status(Presence.OFFLINE, boot=0)),
+    "a status without a seal": sent(STATUS, status(Presence.OFFLINE)),
+}
+TRUE = [sealed(STATUS, status()), sealed(REPORT, report(number=5))]
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES)
+def test_a_forgery_changes_nothing_that_is_believed_and_is_named(forgery):
+    of = believer(SEALED)
+    before = told(of, *TRUE)
+    after = told(of, forgery)
+    assert after.devices == before.devices
+    (named,) = after.refused
+    assert str(A) in named
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES)
+def test_a_forgery_that_stands_in_place_of_the_true_word_is_not_believed_after_a_restart(forgery):
+    first = believer(SEALED)
+    before = told(first, *TRUE)
+    again = believer(SEALED, first.marks)
+    again.remember(before.devices)
+    assert told(again, forgery).devices == before.devices
+
+
+def test_a_device_that_was_never_enrolled_or_was_expelled_is_none():
+    members = SEALED | {B: Member(B, sealed=True, expelled=True)}
+    stranger = DeviceId("stranger")
+    picture = told(
+        believer(members), *TRUE, sealed(REPORT, report(B), by=B), sent(REPORT, report(stranger), by=stranger)
+    )
+    assert [seen.id for seen in picture.devices] == [A]
+    assert picture.refused == (
+        "b was expelled, and speaks still",
+        "stranger was never enrolled: shoal enrol stranger",
+    )
+
+
+def test_who_is_expelled_leaves_the_picture_at_once():
+    of = believer(SEALED)
+    told(of, *TRUE)
+    of.enrol({A: replace_member(expelled=True)})
+    assert of.picture(NOON).devices == ()
+
+
+def replace_member(*, expelled):
+    return Member(A, sealed=True, expelled=expelled)
+
+
+def test_what_comes_again_is_heard_once():
+    of = believer(SEALED)
+    told(of, *TRUE)
+    assert not of.take(*TRUE[1], NOON + timedelta(hours=1))
+    assert of.picture(NOON).devices[0].heard_at == NOON
+
+
+def test_a_restart_does_not_make_an_old_word_new():
+    first = believer(SEALED)
+    before = told(first, *TRUE)
+    again = believer(SEALED, first.marks)
+    kept = [replace(seen, report=replace(seen.report, detail="condensed")) for seen in before.devices]
+    again.remember(kept)
+    assert told(again, *TRUE, at=NOON + timedelta(hours=1)).devices[0].heard_at == NOON
+    newer = sealed(REPORT, report(number=6))
+    assert told(again, newer, at=NOON + timedelta(hours=2)).devices[0].heard_at == NOON + timedelta(hours=2)
+
+
+def test_going_and_coming_are_noted_when_they_are_seen():
+    of = believer()
+    later = [NOON + timedelta(minutes=minute) for minute in range(3)]
+    (there,) = told(of, sent(STATUS, status(Presence.OFFLINE)), sent(REPORT, report())).devices
+    assert (there.gone_at, there.free_at) == (None, None), "it was away when it was first looked at"
+    (there,) = told(of, sent(STATUS, status()), at=later[1]).devices
+    assert (there.online, there.gone_at, there.free_at) == (True, None, later[1])
+    (there,) = told(of, sent(STATUS, status(Presence.OFFLINE)), at=later[2]).devices
+    assert (there.online, there.gone_at) == (False, later[2])
+
+
+def test_a_window_that_opened_frees_a_device():
+    of = believer()
+    told(of, sent(REPORT, replace(report(), phase=Phase.HELD, reason=Reason.WINDOW)))
+    (there,) = told(of, sent(REPORT, report(number=2)), at=NOON + timedelta(minutes=5)).devices
+    assert there.free_at == NOON + timedelta(minutes=5)
+
+
+def test_tags_of_the_enrolment_count_before_those_that_a_device_gives_itself():
+    members = {A: Member(A, tags=("line-3",))}
+    capabilities = Capabilities(hardware="cpu", tags=("canary",))
+    (there,) = told(believer(members), sent(REPORT, report(capabilities=capabilities))).devices
+    assert there.tags == ("line-3",)
+
+
+def test_a_flood_of_forged_ids_is_counted_and_not_kept():
+    forged = [DeviceId(f"x{number}") for number in range(REFUSED_MAX + 7)]
+    picture = told(believer(SEALED), *(sent(REPORT, report(each), by=each) for each in forged))
+    assert len(picture.refused) == REFUSED_MAX + 1
+    assert picture.refused[-1] == "7 more messages were not believed"
+    assert picture.devices == ()
+
+
+def crowd(count):
+    return [DeviceId(f"pi-{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize("withheld", SHARDS[:3])
+def test_a_shard_that_holds_its_tongue_is_missing_from_the_picture(withheld):
+    devices = crowd(200)
+    first = believer()
+    told(first, *(sent(REPORT, report(device), by=device) for device in devices))
+    again = believer(marks=first.marks)
+    picture = told(
+        again, *(sent(REPORT, report(device), by=device) for device in devices if shard(device) != withheld)
+    )
+    (missing,) = picture.missing
+    assert missing.startswith(f"shard {withheld}:")
+    assert told(again, *(sent(REPORT, report(device), by=device) for device in devices)).missing == ()
+
+
+def test_one_device_that_left_nothing_is_not_a_shard():
+    devices = crowd(200)
+    picture = told(
+        believer(marks=dict.fromkeys(devices, (1, 1))),
+        *(sent(REPORT, report(device), by=device) for device in devices[1:]),
+    )
+    assert picture.missing == ()
+
+
+@given(st.permutations([(boot, number) for boot in (1, 2) for number in (1, 2, 3)]))
+def test_in_whatever_order_reports_come_the_newest_is_believed_and_never_an_older_one_again(order):
+    of, highest = believer(SEALED), (0, 0)
+    for boot, number in order:
+        of.take(*sealed(REPORT, report(boot=boot, number=number)), NOON)
+        highest = max(highest, (boot, number))
+        (there,) = of.picture(NOON).devices
+        assert isinstance(there, Seen)
+        assert (there.report.boot, there.report.number) == highest
