@@ -11,6 +11,7 @@
 # make site    a site's broker serves a whole update while the one above it is away (a minute)
 # make kill-controller  SIGKILL of a controller between any two of its steps: the next one goes on (1 minute)
 # make bench-controller what a wave costs the controller for 1 to 10,000 devices (needs mosquitto; 3 minutes)
+# make test-cluster   SIGKILL of a node in the middle of a rollout, over three NATS nodes and two Mosquittos
 # make survive what one device survives, once each: kills, a broker that goes away, an orderly end
 # make test-systemd   what the installed unit lives through under a real systemd (needs root; 5 minutes)
 # make model   builds models/efficientnet_lite0 again from its published weights
@@ -29,7 +30,7 @@ bin := $(VENV)/bin
 .DEFAULT_GOAL := help
 PHOTOGRAPHS ?=
 RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
-.PHONY: bench-fleet help test test-systemd demo bench bench-bytes bench-cuts soak flat outage kill-controller bench-controller survive site model lint types contracts pytest pytest-devices pytest-parts clean
+.PHONY: bench-fleet test-cluster help test test-systemd demo bench bench-bytes bench-cuts soak flat outage kill-controller bench-controller survive site model lint types contracts pytest pytest-devices pytest-parts clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -101,6 +102,9 @@ kill-controller: $(VENV)/.dev
 
 bench-controller: $(VENV)/.dev
 	$(bin)/python -m bench.controller
+
+test-cluster: $(VENV)/.dev
+	$(bin)/python -m tests.soak.cluster
 
 survive: $(VENV)/.dev
 	$(bin)/python -m tests.soak.survive

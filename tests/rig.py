@@ -206,13 +206,14 @@ class Agent:
         camera: str = REPLAY,
         more: str = "",
         device: DeviceId = DEVICE,
+        broker: str = "",
     ) -> None:
-        """`camera` is what stands in its section, `more` are further sections."""
+        """`camera` and `broker` are what stands in their sections, `more` are further sections."""
         self.log = folder / "agent.log"
         self._config = folder / "device.toml"
         self._config.write_text(
             f'[device]\nid = "{device}"\nstate_dir = "device"\nfree_floor_mib = 1\n'
-            f'[broker]\nurl = "{url or fleet.url}"\nroot = "{fleet.root.prefix}"\n'
+            f'[broker]\nurl = "{url or fleet.url}"\nroot = "{fleet.root.prefix}"\n{broker}'
             f'[trust]\nroot = "{fleet.workspace.root_of_trust}"\ntimeout_s = 5\n'
             f"[camera]\n{camera}[telemetry]\nwindow_s = 1\n{more}"
         )
