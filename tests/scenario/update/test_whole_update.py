@@ -2,6 +2,8 @@
 
 import asyncio
 
+from msgspec.structs import replace
+
 from agent.core.update.lifecycle import Idle, Record
 from agent.wire.reports import Event, Phase, Presence, Report, Status
 from tests.fakes.link import MemoryLink
@@ -17,7 +19,10 @@ def test_a_release_is_fetched_proven_activated_watched_and_committed(home):
             offer_two(device)
             await device.commits("2")
             first, second = home.fitted("1"), home.fitted("2")
-            assert device.record == Record(
+            handover = device.record.handover
+            assert (handover.manifest, handover.before.manifest) == (second.manifest, first.manifest)
+            assert (handover.shadow_frames, handover.agreed_frames) == (2, 2)
+            assert replace(device.record, handover=None) == Record(
                 state=Idle(active=second, fallback=first),
                 last=committed(second),
                 plan_serial=2,
@@ -32,7 +37,12 @@ def test_a_release_is_fetched_proven_activated_watched_and_committed(home):
     run(life())
     at = home.clock.now()
     second = home.fitted("2")
-    assert home.report == Report(
+    assert home.report.before == home.store().load().handover.before
+    shown = home.report.serving
+    needed = PROBATION.healthy_windows * PROBATION.window_frames
+    assert (shown.manifest, shown.errors, shown.agreed_frames) == (second.manifest, 0, 2)
+    assert shown.invoke_ms.count == shown.frames == sum(shown.classes.values()) >= needed
+    assert replace(home.report, serving=None, before=None, number=0) == Report(
         device=DEVICE,
         at=at,
         phase=Phase.IDLE,
@@ -44,7 +54,12 @@ def test_a_release_is_fetched_proven_activated_watched_and_committed(home):
     assert home.phases == ["idle", *["fetching", "trial", "probation", "idle"] * 2]
     size = home.manifests["2"].variants[0].artifact.length
     assert home.events[-5:] == [
-        Event(at=at, number=5, name="update.fetched", fields={"name": "cats", "version": "2", "bytes": size}),
+        Event(
+            at=at,
+            number=5,
+            name="update.fetched",
+            fields={"name": "cats", "version": "2", "bytes": size, "reused_bytes": 0, "patches": 0},
+        ),
         Event(
             at=at,
             number=6,
@@ -71,7 +86,7 @@ def test_a_release_is_fetched_proven_activated_watched_and_committed(home):
             fields={"name": "cats", "version": "2", "outcome": "committed", "reason": "", "detail": ""},
         ),
     ]
-    assert home.statuses == [Status(state=Presence.ONLINE, session="session")]
+    assert home.statuses == [Status(state=Presence.ONLINE, session="session", at=at, beat_s=60.0)]
     assert home.chunks_delivered == 2 * CHUNKS
 
 
