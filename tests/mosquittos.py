@@ -162,9 +162,14 @@ class Fleet:
 
     @property
     def operator(self) -> LinkSettings:
-        keys = self.folder / "keys"
-        tls = Tls(keys / "ca/ca.pem", keys / "operator.pem", keys / "operator.key")
-        return LinkSettings(HOST, self.broker.port, "operator-1", tls=tls)
+        return operators(self, self.broker.port)
+
+
+def operators(fleet: Fleet, port: int) -> LinkSettings:
+    """On any broker of the fleet."""
+    keys = fleet.folder / "keys"
+    tls = Tls(keys / "ca/ca.pem", keys / "operator.pem", keys / "operator.key")
+    return LinkSettings(HOST, port, f"operator-{time.monotonic_ns()}", tls=tls, backoff_cap_s=1.0)
 
 
 def as_device(settings: config.Settings) -> LinkSettings:

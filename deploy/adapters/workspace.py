@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -47,10 +48,21 @@ class Approval(Section, frozen=True, kw_only=True):
     """Public keys whose signatures let a wave begin that the policy names."""
 
 
+class Accept(StrEnum):
+    BY_HAND = "by-hand"
+    WITH_TOKEN = "with-token"  # noqa: S105 - a word of the settings
+
+
+class Claims(Section, frozen=True, kw_only=True):
+    accept: Accept = Accept.BY_HAND
+    """Whom `shoal serve` gives an identity: nobody, or whoever has a claim token that is good."""
+
+
 class Settings(Section, frozen=True, kw_only=True):
     fleet: Fleet = Fleet()
     broker: Broker = Broker()
     approval: Approval = Approval()
+    claims: Claims = Claims()
 
 
 TEMPLATE = """\
@@ -79,6 +91,10 @@ protocol = {protocol}
 # Waves that a policy names begin only with the signature of one of these; shoal approver FILE makes a key.
 # [approval]
 # keys = []
+
+# "with-token": shoal serve gives an identity to every device that claims one with a good token.
+# [claims]
+# accept = "by-hand"
 """
 
 

@@ -21,7 +21,8 @@ from agent.core.backoff import delay_s
 from agent.wire.errors import PortError
 from deploy.adapters import lock_file
 from deploy.adapters.lock_file import Busy, Holder
-from deploy.adapters.workspace import Workspace
+from deploy.adapters.workspace import Accept, Workspace
+from deploy.assemble import claiming
 from deploy.assemble.controlling import Desk
 from deploy.core.refusal import Refused
 from deploy.core.rollouts import lagging, steps
@@ -47,6 +48,8 @@ class Pace:
     """Between two looks at what the broker holds."""
     fresh_s: float = 10.0
     """How old a complete reading may be where something is decided."""
+    claims_s: float = 30.0
+    """Between two looks at who claims an identity."""
     lag_s: float = 900.0
     """After which a device that speaks and has not seen the plan tells that the broker lost something."""
     retry_cap_s: float = 30.0
@@ -114,6 +117,7 @@ class Controller:
     _fenced_at: float = float("-inf")
     _connection: int = 0
     _lag_at: float = float("-inf")
+    _claims_at: float = float("-inf")
     _failures: int = 0
 
     def run(self, until: Callable[[Fleet], bool] = lambda _: False) -> None:
@@ -153,6 +157,16 @@ class Controller:
         if desk.outstanding:
             desk.carry_out()
         self._bring_up_laggards()
+        self._answer_claims()
+
+    def _answer_claims(self) -> None:
+        """Give an identity to whoever asks with a good token, where the workspace says so."""
+        workspace = self.desk.workspace
+        if workspace.settings.claims.accept is not Accept.WITH_TOKEN:
+            return
+        if time.monotonic() - self._claims_at >= self.pace.claims_s:
+            self._claims_at = time.monotonic()
+            claiming.accept_all(workspace, self.desk.session)
 
     def _decide(self, name: str) -> None:
         """Where more follows than a changed verdict, all is read again first."""

@@ -77,7 +77,9 @@ def run(options: Namespace) -> int:
     if options.json:
         output.say_json({"folder": str(target), "ca": str(files.ca), "certificate": str(files.certificate)})
     else:
-        output.say(*_said(target, options.host[0], options.port, files))
+        output.say(
+            *_said(target), *(_for_us(options.host[0], options.port, files) if upstream is None else ())
+        )
     return 0
 
 
@@ -92,10 +94,15 @@ def _upstream(options: Namespace) -> Upstream | None:
     return Upstream(names.segment("site", options.site), address.host, address.port, address.tls)
 
 
-def _said(target: Path, host: str, port: int, files: OperatorFiles) -> list[str]:
+def _said(target: Path) -> list[str]:
     return [
         f"wrote {target}, which holds the broker's key; carry it to the broker's machine, and there:",
         f"  sudo sh {target.name}/install",
+    ]
+
+
+def _for_us(host: str, port: int, files: OperatorFiles) -> list[str]:
+    return [
         "",
         "for shoal.toml here:",
         "  [broker]",
