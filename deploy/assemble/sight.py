@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from agent.adapters.clock_system import SystemClock
 from agent.ports.clock import Clock
-from agent.ports.link import Message
 from agent.wire import topics
 from agent.wire.documents import Instant, Plan
 from agent.wire.errors import ConfigError
@@ -19,13 +18,13 @@ from deploy.adapters.workspace import Workspace
 from deploy.assemble import controlling, workspaces
 from deploy.assemble.session import Session, connected
 from deploy.core import outlook, roster
-from deploy.core.fleet import Device, Fold, Row
+from deploy.core.fleet import Device, Row, fold
 from deploy.core.rollouts import standing, state
 from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Fleet, Rollout
 from deploy.core.why import Case
-from deploy.flows.devices import Patience, read_one, sweep
+from deploy.flows.devices import Patience, read_fleet, read_one
 from deploy.ports.repository import Repository
 
 KEPT: Final = "last-seen.msgpack"
@@ -125,11 +124,10 @@ def look_at(workspace: Workspace, device: DeviceId, patience: Patience) -> Sight
         messages = read_one(session.link, session.root, device, patience)
     if not messages or kept.root != session.root.prefix:
         return look(workspace, patience)
-    fresh = {message.topic: message.payload for message in messages}
     return _sight(
         workspace,
         msgspec.structs.replace(
-            kept, at=SystemClock().now(), messages=tuple((dict(kept.messages) | fresh).items())
+            kept, at=SystemClock().now(), messages=tuple((dict(kept.messages) | dict(messages)).items())
         ),
     )
 
@@ -160,25 +158,16 @@ def _kept(workspace: Workspace) -> Kept:
 
 
 def _read(session: Session, patience: Patience, clock: Clock) -> Kept:
-    messages: list[Message] = []
-    swept = sweep(session.link, session.root, messages.append, patience)
-    session.link.unsubscribe(swept.filters)
-    return Kept(
-        root=session.root.prefix,
-        at=clock.now(),
-        missing=swept.incomplete,
-        messages=tuple((message.topic, message.payload) for message in tuple(messages)),
-    )
+    read = read_fleet(session.link, session.root, patience)
+    return Kept(root=session.root.prefix, at=clock.now(), missing=read.incomplete, messages=read.messages)
 
 
 def _sight(workspace: Workspace, kept: Kept) -> Sight:
     ledger = state.fold(controlling.open_ledger(workspace).lines())
     root = topics.root(kept.root)
     believer = Believer(root, controlling.seal_keys(workspace), ledger.members)
-    fold = Fold()
     for topic, content in kept.messages:
         believer.take(topic, content, kept.at)
-        fold.take(root, topic, content)
     missing = (f"shard {shard} was not read to its end" for shard in kept.missing)
     picture = believer.picture(kept.at, missing)
-    return Sight(picture, fold.devices(), ledger, workspaces.open_repository(workspace))
+    return Sight(picture, fold(root, kept.messages), ledger, workspaces.open_repository(workspace))

@@ -11,7 +11,7 @@ from agent.wire import codec
 from agent.wire.errors import Malformed, WireError
 from agent.wire.reasons import IN_WORDS
 from agent.wire.reports import CameraState, Ended, Outcome, Phase, Presence, Report, Status
-from agent.wire.topics import MAIN, REPORT, STATUS, Address, DeviceId, Digest, Root
+from agent.wire.topics import MAIN, REPORT, STATUS, Address, DeviceId, Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,25 @@ class Fold:
         known = self._devices.get(address.device) or Device(address.device)
         self._devices[address.device] = _with(known, address, content)
 
-    def take(self, root: Root, topic: str, content: bytes) -> None:
-        """Topics that are not Shoal's are none of ours to judge; a cleared one says nothing."""
-        try:
-            address = root.parse(topic)
-        except Malformed:
-            return
-        if content:
-            self.add(address, content)
-
     def devices(self) -> tuple[Device, ...]:
         """Sorted by id."""
         return tuple(self._devices[device] for device in sorted(self._devices))
+
+
+def fold(root: Root, messages: Iterable[tuple[str, bytes]]) -> tuple[Device, ...]:
+    """The devices that these topics and contents tell of, the newest of a topic last.
+
+    Topics that are not Shoal's are none of ours to judge; a cleared one says nothing.
+    """
+    told = Fold()
+    for topic, content in messages:
+        try:
+            address = root.parse(topic)
+        except Malformed:
+            continue
+        if content:
+            told.add(address, content)
+    return told.devices()
 
 
 def _with(known: Device, address: Address, content: bytes) -> Device:
@@ -92,26 +99,6 @@ def _with(known: Device, address: Address, content: bytes) -> Device:
         return replace(known, further=tuple(sorted([*others, told], key=lambda each: each.pipeline)))
     except WireError as error:
         return replace(known, fault=str(error))
-
-
-def by_hardware(devices: Iterable[Device]) -> dict[str, tuple[DeviceId, ...]]:
-    """The ids of the devices that have reported, by their hardware class."""
-    classes: dict[str, tuple[DeviceId, ...]] = {}
-    for device in devices:
-        if device.report is not None:
-            kind = device.report.capabilities.hardware
-            classes[kind] = (*classes.get(kind, ()), device.id)
-    return classes
-
-
-def committed(devices: Iterable[Device]) -> frozenset[Digest]:
-    """The manifests of releases that some device runs and has no doubt about any more."""
-    return frozenset(
-        report.active.manifest
-        for device in devices
-        for report in device.reports
-        if report.active is not None and report.phase is not Phase.PROBATION
-    )
 
 
 def rows(device: Device, now: datetime) -> tuple[Row, ...]:

@@ -3,13 +3,12 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from agent.ports.link import Link, Message
 from agent.wire.topics import REPORT, SHARDS, STATUS, Channel, DeviceId, Qos, Root
-from deploy.core.fleet import Device, Fold
 from deploy.flows.brokers import Brokers
 
 AT_ONCE: Final = 800
@@ -33,7 +32,8 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    devices: tuple[Device, ...]
+    messages: tuple[tuple[str, bytes], ...]
+    """Topic and content, in the order in which they came."""
     incomplete: tuple[str, ...]
     """Shards that the broker did not deliver to their end."""
 
@@ -51,10 +51,7 @@ def read_fleet(link: Link, root: Root, patience: Patience = Patience()) -> Fleet
     messages: list[Message] = []
     swept = sweep(link, root, messages.append, patience)
     link.unsubscribe(swept.filters)
-    fold = Fold()
-    for message in tuple(messages):
-        fold.take(root, message.topic, message.payload)
-    return Fleet(fold.devices(), swept.incomplete)
+    return Fleet(_contents(messages), swept.incomplete)
 
 
 def sweep(link: Link, root: Root, take: Callable[[Message], None], patience: Patience = Patience()) -> Swept:
@@ -77,7 +74,7 @@ def sweep(link: Link, root: Root, take: Callable[[Message], None], patience: Pat
     return Swept(tuple(sorted(incomplete)), tuple(sorted(filters)))
 
 
-def read_one(link: Link, root: Root, device: DeviceId, patience: Patience) -> tuple[Message, ...]:
+def read_one(link: Link, root: Root, device: DeviceId, patience: Patience) -> tuple[tuple[str, bytes], ...]:
     """What one device has left: its status, and the report of every pipeline, if any."""
     messages: list[Message] = []
     filters = (root.device(STATUS, device), f"{root.device(REPORT, device)}/#", root.index())
@@ -86,7 +83,12 @@ def read_one(link: Link, root: Root, device: DeviceId, patience: Patience) -> tu
     arrivals.wait(patience, has_sentinel=True)
     arrivals.quiet(patience.quiet_s, patience.wait_s)
     link.unsubscribe(filters)
-    return tuple(messages)
+    return _contents(messages)
+
+
+def _contents(messages: Iterable[Message]) -> tuple[tuple[str, bytes], ...]:
+    """What has come until now; more may be on its way on the link's thread."""
+    return tuple((message.topic, message.payload) for message in tuple(messages))
 
 
 @dataclass(frozen=True, slots=True)

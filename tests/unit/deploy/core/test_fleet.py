@@ -7,7 +7,6 @@ from agent.wire.reasons import IN_WORDS, Reason
 from agent.wire.reports import (
     CameraReport,
     CameraState,
-    Capabilities,
     Ended,
     Outcome,
     Phase,
@@ -52,16 +51,6 @@ def test_a_device_whose_report_cannot_be_read_is_shown_with_the_reason():
     assert fleet.rows(device, NOW) == (
         Row(device="cam", online=False, why="report has schema 99, this program knows 1: upgrade it"),
     )
-
-
-def test_only_devices_that_reported_have_a_hardware_class():
-    devices = [
-        Device(DeviceId("a"), report=report(capabilities=Capabilities(hardware="edgetpu"))),
-        Device(DeviceId("b"), report=report()),
-        Device(DeviceId("c"), report=report()),
-        Device(DeviceId("d"), status=ONLINE),
-    ]
-    assert fleet.by_hardware(devices) == {"edgetpu": ("a",), "cpu": ("b", "c")}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +132,6 @@ def test_each_pipeline_of_a_device_is_a_row_of_its_own():
     (device,) = fold.devices()
     found = [(row.pipeline, row.online, row.running, row.paused) for row in fleet.rows(device, NOW)]
     assert found == [("main", True, "", False), ("door", True, "", True), ("yard", True, "birds@1", False)]
-    assert fleet.committed([device]) == {ACTIVE.manifest}
 
 
 def test_a_device_whose_main_pipeline_has_not_reported_says_so_beside_those_that_have():

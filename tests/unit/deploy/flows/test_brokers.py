@@ -7,6 +7,7 @@ from agent.wire import codec, topics
 from agent.wire.errors import LinkDown
 from agent.wire.reports import Phase, Presence, Report, Status
 from agent.wire.topics import REPORT, STATUS, DeviceId, Qos
+from deploy.core.fleet import fold
 from deploy.flows.brokers import Brokers
 from deploy.flows.devices import Patience, read_fleet
 from tests.brokers import Inbox
@@ -78,7 +79,8 @@ def test_a_fleet_is_read_from_both_and_every_device_once(two):
     left(other, "elsewhere", 1, Presence.ONLINE)
     found = read_fleet(two.link, ROOT, QUICK)
     assert not found.incomplete
-    assert [(device.id, device.report.number, device.status.state) for device in found.devices] == [
+    devices = fold(ROOT, found.messages)
+    assert [(device.id, device.report.number, device.status.state) for device in devices] == [
         ("at-home", 1, "online"),
         ("elsewhere", 1, "online"),
         ("moved", 2, "online"),
