@@ -1,7 +1,7 @@
 # make test    formatting, lint, strict types, import contracts, tests
 # make demo    a real model over a real broker; FRAMES=200 ends by itself, BROKER=mqtt://host:port uses yours
 # make bench   the measured tables of the README
-# make bench-fleet   a model to 50, 200 and 1,000 devices, as one message and as chunks; lines that break
+# make bench-fleet   a model to 50, 200 and 1,000 devices, as one message and as chunks
 # make bench-bytes  what a device pulls from one model to the next: packed, shared chunks, patches (a minute)
 # make bench-cuts   every byte of DEVICES=200 that pull a model, half of their links cut CUTS=20 times
 # make soak    SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)

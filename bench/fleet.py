@@ -1,6 +1,6 @@
 """A model to many devices at once: one retained message of it, or the chunks of it in sliding windows.
 
-    python bench/fleet.py [--model FILE] [--devices N ...] [--runs R] [--cut-devices N]
+    python bench/fleet.py [--model FILE] [--devices N ...] [--runs R]
 
 A Mosquitto with its own defaults, fresh for each run, and all devices in one other process: both have a core.
 What is measured is the median of the runs.
@@ -9,9 +9,7 @@ What is measured is the median of the runs.
     broker   s of CPU of the broker meanwhile
     rss      MB of memory of the broker, before and at its highest
     ratio    of the time until the last device: chunks over the one message
-Then half of the devices lose the line twenty times at odd moments, and go on with what they lack; all hash
-what they get:
-    bytes    that crossed the lines, read or not, over those of as many devices that lost nothing
+What lines that break cost is measured by make bench-cuts.
 """
 
 import argparse
@@ -42,9 +40,6 @@ MODEL: Final = ROOT / "models" / "efficientnet_lite0" / "efficientnet_lite0_224_
 MODEL_BYTES: Final = 4_000_000
 """Of the model: what a MobileNet v2 has."""
 TIMEOUT_S: Final = 180.0
-CUTS: Final = 20
-LINE_BYTES: Final = 16_384
-"""Receive buffer of a device whose line is cut: what is under way on a line of 4 Mbit/s and 60 ms."""
 PREFIX: Final = "bench/chunk/"
 WHOLE: Final = "bench/whole"
 READY_S: Final = 20.0
@@ -70,7 +65,6 @@ class Measured:
     cpu_s: float
     rss_before_mb: float
     rss_mb: float
-    bytes: int
 
 
 @contextmanager
@@ -120,7 +114,7 @@ def retain(port: int, messages: Sequence[tuple[str, bytes]]) -> None:
         line.sendall(b"\xe0\x00")
 
 
-def run(content: bytes, artifact: Artifact, devices: Sequence[Device], *, thin: bool = False) -> Measured:
+def run(content: bytes, artifact: Artifact, devices: Sequence[Device]) -> Measured:
     chunks = {chunk.digest: chunk.length for chunk in artifact.chunks}
     pieces: list[tuple[str, bytes]] = []
     start = 0
@@ -131,13 +125,13 @@ def run(content: bytes, artifact: Artifact, devices: Sequence[Device], *, thin: 
     with broker() as served:
         whole = isinstance(devices[0].wants, Whole)
         retain(served.port, [(WHOLE, content)] if whole else pieces)
-        crowd = Crowd(served.port, devices, receive_buffer=LINE_BYTES if thin else 0, hashes=thin)
+        crowd = Crowd(served.port, devices)
         crowd.connect()
         before_mb, cpu_s, peak = served.rss_mb(), served.cpu_s(), [0.0]
         began = time.monotonic()
         crowd.download(TIMEOUT_S, lambda: peak.append(max(peak.pop(), served.rss_mb())))
         last = max(device.finished_at or 0.0 for device in devices) - began
-        measured = Measured(last, served.cpu_s() - cpu_s, before_mb, peak[0], crowd.bytes())
+        measured = Measured(last, served.cpu_s() - cpu_s, before_mb, peak[0])
         crowd.close()
     return measured
 
@@ -149,7 +143,7 @@ def crowd_of(count: int, wants: Callable[[], Wants]) -> list[Device]:
 def ways(artifact: Artifact) -> dict[str, Callable[[], Wants]]:
     chunks = {chunk.digest: chunk.length for chunk in artifact.chunks}
     return {
-        "one message": lambda: Whole(WHOLE, artifact.length, artifact.digest),
+        "one message": lambda: Whole(WHOLE, artifact.length),
         "chunks": lambda: Calm(chunks, PREFIX),
     }
 
@@ -166,7 +160,7 @@ def require_same_questions(artifact: Artifact) -> None:
         for topic in under_way[: chance.randrange(1, 9)]:
             under_way.remove(topic)
             for each in (calm, real):
-                each.received(topic, chunks[Digest(topic.removeprefix(PREFIX))], None)
+                each.received(topic, chunks[Digest(topic.removeprefix(PREFIX))])
         real.done = calm.done
 
 
@@ -192,27 +186,12 @@ def compare(content: bytes, artifact: Artifact, count: int, runs: int) -> None:
         )
 
 
-def cut_lines(content: bytes, artifact: Artifact, count: int) -> None:
-    chunks = {chunk.digest: chunk.length for chunk in artifact.chunks}
-    chance = random.Random(4)  # noqa: S311 - where the lines break, the same each time
-    calm, unlucky = (crowd_of(count, lambda: Download(chunks, PREFIX)) for _ in range(2))
-    for device in unlucky[: count // 2]:
-        device.cuts = [chance.randrange(len(content) // CUTS // 2, len(content) // CUTS) for _ in range(CUTS)]
-    plain = run(content, artifact, calm, thin=True)
-    broken = run(content, artifact, unlucky, thin=True)
-    cuts = sum(CUTS - len(device.cuts) for device in unlucky[: count // 2])
-    print(
-        f"\n{count} devices, {count // 2} of them cut off {cuts / (count // 2):g} times each: all have it, "
-        f"{broken.bytes / plain.bytes:.3f} times the bytes ({broken.bytes / 1e6:.0f} MB)"
-    )
-
-
 def main() -> int:
     arguments = _parser().parse_args()
     content = arguments.model.read_bytes()[: arguments.bytes]
     artifact = cut(content)
     require_same_questions(artifact)
-    most = max([*arguments.devices, arguments.cut_devices]) + 64
+    most = max(arguments.devices) + 64
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(most, 1024), hard))
     print(f"{len(content)} bytes of {arguments.model.name}, sha256 {sha256(content)[:12]}, "
@@ -220,8 +199,6 @@ def main() -> int:
     print(f"{'devices':>8}  {'way':<12}{'last':>8}{'MB/s':>8}{'broker':>8}{'rss':>8}{'most':>8}{'ratio':>8}")
     for count in arguments.devices:
         compare(content, artifact, count, arguments.runs)
-    if arguments.cut_devices:
-        cut_lines(content, artifact, arguments.cut_devices)
     return 0
 
 
@@ -233,7 +210,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bytes", type=int, default=MODEL_BYTES, help="of it that count")
     parser.add_argument("--devices", type=int, nargs="+", default=[50, 200, 1000])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--cut-devices", type=int, default=200)
     return parser
 
 

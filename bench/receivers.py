@@ -1,11 +1,10 @@
 """Many devices that download at once, in one thread and one process: epoll, and a window of the agent's own.
 
-As every client of MQTT, a device holds a message until it is whole. It is hashed only where that is asked
-for: a device has a processor of its own, and a thousand of them here would be measured instead of the broker.
-What came at once is answered at once, as in the agent. MQTT 3.1.1, QoS 1.
+As every client of MQTT, a device holds a message until it is whole. It is not hashed: a device has a
+processor of its own, and a thousand of them here would be measured instead of the broker. What came at once is
+answered at once, as in the agent. MQTT 3.1.1, QoS 1.
 """
 
-import hashlib
 import select
 import socket
 import struct
@@ -21,10 +20,6 @@ from agent.wire.topics import Digest
 
 READ_BYTES: Final = 262_144
 KEEPALIVE_S: Final = 300
-_TCP_INFO_BYTES_RECEIVED: Final = 128
-"""Offset of tcpi_bytes_received in struct tcp_info: linux/tcp.h."""
-_RESET: Final = struct.pack("ii", 1, 0)
-"""SO_LINGER that sends RST instead of FIN: the line was cut."""
 
 
 def packet(first: int, body: bytes) -> bytes:
@@ -64,32 +59,25 @@ class Download:
         self.done = isinstance(order, Done)
         return tuple(self._prefix + chunk for chunk in order.chunks) if isinstance(order, Ask) else ()
 
-    def received(self, topic: str, length: int, digest: str | None) -> None:
+    def received(self, topic: str, length: int) -> None:
         chunk = Digest(topic.removeprefix(self._prefix))
-        assert (length, digest or chunk) == (self._chunks[chunk], chunk), topic
+        assert length == self._chunks[chunk], topic
         self._window = windows.received(self._window, chunk, time.monotonic())
-
-    def cut(self) -> None:
-        self._window = windows.cut(self._window)
 
 
 class Whole:
     """One message that is all of it."""
 
-    def __init__(self, topic: str, length: int, digest: Digest) -> None:
-        self._topic, self._length, self._digest = topic, length, digest
+    def __init__(self, topic: str, length: int) -> None:
+        self._topic, self._length = topic, length
         self.done = False
 
     def next(self) -> tuple[str, ...]:
         return () if self.done else (self._topic,)
 
-    def received(self, topic: str, length: int, digest: str | None) -> None:
+    def received(self, topic: str, length: int) -> None:
         assert (topic, length) == (self._topic, self._length)
-        assert digest in {None, self._digest}
         self.done = True
-
-    def cut(self) -> None:
-        pass
 
 
 class Calm:
@@ -113,13 +101,10 @@ class Calm:
         self._asked += len(few)
         return few
 
-    def received(self, topic: str, length: int, digest: str | None) -> None:
+    def received(self, topic: str, length: int) -> None:
         chunk = Digest(topic.removeprefix(self._prefix))
-        assert (length, digest or chunk) == (self._chunks[chunk], chunk), topic
+        assert length == self._chunks[chunk], topic
         self._came += 1
-
-    def cut(self) -> None:
-        raise SystemExit("a line broke that was to hold")
 
 
 Wants = Download | Calm | Whole
@@ -139,8 +124,6 @@ class Arriving:
 class Device:
     name: str
     wants: Wants
-    cuts: list[int] = field(default_factory=list)
-    """Bytes on a connection after which it is cut, one connection after another."""
     line: socket.socket | None = None
     up: bool = False
     head: bytearray = field(default_factory=bytearray)
@@ -150,27 +133,18 @@ class Device:
     """For the kernel to take more."""
     leaving: list[str] = field(default_factory=list)
     number: int = 0
-    on_line: int = 0
-    """Bytes that came on this connection."""
-    bytes_before: int = 0
-    """On the connections before it; what the kernel had taken and nobody read counts."""
     finished_at: float | None = None
 
 
 class Crowd:
-    """`receive_buffer`: of each device, in bytes; 0: as the kernel likes."""
-
-    def __init__(
-        self, port: int, devices: Sequence[Device], *, receive_buffer: int = 0, hashes: bool = False
-    ) -> None:
-        self._port, self._receive_buffer, self._hashes = port, receive_buffer, hashes
+    def __init__(self, port: int, devices: Sequence[Device]) -> None:
+        self._port = port
         self._poll = select.epoll()
         self._by_fd: dict[int, Device] = {}
         self._into = bytearray(READ_BYTES)
         self._view = memoryview(self._into)
         self.devices = devices
         self.left = len(devices)
-        self._began = False
 
     def connect(self) -> None:
         """All of them, no more at once than a listener's backlog takes."""
@@ -182,14 +156,10 @@ class Crowd:
 
     def download(self, timeout_s: float, watch: Callable[[], None]) -> None:
         """Until every device has all; `watch` is called many times a second."""
-        self._began = True
         for device in self.devices:
             self._ask(device)
             self._flush(device)
         self._until(lambda: self.left == 0, timeout_s, watch)
-
-    def bytes(self) -> int:
-        return sum(device.bytes_before + self._received(device) for device in self.devices)
 
     def close(self) -> None:
         for device in self.devices:
@@ -214,15 +184,10 @@ class Crowd:
 
     def _dial(self, device: Device) -> None:
         line = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        if self._receive_buffer:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         line.connect(("127.0.0.1", self._port))
         line.settimeout(0)
-        device.line, device.up, device.on_line = line, False, 0
-        device.head.clear()
-        device.unsent.clear()
-        device.arriving, device.waits = None, False
+        device.line = line
         self._by_fd[line.fileno()] = device
         self._poll.register(line.fileno(), select.EPOLLIN)
         device.unsent += connect(device.name)
@@ -261,29 +226,9 @@ class Crowd:
             return
         if not size:
             raise SystemExit(f"the broker hung up on {device.name}")
-        device.on_line += size
         if self._feed(device, self._view[:size]):
             self._ask(device)
         self._flush(device)
-        if device.cuts and device.on_line >= device.cuts[0] and not device.wants.done:
-            self._cut(device)
-
-    def _cut(self, device: Device) -> None:
-        assert device.line is not None
-        device.bytes_before += self._received(device)
-        del device.cuts[0]
-        self._poll.unregister(device.line.fileno())
-        del self._by_fd[device.line.fileno()]
-        device.line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        device.line.close()
-        device.wants.cut()
-        self._dial(device)
-
-    def _received(self, device: Device) -> int:
-        """What came over the line, read or not."""
-        assert device.line is not None
-        told = device.line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES_RECEIVED + 8)
-        return int.from_bytes(told[_TCP_INFO_BYTES_RECEIVED:], "little")
 
     def _feed(self, device: Device, view: memoryview) -> bool:
         """Whether there may be something to ask for now."""
@@ -291,9 +236,7 @@ class Crowd:
         while at < len(view):
             arriving = device.arriving
             if arriving is None:
-                up = device.up
                 at += self._head(device, view[at : at + 256])
-                news |= device.up > up and self._began
                 continue
             piece = view[at : at + arriving.length - len(arriving.content)]
             arriving.content += piece
@@ -325,8 +268,7 @@ class Crowd:
         device.arriving = None
         device.unsent += b"\x40\x02" + struct.pack(">H", arriving.number)
         device.leaving.append(arriving.topic)
-        digest = hashlib.sha256(arriving.content).hexdigest() if self._hashes else None
-        device.wants.received(arriving.topic, arriving.length, digest)
+        device.wants.received(arriving.topic, arriving.length)
 
 
 def _remaining(head: bytearray) -> tuple[int, int]:
