@@ -13,6 +13,7 @@ from deploy.core import roster
 from deploy.core.fleet import Row
 from deploy.core.refusal import Refused
 from deploy.core.rollouts import matching
+from deploy.core.rollouts.tally import Standing
 from deploy.core.roster import SortBy, Wanted
 from deploy.core.spans import span
 from deploy.flows.devices import Patience
@@ -24,6 +25,7 @@ examples:
   shoal devices --offline                              who is away
   shoal devices --match 'hardware=edgetpu & tag=line-3'
   shoal devices --reason outside-cut --reason low-disk --sort seen
+  shoal devices --standing failed --standing silent    what the gate of the rollout counts against it
   shoal devices --release birds@1.2.0 --limit 20
 """
 
@@ -71,6 +73,13 @@ def _add_filters(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--reason", action="append", default=[], metavar="CODE", help="only those with this code (shoal why)"
     )
+    parser.add_argument(
+        "--standing",
+        action="append",
+        default=[],
+        choices=command.names(Standing),
+        help="only those that the gate counts so",
+    )
     parser.add_argument("--release", default="", metavar="NAME[@VERSION]", help="only those that run it")
     presence = parser.add_mutually_exclusive_group()
     for state in Presence:
@@ -98,6 +107,7 @@ def wanted(options: Namespace) -> Wanted:
         match=matching.terms(matching.parse(options.match)),
         phases=frozenset(map(Phase, options.phase)),
         reasons=frozenset(options.reason),
+        standings=frozenset(map(Standing, options.standing)),
         release=options.release,
         presence=options.presence,
     )

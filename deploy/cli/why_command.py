@@ -78,6 +78,7 @@ def _facts(found: Explained) -> list[str]:
         "online" if found.online else "not online",
         f"runs {found.serves}" if found.serves else "runs nothing",
         f"phase {found.phase}" if found.phase else "",
+        f"counted as {found.standing}" if found.standing else "",
         seen + newest,
         "" if found.reported_s is None else f"reported {span(found.reported_s)} ago",
     )

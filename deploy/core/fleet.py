@@ -12,6 +12,7 @@ from agent.wire.errors import Malformed, WireError
 from agent.wire.reasons import IN_WORDS
 from agent.wire.reports import CameraState, Ended, Outcome, Phase, Presence, Report, Status
 from agent.wire.topics import MAIN, REPORT, STATUS, Address, DeviceId, Root
+from deploy.core.rollouts.tally import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Row(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     code: str = ""
     """The cause, as `shoal why` gives it; `reason` is the device's own word."""
+    standing: Standing | None = None
+    """How the gate of the rollout counts the device."""
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from deploy.core.causes import AS_MEANT
 from deploy.core.fleet import Device, Row
 from deploy.core.rollouts import matching
 from deploy.core.rollouts.picture import Seen
+from deploy.core.rollouts.tally import Standing
 from deploy.core.why import Case
 
 
@@ -38,6 +39,7 @@ class Wanted:
     match: tuple[Term, ...] = ()
     phases: frozenset[Phase] = frozenset()
     reasons: frozenset[str] = frozenset()
+    standings: frozenset[Standing] = frozenset()
     release: str = ""
     """`NAME` or `NAME@VERSION`, of what runs."""
     presence: Presence | None = None
@@ -63,6 +65,7 @@ def _explained(row: Row, device: Device, case: Case) -> Row:
     return replace(
         row,
         code=str(found.code),
+        standing=found.standing,
         why=device.fault or words,
         hardware=row.hardware if seen is None else seen.hardware,
         tags=row.tags if seen is None else seen.tags,
@@ -79,6 +82,7 @@ def _is_wanted(row: Row, wanted: Wanted) -> bool:
     return (
         (not wanted.phases or row.phase in wanted.phases)
         and (not wanted.reasons or (row.code or row.reason) in wanted.reasons)
+        and (not wanted.standings or row.standing in wanted.standings)
         and (not wanted.release or wanted.release in {row.running, name})
         and (wanted.presence is None or row.online is (wanted.presence is Presence.ONLINE))
         and matching.unmatched(wanted.match, facts) is None

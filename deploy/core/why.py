@@ -13,9 +13,10 @@ from agent.wire.documents import Plan, ReleaseRef
 from agent.wire.reasons import IN_WORDS, Reason
 from agent.wire.reports import CameraState, Outcome, Phase, Report
 from deploy.core.causes import BLIND, ON_ITS_WAY, Cause, Code, remedy
-from deploy.core.rollouts import words
+from deploy.core.rollouts import tally, words
 from deploy.core.rollouts.picture import Seen
 from deploy.core.rollouts.state import Member, Rollout
+from deploy.core.rollouts.tally import Standing
 from deploy.core.spans import span
 
 
@@ -45,6 +46,8 @@ class Explained(Struct, frozen=True, kw_only=True):
     """What else is not as it should be, or where the device and the plan disagree."""
     serves: str = ""
     online: bool = False
+    standing: Standing | None = None
+    """How the gate counts it; None: no rollout lets it in now."""
     phase: Phase | None = None
     plan_serial: int | None = None
     """Of the plan that counts."""
@@ -67,7 +70,7 @@ def explain(device: str, case: Case) -> Explained:
     What the plan says counts before what the device says, where the device has not seen that plan; a device
     that is offline is held by that only if nothing else holds it.
     """
-    found = _absent(case) or _present(case)
+    found, standing = _absent(case) or _present(case), _standing(case)
     seen = case.seen
     report = seen.report if seen is not None else None
     return Explained(
@@ -75,9 +78,10 @@ def explain(device: str, case: Case) -> Explained:
         code=found.code,
         why=found.why,
         remedy=remedy(found.code),
-        besides=tuple(_besides(found, case)),
+        besides=tuple(_besides(found, case, standing)),
         serves="" if report is None or report.active is None else _running(report),
         online=seen is not None and seen.online,
+        standing=standing,
         phase=None if report is None else report.phase,
         plan_serial=None if case.plan is None else case.plan.serial,
         seen_serial=None if report is None or report.plan_serial < 0 else report.plan_serial,
@@ -280,7 +284,14 @@ def _turn(case: Case, seen: Seen) -> str:
     return "no wave of this rollout reaches it"
 
 
-def _besides(found: _Finding, case: Case) -> Iterable[str]:
+def _standing(case: Case) -> Standing | None:
+    rollout, seen = case.rollout, case.seen
+    if rollout is None or seen is None or rollout.outcome is not None or rollout.aborted is not None:
+        return None
+    return tally.standing(rollout, seen, case.at)
+
+
+def _besides(found: _Finding, case: Case, standing: Standing | None) -> Iterable[str]:
     """What else is to be known."""
     seen = case.seen
     if seen is None or seen.report is None:
@@ -289,6 +300,8 @@ def _besides(found: _Finding, case: Case) -> Iterable[str]:
     if not seen.online and found.code is not Cause.OFFLINE:
         yield _gone(seen, report, case.at)
     yield from _serials(found, case.plan, report)
+    if standing is Standing.SILENT:
+        yield "the gate counts it as silent, which is failed: it is past its deadline, or away for too long"
     if case.refused:
         yield f"something came under its name that was not believed: {case.refused[0]}"
     yield from _ailments(report)

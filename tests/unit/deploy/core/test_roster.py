@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from agent.wire.documents import Plan, ReleaseRef
 from agent.wire.reasons import Reason
@@ -11,6 +12,7 @@ from deploy.core.fleet import Device
 from deploy.core.rollouts import matching
 from deploy.core.rollouts.picture import Seen
 from deploy.core.rollouts.state import Member
+from deploy.core.rollouts.tally import Standing
 from deploy.core.roster import SortBy, Wanted
 from deploy.core.why import Case
 
@@ -112,6 +114,11 @@ def test_rows_are_sorted_by_one_thing_and_keep_their_order_else(by, first):
     found = roster.ordered(ROWS, by)
     assert found[0].device == first
     assert sorted(names(found)) == names(ROWS)
+
+
+def test_devices_are_shown_by_how_the_gate_counts_them():
+    failed = [replace(ROWS[3], standing=Standing.FAILED)]
+    assert roster.chosen((*ROWS, *failed), Wanted(standings=frozenset({Standing.FAILED}))) == tuple(failed)
 
 
 def test_devices_are_counted_once_each_by_their_cause():

@@ -23,7 +23,8 @@ from deploy.core import causes, why
 from deploy.core.causes import Cause
 from deploy.core.rollouts import words
 from deploy.core.rollouts.picture import Seen
-from deploy.core.rollouts.state import Member, Rollout
+from deploy.core.rollouts.state import Member, Rollout, Turn
+from deploy.core.rollouts.tally import Standing
 from deploy.core.rollouts.words import Order
 from deploy.core.why import Case
 
@@ -232,6 +233,16 @@ def test_a_forged_word_beside_a_genuine_report_is_told_besides():
     found = why.explain("cam", case(told(active=ON_NEW), refused=("cam was replayed",)))
     assert found.code is Cause.SERVING_CANDIDATE
     assert found.besides == ("something came under its name that was not believed: cam was replayed",)
+
+
+def test_how_the_gate_counts_a_device_stands_beside_its_cause():
+    waiting = Rollout(ORDER, NOW, wave=1, plan=PLAN, turns=(Turn(NOW - timedelta(minutes=5), 7, PLAN),))
+    late = Rollout(ORDER, NOW, wave=1, plan=PLAN, turns=(Turn(NOW - timedelta(hours=5), 7, PLAN),))
+    assert why.explain("cam", case(told(), rollout=waiting)).standing is Standing.PENDING
+    found = why.explain("cam", case(told(), rollout=late))
+    assert (found.code, found.standing) == (Cause.PENDING, Standing.SILENT)
+    assert found.besides[0].startswith("the gate counts it as silent, which is failed")
+    assert why.explain("cam", case(told(), plan=LEFT_OUT, rollout=ROLLOUT)).standing is None
 
 
 def test_a_misspelt_device_is_guessed():
