@@ -4,6 +4,7 @@
 
 A Mosquitto with its own defaults, fresh for each run, and all devices in one other process: both have a core.
 What is measured is the median of the runs.
+    connect  s until all are connected, 50 at a time
     last     s until the last device has the whole model
     MB/s     of model bytes, over all devices
     broker   s of CPU of the broker meanwhile
@@ -61,6 +62,7 @@ class Broker:
 
 @dataclass(frozen=True)
 class Measured:
+    connect_s: float
     last_s: float
     cpu_s: float
     rss_before_mb: float
@@ -126,12 +128,14 @@ def run(content: bytes, artifact: Artifact, devices: Sequence[Device]) -> Measur
         whole = isinstance(devices[0].wants, Whole)
         retain(served.port, [(WHOLE, content)] if whole else pieces)
         crowd = Crowd(served.port, devices)
+        began = time.monotonic()
         crowd.connect()
+        connect_s = time.monotonic() - began
         before_mb, cpu_s, peak = served.rss_mb(), served.cpu_s(), [0.0]
         began = time.monotonic()
         crowd.download(TIMEOUT_S, lambda: peak.append(max(peak.pop(), served.rss_mb())))
         last = max(device.finished_at or 0.0 for device in devices) - began
-        measured = Measured(last, served.cpu_s() - cpu_s, before_mb, peak[0])
+        measured = Measured(connect_s, last, served.cpu_s() - cpu_s, before_mb, peak[0])
         crowd.close()
     return measured
 
@@ -180,7 +184,7 @@ def compare(content: bytes, artifact: Artifact, count: int, runs: int) -> None:
         each, shown = median(measured), f"{ratio:.2f}" if name == "chunks" else ""
         speed = count * len(content) / 1e6 / each.last_s
         print(
-            f"{count:>8}  {name:<12}{each.last_s:>8.2f}{speed:>8.0f}{each.cpu_s:>8.2f}"
+            f"{count:>8}  {name:<12}{each.connect_s:>8.2f}{each.last_s:>8.2f}{speed:>8.0f}{each.cpu_s:>8.2f}"
             f"{each.rss_before_mb:>8.0f}{each.rss_mb:>8.0f}{shown:>8}",
             flush=True,
         )
@@ -196,7 +200,8 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(most, 1024), hard))
     print(f"{len(content)} bytes of {arguments.model.name}, sha256 {sha256(content)[:12]}, "
           f"{len(artifact.chunks)} chunks")  # fmt: skip
-    print(f"{'devices':>8}  {'way':<12}{'last':>8}{'MB/s':>8}{'broker':>8}{'rss':>8}{'most':>8}{'ratio':>8}")
+    heads = "".join(f"{head:>8}" for head in ("connect", "last", "MB/s", "broker", "rss", "most", "ratio"))
+    print(f"{'devices':>8}  {'way':<12}{heads}")
     for count in arguments.devices:
         compare(content, artifact, count, arguments.runs)
     return 0

@@ -1,8 +1,8 @@
 """Many devices that download at once, in one thread and one process: epoll, and a window of the agent's own.
 
 As every client of MQTT, a device holds a message until it is whole. It is not hashed: a device has a
-processor of its own, and a thousand of them here would be measured instead of the broker. What came at once is
-answered at once, as in the agent. MQTT 3.1.1, QoS 1.
+processor of its own, and a thousand of them here would be measured instead of the broker. What came at once
+is answered at once, as in the agent. MQTT 3.1.1, QoS 1.
 """
 
 import select
