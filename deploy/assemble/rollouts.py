@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from agent.core.update import windows
 from agent.wire.documents import Manifest, Plan, ReleaseRef
 from agent.wire.errors import ConfigError
 from agent.wire.topics import Digest
@@ -76,15 +77,19 @@ Tell = Callable[[Begun, Sequence[Line]], Callable[[Line], None]]
 
 
 def read_policy(path: Path) -> Policy:
-    """
+    """The policy in a TOML file; its windows are written as in a device's configuration.
+
     Raises:
         ConfigError: the file cannot be read, is no TOML, or holds an unknown key or an impossible value.
     """
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Policy)
+        table = msgspec.toml.decode(path.read_bytes(), type=dict[str, object])
+        texts = msgspec.convert(table.pop("windows", []), tuple[str, ...])
+        policy = msgspec.convert(table, Policy)
+        return msgspec.structs.replace(policy, windows=tuple(windows.parse(text) for text in texts))
     except OSError as error:
         raise ConfigError(f"policy {path}: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, ConfigError) as error:
         raise ConfigError(f"policy {path}: {error}") from error
 
 

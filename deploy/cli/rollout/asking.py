@@ -41,8 +41,11 @@ match:
   --match 'hardware=edgetpu & tag=line-3,line-4 & id!=pi-7'
   Keys are hardware, tag and id; all terms must hold. Devices that do not match keep what they run.
 
-The policy is a TOML file: [gate], [trial], [probation], [[windows]], urgent, spread_s, rate_bytes_s, approve,
-approvals_min. The options --trial-... and --probation-... count before it.
+The policy is a TOML file, where all has a default; the options count before it:
+  windows = ["mon-fri 02:00-05:00"]   when devices may begin, in UTC; urgent = true: at any time
+  approve = ["100%"]                  waves that need a second person's signature
+  spread_s, rate_bytes_s              how devices share the line
+  [gate], [trial], [probation]        what the release must show
 """
 
 

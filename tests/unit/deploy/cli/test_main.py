@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from agent.wire.documents import TrialPolicy
+from agent.wire.documents import MaintenanceWindow, TrialPolicy
 from agent.wire.errors import ConfigError
 from deploy.cli import main as command_line
 from deploy.cli.command import Group
@@ -64,14 +64,31 @@ def test_policies_of_a_rollout_default_to_those_of_the_contract():
 
 def test_what_the_options_say_counts_before_the_policy_file(tmp_path):
     file = tmp_path / "policy.toml"
-    file.write_text("spread_s = 60\n[trial]\nshadow_frames = 7\n[gate]\nfailed_max = 2\n")
+    night = 'windows = ["mon 02:00-05:00"]\n'
+    file.write_text(f"{night}spread_s = 60\n[trial]\nshadow_frames = 7\n[gate]\nfailed_max = 2\n")
     words = ["rollout", "plan", "birds", "--policy", str(file), "--trial-shadow-frames=9"]
     assert asking.policy(parser().parse_args(words)) == Policy(
-        spread_s=60.0, trial=TrialPolicy(shadow_frames=9), gate=GatePolicy(failed_max=2)
+        windows=(MaintenanceWindow(days=(0,), start_minute=120, minutes=180),),
+        spread_s=60.0,
+        trial=TrialPolicy(shadow_frames=9),
+        gate=GatePolicy(failed_max=2),
     )
-    file.write_text("sprad_s = 60\n")
-    with pytest.raises(ConfigError, match="sprad_s"):
-        asking.policy(parser().parse_args(words))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sprad_s = 60", "sprad_s"),
+        ("spread_s = -1", "spread_s"),
+        ('windows = ["nights"]', "'nights' is no maintenance window"),
+        ("windows = 5", "Expected `array`"),
+        ("=", "Invalid"),
+    ],
+)
+def test_a_policy_that_is_none_is_a_fault_of_its_file(tmp_path, text, said):
+    (tmp_path / "policy.toml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"policy .*policy.toml: .*{said}"):
+        asking.policy(parser().parse_args(["rollout", "plan", "x", "--policy", f"{tmp_path}/policy.toml"]))
 
 
 @pytest.mark.parametrize(
