@@ -23,22 +23,32 @@ from agent.core.update.lifecycle import Record
 from agent.loops.connection import Connection
 from agent.loops.release.fetch import fetch
 from agent.ports.link import Message
-from agent.wire.documents import Artifact, Chunk
+from agent.wire.documents import Artifact, Chunk, Packed
 from agent.wire.topics import Root, sha256
+from deploy.adapters.packer_zstd import ZstandardPacker
 from tests.fakes.clock import FakeClock
 from tests.fakes.link import MemoryBroker, MemoryLink
 
 TOPICS = Root("shoal/test")
-PIECES = tuple(random.Random(5).randbytes(4_000 + n) for n in range(40))
+PIECES = tuple(random.Random(5).randbytes(2_000 + n) * (1 + n % 2) for n in range(40))
 CONTENT = b"".join(PIECES)
+
+
+def chunk_of(piece: bytes) -> Chunk:
+    """Every second one travels packed."""
+    frame = ZstandardPacker().pack(piece)
+    packed = Packed(sha256(frame), len(frame)) if len(frame) < len(piece) else None
+    return Chunk(sha256(piece), len(piece), packed)
+
+
 ARTIFACT = Artifact(
     digest=sha256(CONTENT),
     length=len(CONTENT),
-    chunks=tuple(Chunk(sha256(piece), len(piece)) for piece in PIECES),
+    chunks=tuple(map(chunk_of, PIECES)),
 )
 LINES_MAX = 30
 PAUSE_MAX_S = 0.004
-INDEX = {TOPICS.chunk(chunk.digest): index for index, chunk in enumerate(ARTIFACT.chunks)}
+INDEX = {TOPICS.chunk(chunk.published): index for index, chunk in enumerate(ARTIFACT.chunks)}
 
 
 class RunningClock(FakeClock):
@@ -60,8 +70,9 @@ class TellingLink(MemoryLink):
 
 async def download(folder: Path, pipe: int) -> None:
     broker = MemoryBroker()
-    for piece in PIECES:
-        broker.publish(TOPICS.chunk(sha256(piece)), piece, retain=True)
+    for chunk, piece in zip(ARTIFACT.chunks, PIECES, strict=True):
+        payload = piece if chunk.packed is None else ZstandardPacker().pack(piece)
+        broker.publish(TOPICS.chunk(chunk.published), payload, retain=True)
     link = TellingLink(broker, pipe)
     connection = Connection(link)
     connection.open()

@@ -91,7 +91,7 @@ def _one_release(
     score: Score,
 ) -> None:
     """Most kills fall into the download, some into trial and probation."""
-    manifest = made.release_bytes(like, version, SHIPPED.read_bytes() + f"release {version}".encode())
+    manifest = made.release_bytes(like, version, SHIPPED.read_bytes() + _unlike_any(version))
     before = line.bytes_down
     starts = 0
     made.roll_out(version)
@@ -107,6 +107,11 @@ def _one_release(
     score.releases += 1
     score.committed += ended["outcome"] == "committed"
     _check_bytes(manifest, line.bytes_down - before, starts, score)
+
+
+def _unlike_any(version: str) -> bytes:
+    """As long as a model: what a release shares with the one before it is not pulled."""
+    return random.Random(version).randbytes(4_000_000)
 
 
 def _over(ear: Ear, version: str) -> bool:

@@ -1,6 +1,7 @@
 """A download that meets forged or missing pieces, a full disk, or its end."""
 
 import asyncio
+import dataclasses
 
 import pytest
 from msgspec.structs import replace
@@ -8,7 +9,6 @@ from msgspec.structs import replace
 from agent.core.update.known_bad import Bad
 from agent.core.update.lifecycle import Fetching
 from agent.core.update.window import Patience
-from agent.loops.release.fetch import fetch
 from agent.wire.errors import DiskFull, Unavailable
 from agent.wire.reasons import Reason
 from agent.wire.reports import Phase
@@ -56,12 +56,13 @@ def test_low_disk_holds_the_download_in_one_report_and_ends_with_its_cause(home)
     run(life())
 
 
-def test_forged_chunks_condemn_no_release(home, monkeypatch):
+def test_forged_chunks_condemn_no_release(home):
     """Else whoever can write to one topic could ban a release from a whole fleet for ever."""
-    monkeypatch.setitem(fetch.__kwdefaults__, "patience", Patience(refusal_delay_s=0.0))
 
     async def life():
         async with living(home) as device:
+            jobs = device.update._jobs
+            jobs._supply = dataclasses.replace(jobs._supply, patience=Patience(refusal_delay_s=0.0))
             await device.commits("1")
             home.publish("2")
             home.broker.corrupt(ROOT.chunk(sha256(pieces("2")[7])))
