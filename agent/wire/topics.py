@@ -150,6 +150,15 @@ class Root:
         topics = f"{self.prefix}/{channel.pattern.replace('{device}', f'{of_shard}/+')}"
         return f"{topics}/#" if channel in OF_PIPELINES else topics
 
+    def everywhere(self, channel: Channel, value: str = "+") -> str:
+        """The filter that matches this channel of everybody, all pipelines, for an access list or a bridge.
+
+        `value` stands for the device, the name or the digest, and may be what a broker fills in.
+        """
+        place = channel.pattern.replace("{device}", f"+/{value}")
+        topics = f"{self.prefix}/{place.replace('{name}', value).replace('{digest}', value)}"
+        return f"{topics}/#" if channel in OF_PIPELINES else topics
+
     def parse(self, topic: str) -> "Address":
         """What a topic addresses: the inverse of the builders above.
 

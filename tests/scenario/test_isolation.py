@@ -41,9 +41,9 @@ def test_a_device_speaks_under_its_own_topics_only(fleet, tmp_path):
     settings = fleet.enrol("pi-1", tmp_path)
     own = [ROOT.device(STATUS, ONE), ROOT.device(REPORT, ONE, "side"), ROOT.device(PREDICTION, ONE)]
     others = [
-        ROOT.device(STATUS, OTHER), ROOT.device(REPORT, OTHER, "side"), ROOT.device(COMMAND, OTHER),
-        ROOT.index(), ROOT.meta("timestamp"), ROOT.target(topics.sha256(b"")), ROOT.chunk(topics.sha256(b"")),
-        "shoal/other/meta/index", "else",
+        ROOT.device(COMMAND, ONE), ROOT.device(STATUS, OTHER), ROOT.device(REPORT, OTHER, "side"),
+        ROOT.device(COMMAND, OTHER), ROOT.index(), ROOT.meta("timestamp"), ROOT.target(topics.sha256(b"")),
+        ROOT.chunk(topics.sha256(b"")), "shoal/other/meta/index", "else",
     ]  # fmt: skip
     with client(fleet.operator) as operator, client(as_device(settings)) as device:
         _listen(operator, "else")

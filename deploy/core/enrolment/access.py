@@ -8,38 +8,57 @@ Source: mosquitto.conf(5), acl_file.
 from collections.abc import Iterable
 from typing import Final
 
-from agent.wire.topics import DeviceId, Root
+from agent.wire.topics import (
+    ANSWER,
+    CHECK,
+    CHUNK,
+    CLAIM_ANSWER,
+    CLAIM_REQUEST,
+    COMMAND,
+    EVENT,
+    FRAME,
+    META,
+    PREDICTION,
+    REPORT,
+    STATUS,
+    TARGET,
+    TELEMETRY,
+    DeviceId,
+    Root,
+)
 
 OPERATOR: Final = "operator"
 SITE: Final = "site"
 CLAIM: Final = "claim"
 SERVER: Final = "server"
+FOR_ALL: Final = (META, TARGET, CHUNK)
+"""What is signed, or named by its digest. The index is one of the first."""
+SAID_BY_DEVICES: Final = (STATUS, REPORT, EVENT, PREDICTION, TELEMETRY, FRAME, ANSWER)
 
 
 def access_list(root: Root, expelled: Iterable[DeviceId]) -> str:
     """The acl_file. It is read again on a reload, and holds for those who are connected then."""
-    top = root.prefix
     lines = [
         "# Written by shoal broker-config, and by shoal revoke: changes here are lost.",
         "# Operators and controllers.",
         f"user {OPERATOR}",
-        f"topic readwrite {top}/#",
+        f"topic readwrite {root.prefix}/#",
         "topic read $SYS/#",
         "",
         "# Brokers of sites: they carry what their devices say, and can change nothing that is signed.",
         f"user {SITE}",
-        f"topic write {top}/device/#",
-        f"topic read {top}/device/+/+/command",
+        *(f"topic write {root.everywhere(channel)}" for channel in SAID_BY_DEVICES),
+        f"topic read {root.everywhere(COMMAND)}",
         "",
         "# Every device: what is for all, and its own topics.",
-        *(f"pattern read {top}/{what}/#" for what in ("meta", "target", "chunk")),
-        f"pattern write {top}/device/+/%u/#",
-        *(f"pattern read {top}/device/+/%u/{leaf}" for leaf in ("command", "check")),
+        *(f"pattern read {root.everywhere(channel)}" for channel in FOR_ALL),
+        *(f"pattern write {root.everywhere(channel, '%u')}" for channel in (*SAID_BY_DEVICES, CHECK)),
+        *(f"pattern read {root.everywhere(channel, '%u')}" for channel in (COMMAND, CHECK)),
         "",
         "# A device that claims an identity: its own conversation.",
-        f"pattern write {top}/claim/%c/request",
-        f"pattern read {top}/claim/%c/answer",
+        f"pattern write {root.everywhere(CLAIM_REQUEST, '%c')}",
+        f"pattern read {root.everywhere(CLAIM_ANSWER, '%c')}",
     ]
     for device in expelled:
-        lines += ["", f"user {device}", f"topic deny {top}/#"]
+        lines += ["", f"user {device}", f"topic deny {root.prefix}/#"]
     return "\n".join([*lines, ""])

@@ -8,18 +8,8 @@ word; Nagle's algorithm holds every small answer for 40 ms.
 from dataclasses import dataclass
 from typing import Final
 
-from agent.wire.topics import (
-    ANSWER,
-    EVENT,
-    FRAME,
-    OF_PIPELINES,
-    PREDICTION,
-    REPORT,
-    STATUS,
-    TELEMETRY,
-    Channel,
-    Root,
-)
+from agent.wire.topics import COMMAND, Root
+from deploy.core.enrolment.access import FOR_ALL, SAID_BY_DEVICES
 
 PLACE: Final = "/etc/mosquitto/shoal"
 STORE: Final = "/var/lib/mosquitto"
@@ -29,8 +19,6 @@ SITE_SAVE_S: Final = 60
 """A site's broker often stands on a card, and gets again from above what a power cut took."""
 PACKET_MAX_BYTES: Final = 1_048_576
 QUEUED_MAX: Final = 10_000
-UPWARDS: Final = (STATUS, REPORT, EVENT, PREDICTION, TELEMETRY, FRAME, ANSWER)
-"""What devices say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +76,8 @@ def bridge(upstream: Upstream, root: Root, folder: str) -> str:
     The bridge is itself a client of the upstream: the upstream's `max_queued_messages` must exceed the
     retained topics that it is sent, or the rest is dropped without a word.
     """
-    top = root.prefix
-    down = [f"topic {top}/{what}/# in 1" for what in ("meta", "target", "chunk")]
-    down.append(f"topic {top}/device/+/+/command in 1")
-    up = [f"topic {_every(root, channel)} out {channel.qos.value}" for channel in UPWARDS]
+    down = [f"topic {root.everywhere(channel)} in 1" for channel in (*FOR_ALL, COMMAND)]
+    up = [f"topic {root.everywhere(channel)} out {channel.qos.value}" for channel in SAID_BY_DEVICES]
     return _BRIDGE.format(
         site=upstream.site,
         host=upstream.host,
@@ -107,11 +93,6 @@ def install(listening: Listening) -> str:
     broker is restarted where its configuration has changed, and else reads only who may do what.
     """
     return _INSTALL.format(place=listening.folder)
-
-
-def _every(root: Root, channel: Channel) -> str:
-    topics = f"{root.prefix}/{channel.pattern.replace('{device}', '+/+')}"
-    return f"{topics}/#" if channel in OF_PIPELINES else topics
 
 
 def _at(listening: Listening, port: int) -> str:

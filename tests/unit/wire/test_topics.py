@@ -208,3 +208,10 @@ def test_each_channel_is_kept_and_acknowledged_as_the_contract_says():
 
 def test_a_root_is_a_value():
     assert root("shoal/home") == Root("shoal/home")
+
+
+@given(ROOTS, st.sampled_from(CHANNELS))
+def test_the_filter_for_everybody_has_no_place_left_open(of, channel):
+    filled = of.everywhere(channel, "%u")
+    assert "{" not in filled
+    assert filled.endswith("/#") == (channel in OF_PIPELINES)

@@ -52,7 +52,7 @@ def test_a_bridge_carries_nothing_down_but_what_is_signed_and_what_is_commanded(
     down = [line.split()[1] for line in text.splitlines() if line.startswith("topic") and " in " in line]
     up = [line.split()[1] for line in text.splitlines() if line.startswith("topic") and " out " in line]
     assert down == [
-        "shoal/home/meta/#", "shoal/home/target/#", "shoal/home/chunk/#", "shoal/home/device/+/+/command"
+        "shoal/home/meta/+", "shoal/home/target/+", "shoal/home/chunk/+", "shoal/home/device/+/+/command"
     ]  # fmt: skip
     assert all(topic.startswith("shoal/home/device/+/+/") for topic in up)
     assert "shoal/home/device/+/+/status" in up
