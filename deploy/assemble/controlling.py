@@ -182,13 +182,10 @@ class Desk:
             if not entries:
                 return ()
             try:
-                lines = self.ledger.append(entries, after=self.newest)
+                return self.ledger.append(entries, after=self.newest)
             except Outrun as outrun:
                 fault = outrun
                 continue
-            for line in lines:
-                log.info("ledger.line", extra={"number": line.number, "kind": type(line.entry).__name__})
-            return lines
         raise fault
 
     def record(self, entry: AnyEntry) -> None:
@@ -244,6 +241,15 @@ class Desk:
         return fence.worst(
             look(link, self.session.root, self.repository, self.waits.fence) for link in self.session.links
         )
+
+    def require_ours(self) -> None:
+        """
+        Raises:
+            Fenced: another copy of the workspace steers the fleet.
+            PortError: nobody can tell.
+        """
+        with self.acting():
+            fence.require_ours(self.look(), str(self.workspace.folder))
 
     def assert_stands(self) -> None:
         """Compare what the broker holds with what was signed here, and bring a broker up that forgot.

@@ -61,9 +61,12 @@ def in_place(workspace: Workspace, desk: Desk, take_over: str | None) -> Iterato
 
     Raises:
         Busy: another one has the place, or one on another machine may.
+        Fenced: another copy of the workspace steers the fleet.
     """
     me = Holder(host=socket.gethostname(), user=getpass.getuser(), pid=os.getpid(), since=desk.now)
     with lock_file.controlling(workspace.controller_lock, me, take_over=take_over is not None) as before:
+        # Who is fenced writes nothing down, however often a service manager starts it.
+        desk.require_ours()
         why = take_over or (f"after {before.words}, which said no goodbye" if before else "")
         desk.record(TookOver(by=me.user, controller=f"{me.host} {me.pid}", why=why))
         log.info("controller.began", extra={"after": before.words if before else "nobody"})

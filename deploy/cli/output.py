@@ -1,5 +1,6 @@
 """What a person or a program reads: answers on stdout, progress and complaints on stderr."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,25 @@ def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (headings, *rows)
     ]
+
+
+def log_to_stderr() -> None:
+    """What a program that runs for long has to say of itself: an event a line, its fields behind it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Event())
+    ours = logging.getLogger("deploy")
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+
+
+class _Event(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+        said = " ".join(f"{name}={value!s}" for name, value in fields.items())
+        return printable(f"{record.levelname.lower()} {record.getMessage()} {said}".rstrip())
+
+
+_OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message"}
 
 
 @contextmanager

@@ -41,6 +41,7 @@ def run(options: Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
+    output.log_to_stderr()
     with desk(workspace) as at, serving.in_place(workspace, at, options.take_over):
         output.note(f"serving {workspace.settings.fleet.name} from {workspace.folder}")
         Controller(at, stop, teller(at.ledger.lines())).run()
