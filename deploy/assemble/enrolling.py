@@ -140,6 +140,7 @@ def device_config(
         camera=camera,
         state_dir=parcel.STATE,
         tags=tags,
+        subscribe_qos=broker.subscribe_qos,
     )
 
 

@@ -121,5 +121,6 @@ def _device_toml(workspace: Workspace, wanted: Wanted, root_path: str) -> str:
             trust=root_path,
             stream=workspace.settings.fleet.stream,
             camera=wanted.camera,
+            subscribe_qos=broker.subscribe_qos,
         )
     )

@@ -39,6 +39,7 @@ class DeviceConfig:
     key: str = ""
     username: str = ""
     password_file: str = ""
+    subscribe_qos: int = 1
 
 
 _NEWLINE: Final = "\n"
@@ -88,6 +89,7 @@ state_dir = {state_dir}
 # seal_key_file = "seal.key"  # example
 
 [broker]
+# Several that bear the same fleet: with commas between them.
 url = {url}
 root = {root}
 # "3.1.1" or "5".
@@ -100,6 +102,10 @@ protocol = {protocol}
 # certificate = "device.pem"  # example
 # key = "device.key"  # example
 # keepalive_s = 30
+# How often the device says that it is there; after three times that it was not heard it counts as gone.
+# beat_s = 300.0
+# 0 for a NATS cluster.
+subscribe_qos = {subscribe_qos}
 
 [trust]
 # The pinned root of trust: what this fleet's operator signs is believed, and nothing else.
@@ -110,6 +116,12 @@ root = {trust}
 stream = {stream}
 # How often the signed metadata is read even if nothing announced a change.
 # recheck_s = 3600.0
+# How fast it downloads at most, in bytes a second; 0: as fast as the line.
+# rate_bytes_s = 0.0
+# When an update may begin, in UTC, such as "mon-fri 02:00-05:00"; none: at any time.
+# windows = []
+# Nothing is begun while this file is there; empty: veto in the state folder.
+# veto_file = ""
 
 [camera]
 # "auto" takes the first that works: picamera2, then a webcam; "picamera2"; "v4l2" (a webcam);
