@@ -17,12 +17,13 @@ from deploy.adapters import workspace as files
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import controlling, workspaces
 from deploy.assemble.session import Session, connected
-from deploy.core import outlook, roster
+from deploy.core import history, outlook, roster
 from deploy.core.fleet import Device, Row, fold
 from deploy.core.rollouts import standing, state
 from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Fleet, Rollout
+from deploy.core.rollouts.words import Line
 from deploy.core.why import Case
 from deploy.flows.devices import Patience, read_fleet, read_one
 from deploy.ports.repository import Repository
@@ -50,6 +51,8 @@ class Sight:
     """With every pipeline, and whether or not they are believed."""
     ledger: Fleet
     repository: Repository
+    lines: tuple[Line, ...]
+    """Of the ledger."""
 
     def plan(self, stream: str) -> Plan | None:
         """The newest, as it was decided or signed here."""
@@ -60,6 +63,7 @@ class Sight:
         plan, rollout = self.plan(stream), self.rollout(stream)
         coming = () if rollout is None else outlook.to_come(rollout, self.picture)
         seen = {each.id: each for each in self.picture.devices}
+        failed = {} if rollout is None else history.first_failed(self.lines, rollout.name)
         refused: dict[str, list[str]] = {}
         for words in self.picture.refused:
             refused.setdefault(words.split(" ", 1)[0], []).append(words)
@@ -73,6 +77,7 @@ class Sight:
                 plan=plan,
                 rollout=rollout,
                 coming=coming,
+                failed_at=failed.get(named),
                 refused=tuple(refused.get(device, ())),
             )
 
@@ -163,11 +168,12 @@ def _read(session: Session, patience: Patience, clock: Clock) -> Kept:
 
 
 def _sight(workspace: Workspace, kept: Kept) -> Sight:
-    ledger = state.fold(controlling.open_ledger(workspace).lines())
+    lines = controlling.open_ledger(workspace).lines()
+    ledger = state.fold(lines)
     root = topics.root(kept.root)
     believer = Believer(root, controlling.seal_keys(workspace), ledger.members)
     for topic, content in kept.messages:
         believer.take(topic, content, kept.at)
     missing = (f"shard {shard} was not read to its end" for shard in kept.missing)
     picture = believer.picture(kept.at, missing)
-    return Sight(picture, fold(root, kept.messages), ledger, workspaces.open_repository(workspace))
+    return Sight(picture, fold(root, kept.messages), ledger, workspaces.open_repository(workspace), lines)

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from agent.wire.documents import Plan
 from agent.wire.topics import DeviceId
 from deploy.adapters.workspace import Workspace
 from deploy.assemble.controlling import Desk, desk
 from deploy.core import history, outlook
-from deploy.core.outlook import Outlook
+from deploy.core.outlook import Outlook, WaveView
 from deploy.core.refusal import Refused
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Fleet, Rollout
@@ -48,7 +47,7 @@ class Watcher:
         self._told = 0
         self._events: deque[str] = deque(maxlen=EVENTS)
         self._standings: Mapping[DeviceId, Standing] | None = None
-        self._coming: tuple[tuple[int, int], tuple[Plan, ...]] = ((-2, 0), ())
+        self._coming: tuple[tuple[int, int], tuple[WaveView, ...]] = ((-2, 0), ())
         self._bytes: deque[tuple[float, int, int]] = deque()
         self._idle_since: float | None = None
         self._away_since: datetime | None = None
@@ -64,7 +63,7 @@ class Watcher:
         """
         begun = time.monotonic()
         rollout, picture = self._rollout(), self._see()
-        found = outlook.outlook(rollout, picture, self._plans(rollout, picture))
+        found = outlook.outlook(rollout, picture, self._ahead(rollout, picture))
         self._tell(found)
         view = View(found, self._rate(found), tuple(self._events), self._note(found))
         self._took_s = time.monotonic() - begun
@@ -88,11 +87,11 @@ class Watcher:
         self._picture = self._desk.live().picture()
         return self._picture
 
-    def _plans(self, rollout: Rollout, picture: Picture) -> tuple[Plan, ...]:
+    def _ahead(self, rollout: Rollout, picture: Picture) -> tuple[WaveView, ...]:
         """Counted anew for each wave, and when the fleet has grown."""
         of = (rollout.wave, len(picture.devices))
         if self._coming[0] != of or rollout.aborted is not None or rollout.outcome is not None:
-            self._coming = (of, outlook.to_come(rollout, picture))
+            self._coming = (of, outlook.ahead(rollout, picture))
         return self._coming[1]
 
     def _tell(self, found: Outlook) -> None:

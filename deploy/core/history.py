@@ -73,6 +73,16 @@ def history(
         )
 
 
+def first_failed(lines: Iterable[Line], rollout: str) -> dict[DeviceId, datetime]:
+    """When each device that a gate of this rollout counts as failed now was first counted so."""
+    failed: dict[DeviceId, datetime] = {}
+    for line in lines:
+        if isinstance(line.entry, Judged) and line.entry.rollout == rollout:
+            tally = line.entry.judgement.tally
+            failed = {device: failed.get(device, line.at) for device in tally.failed}
+    return failed
+
+
 def _order_of(entry: AnyEntry, orders: dict[str, Order]) -> Order | None:
     match entry:
         case Started(order=order):

@@ -71,12 +71,29 @@ def to_come(rollout: Rollout, picture: Picture) -> tuple[Plan, ...]:
     return tuple(plans)
 
 
-def outlook(rollout: Rollout, picture: Picture, coming: Sequence[Plan]) -> Outlook:
+def ahead(rollout: Rollout, picture: Picture) -> tuple[WaveView, ...]:
+    """The waves that are not out yet, and how many more devices each lets in.
+
+    Raises:
+        Refused: as `to_come`.
+    """
+    coming = to_come(rollout, picture)
+    labels = rollout.order.waves[len(rollout.order.waves) - len(coming) :]
+    before = len(waves.members(rollout.plan, picture)) if rollout.plan is not None else 0
+    views = []
+    for label, plan in zip(labels, coming, strict=True):
+        reached = len(waves.members(plan, picture))
+        views.append(WaveView(label, WaveState.COMING, max(reached - before, 0)))
+        before = reached
+    return tuple(views)
+
+
+def outlook(rollout: Rollout, picture: Picture, coming: Sequence[WaveView]) -> Outlook:
     """
     Args:
         rollout: as the ledger has it.
         picture: the fleet now.
-        coming: as `to_come` gave them, not necessarily for this very picture.
+        coming: as `ahead` gave them, not necessarily for this very picture.
     """
     counted = tally.count(rollout, picture)
     going = rollout.outcome is None and rollout.aborted is None and rollout.plan is not None
@@ -87,7 +104,7 @@ def outlook(rollout: Rollout, picture: Picture, coming: Sequence[Plan]) -> Outlo
     return Outlook(
         at=picture.at,
         rollout=rollout,
-        waves=(*_out(rollout, counted), *_ahead(rollout, picture, coming)),
+        waves=(*_out(rollout, counted), *coming),
         standings={each.seen.id: each.standing for each in counted},
         judgement=gate.judge(rollout, picture) if going else rollout.judgement,
         bytes_left=sum(loads),
@@ -123,17 +140,6 @@ def _wave_of(seen: Seen, rollout: Rollout) -> int:
 
 def _belongs(plan: Plan, seen: Seen) -> bool:
     return cohort.belongs(plan.cut, seen.hardware, plan.salt, seen.id)
-
-
-def _ahead(rollout: Rollout, picture: Picture, coming: Sequence[Plan]) -> list[WaveView]:
-    labels = rollout.order.waves[len(rollout.order.waves) - len(coming) :] if coming else ()
-    before = len(waves.members(rollout.plan, picture)) if rollout.plan is not None else 0
-    views = []
-    for label, plan in zip(labels, coming, strict=True):
-        reached = len(waves.members(plan, picture))
-        views.append(WaveView(label, WaveState.COMING, max(reached - before, 0)))
-        before = reached
-    return views
 
 
 def _exposed(rollout: Rollout, picture: Picture) -> tuple[Seen, ...]:

@@ -33,6 +33,8 @@ class Case:
     """The one that goes on in its stream, or the last that did."""
     coming: tuple[Plan, ...] = ()
     """Of the rollout's waves that are not out yet, as they would be cut now."""
+    failed_at: datetime | None = None
+    """When a gate first counted it as failed in this rollout."""
     refused: tuple[str, ...] = ()
     """What came under its name and was not believed, in words."""
 
@@ -300,6 +302,8 @@ def _besides(found: _Finding, case: Case, standing: Standing | None) -> Iterable
     if not seen.online and found.code is not Cause.OFFLINE:
         yield _gone(seen, report, case.at)
     yield from _serials(found, case.plan, report)
+    if case.failed_at is not None:
+        yield f"the gate counts it as failed since {case.failed_at:%Y-%m-%d %H:%M:%S} UTC"
     if standing is Standing.SILENT:
         yield "the gate counts it as silent, which is failed: it is past its deadline, or away for too long"
     if case.refused:

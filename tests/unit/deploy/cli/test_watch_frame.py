@@ -70,7 +70,7 @@ def fleet():
 
 def view(rollout=ROLLOUT, picture=None, **fields):
     picture = picture or fleet()
-    found = outlook.outlook(rollout, picture, outlook.to_come(rollout, picture))
+    found = outlook.outlook(rollout, picture, outlook.ahead(rollout, picture))
     return View(**({"outlook": found, "rate_bytes_s": 100.0, "events": (), "note": ""} | fields))
 
 

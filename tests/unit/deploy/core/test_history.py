@@ -120,3 +120,13 @@ def test_a_device_has_only_what_changed_how_it_stands():
         "it is healthy after wave 1 of 2 (1)",
         "cam was expelled: lost",
     ]
+
+
+def test_a_failure_is_as_old_as_the_first_judgement_that_counts_it():
+    every = lines(
+        judged(failed=(DOOR,)),
+        judged(failed=(CAM, DOOR)),
+        judged("q"),
+        judged(failed=(CAM,), healthy=(DOOR,)),
+    )
+    assert history.first_failed(every, "r") == {CAM: NOW + timedelta(minutes=2)}

@@ -235,6 +235,12 @@ def test_a_forged_word_beside_a_genuine_report_is_told_besides():
     assert found.besides == ("something came under its name that was not believed: cam was replayed",)
 
 
+def test_since_when_a_device_counts_as_failed_is_told():
+    report = told(last=ended(Outcome.REFUSED, Reason.TOO_SLOW))
+    found = why.explain("cam", case(report, failed_at=NOW))
+    assert found.besides == ("the gate counts it as failed since 2026-06-01 12:00:00 UTC",)
+
+
 def test_how_the_gate_counts_a_device_stands_beside_its_cause():
     waiting = Rollout(ORDER, NOW, wave=1, plan=PLAN, turns=(Turn(NOW - timedelta(minutes=5), 7, PLAN),))
     late = Rollout(ORDER, NOW, wave=1, plan=PLAN, turns=(Turn(NOW - timedelta(hours=5), 7, PLAN),))
