@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from deploy.core.rollouts import evidence, tally
+from deploy.core.rollouts import evidence, sizes, tally, waves
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Rollout
 from deploy.core.rollouts.tally import BAD, COUNTED, Counted, Standing
@@ -138,7 +138,7 @@ def _waiting(
         _incomplete(picture),
         _nobody(counted),
         _pending(counted, picture),
-        _judged(counted, policy),
+        _judged(counted, ordered(rollout, picture) or len(counted), policy),
         _vanished(counted, policy),
         _degraded(counted, policy),
         _soak(rollout, picture, policy),
@@ -175,12 +175,20 @@ def _pending(counted: Sequence[Counted], picture: Picture) -> Finding | None:
     )
 
 
-def _judged(counted: Sequence[Counted], policy: GatePolicy) -> Finding | None:
-    """Devices that are on their way are waited for; here it is about those that nobody can judge."""
+def ordered(rollout: Rollout, picture: Picture) -> int:
+    """How many devices the waves so far are to have, of those that are known; 0: none is."""
+    known = sum(map(len, waves.counted(rollout.order, picture, rollout.withdrawn).values()))
+    return max(sizes.count(sizes.parse(text), known) for text in rollout.order.waves[: rollout.wave + 1])
+
+
+def _judged(counted: Sequence[Counted], wanted: int, policy: GatePolicy) -> Finding | None:
+    """Devices that are on their way are waited for; here it is about those that nobody can judge. A cut that
+    lets in more than were ordered, because some of those are away, is judged by as many as were ordered.
+    """
     if not counted:
         return None
     told = sum(each.standing in COUNTED for each in counted)
-    share = told / len(counted)
+    share = min(told / wanted, 1.0)
     away = Counter(each.standing for each in counted if each.standing not in COUNTED)
     why = ", ".join(f"{n} {standing.value}" for standing, n in sorted(away.items()))
     holds = sorted({each.hold.value for each in counted if each.hold is not None})
@@ -188,7 +196,7 @@ def _judged(counted: Sequence[Counted], policy: GatePolicy) -> Finding | None:
     return Finding(
         name="judged",
         says=Verdict.HOLD if share < policy.judged_share_min else Verdict.PROMOTE,
-        words=f"{told} of {len(counted)} devices can be judged ({why or 'nobody is away'}{by}), "
+        words=f"{told} of {wanted} devices ordered can be judged ({why or 'nobody is away'}{by}), "
         f"at least {policy.judged_share_min:.0%} must be",
         value=share,
         limit=policy.judged_share_min,

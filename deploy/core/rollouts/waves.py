@@ -1,10 +1,11 @@
 """Who belongs to a wave: exact cuts, class by class, over the devices that are known.
 
-A wave of k devices has exactly k of the known ones that match. They are dealt out among the hardware classes
-by the divisor method that rounds up (Adams, 1832): the next place goes to the class with the most devices for
-each place it has, and first of all to a class that has none. So no class gets a second canary before every
-class has one, no class gets more places than devices, and a larger k never takes a place from anybody: waves
-nest. (The method of largest remainders would not do: a class can lose a place when k grows.)
+A wave of k devices has exactly k of the known ones that match and are online; those that are away are let
+in beside them, and counted when they are back. They are dealt out among the hardware classes by the divisor
+method that rounds up (Adams, 1832): the next place goes to the class with the most devices for each place it
+has, and first of all to a class that has none. So no class gets a second canary before every class has one,
+no class gets more places than devices, and a larger k never takes a place from anybody: waves nest. (The
+method of largest remainders would not do: a class can lose a place when k grows.)
 Source: M. L. Balinski, H. P. Young: Fair Representation, 2nd edition, Brookings 2001, chapters 5 and 9.
 
 Whoever is not counted (an id that joins later, a class that nobody has seen) is cut at the share that the
@@ -162,10 +163,16 @@ def _cuts(order: Order, wave: int, picture: Picture, withdrawn: Collection[str])
     shares = [float(size.share) for size in wanted if isinstance(size, sizes.Portion)]
     uncounted = cohort.fraction_cut(max([k / known if known else 0.0, *shares]))
     places = dealt(k, {hardware: len(devices) for hardware, devices in classes.items()})
+    online = {seen.id for seen in picture.devices if seen.online}
     return {OTHERS: uncounted} | {
-        hardware: cohort.exact_cut(order.salt, devices, places[hardware])
+        hardware: cohort.exact_cut(order.salt, _there(devices, online), places[hardware])
         for hardware, devices in classes.items()
     }
+
+
+def _there(devices: Collection[DeviceId], online: Collection[DeviceId]) -> Collection[DeviceId]:
+    """Those that can be asked now: a wave whose only device is away would be waited for until it is back."""
+    return [device for device in devices if device in online] or devices
 
 
 def _grown(cut: Mapping[str, str], standing: Mapping[str, str]) -> dict[str, str]:

@@ -40,10 +40,10 @@ class GatePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     failed_max: Annotated[int, Meta(ge=0)] = 0
     """So many failures are forgiven, whatever their share."""
     judged_share_min: Share = 0.8
-    """Of the devices of all waves so far; where more are offline or held, nobody can tell."""
+    """Of as many devices as the waves so far are to have; where more are offline or held, nobody can tell."""
     vanished_share_max: Share = 0.05
-    """Of the same: devices that were online when their wave began and went away before they said whether they
-    saw it. So many go away anyhow."""
+    """Of the devices of all waves so far: those that were online when their wave began and went away before
+    they said whether they saw it. So many go away anyhow."""
     class_failed_share_max: Share = 0.1
     """As `failed_share_max`, in any one hardware class: that class alone is taken back."""
     degraded_share_max: Share = 0.2
