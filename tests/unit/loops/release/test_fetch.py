@@ -95,7 +95,9 @@ class Bench:
     def topic(self, index: int) -> str:
         return TOPICS.chunk(ARTIFACT.chunks[index].digest)
 
-    async def fetch(self, *artifacts: Artifact, patience: Patience = HASTE) -> None:
+    async def fetch(
+        self, *artifacts: Artifact, patience: Patience = HASTE, rate_bytes_s: float = 0.0
+    ) -> None:
         connection = Connection(self.link)
         connection.open()
         try:
@@ -108,6 +110,7 @@ class Bench:
                 RunningClock(),
                 lambda done, total: self.progress.append((done, total)),
                 packing=Zstandard(),
+                rate_bytes_s=rate_bytes_s,
                 patience=patience,
             )
         finally:
@@ -145,7 +148,7 @@ def nothing_left_behind(bench: Bench) -> Iterator[None]:
 
 def test_an_artifact_is_pulled_each_chunk_once_and_assembled(bench: Bench) -> None:
     with nothing_left_behind(bench):
-        run(bench.fetch())
+        run(bench.fetch(patience=Patience()))
     assert bench.store.objects[ARTIFACT.digest] == b"".join(PIECES)
     assert bench.broker.delivered == {bench.topic(index): 1 for index in range(40)}
 
@@ -159,7 +162,7 @@ def test_never_more_than_the_window_is_subscribed(bench: Bench) -> None:
 def test_progress_begins_with_what_is_on_disk_and_ends_with_all(bench: Bench) -> None:
     for index in range(10):
         bench.store.put_chunk(ARTIFACT, index, PIECES[index])
-    run(bench.fetch())
+    run(bench.fetch(patience=Patience()))
     assert bench.progress[0] == (sum(map(len, PIECES[:10])), ARTIFACT.length)
     assert bench.progress[-1] == (ARTIFACT.length, ARTIFACT.length)
     assert bench.progress == sorted(bench.progress)
@@ -171,9 +174,16 @@ def test_chunks_are_made_safe_several_at_a_time(bench: Bench) -> None:
     assert bench.store.syncs <= 40 / FIRST_LIMIT * 2
 
 
+def test_a_cap_is_kept(bench: Bench) -> None:
+    began_s = time.monotonic()
+    run(bench.fetch(rate_bytes_s=100_000.0))
+    assert bench.store.verify(ARTIFACT.digest)
+    assert time.monotonic() - began_s >= (ARTIFACT.length - max(map(len, PIECES))) / 100_000.0
+
+
 def test_several_artifacts_share_their_chunks(bench: Bench) -> None:
     other = artifact_of(PIECES[3], PIECES[3], PIECES[7])
-    run(bench.fetch(ARTIFACT, other, ARTIFACT))
+    run(bench.fetch(ARTIFACT, other, ARTIFACT, patience=Patience()))
     assert bench.store.objects[other.digest] == PIECES[3] * 2 + PIECES[7]
     assert bench.deliveries == 40
 

@@ -125,6 +125,14 @@ def test_a_patch_is_pulled_where_it_is_shorter_and_nothing_else(bench: Bench) ->
     assert bench.notes == []
 
 
+def test_a_patch_that_was_pulled_before_the_power_went_is_not_pulled_again(bench: Bench) -> None:
+    patch, parcel = patch_of(OLD, EDITED)
+    bench.store.put(parcel.content)
+    bench.bring(Needed(pack(EDITED, PACKER.pack).artifact, (patch,)))
+    assert bench.stands(EDITED)
+    assert bench.pulled == set()
+
+
 def test_a_patch_that_makes_something_else_is_forgotten_and_the_chunks_are_pulled(bench: Bench) -> None:
     patch, parcel = patch_of(OLD, EDITED, made=EDITED[:-1] + b"!")
     bench.ship(parcel)
