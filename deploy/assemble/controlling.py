@@ -35,7 +35,6 @@ from deploy.core.rollouts.words import AnyEntry, Judged, Line, Reasserted, Renew
 from deploy.flows import carry_out
 from deploy.flows.devices import Patience
 from deploy.flows.fence import Patience as FencePatience
-from deploy.flows.fence import look
 from deploy.flows.live_picture import LivePicture
 from deploy.ports.ledger import Outrun
 
@@ -214,7 +213,7 @@ class Desk:
             fence.require_ours(self.look(), str(self.workspace.folder))
             carry_out.sign(self.repository, self.fleet())
             with publishing.signed_already():
-                publishing.send(self.session, self.workspace, self.repository, (), self._on_progress)
+                publishing.send_signed(self.session, self.repository, self._on_progress)
             self._published = self.repository.timestamp_version()
         seconds = round(time.monotonic() - begun, 3)
         log.info("carried.out", extra={"timestamp": self._published, "seconds": seconds})
@@ -238,9 +237,7 @@ class Desk:
         Raises:
             PortError: nobody can tell.
         """
-        return fence.worst(
-            look(link, self.session.root, self.repository, self.waits.fence) for link in self.session.links
-        )
+        return publishing.look(self.session, self.repository, self.waits.fence)
 
     def require_ours(self) -> None:
         """

@@ -9,16 +9,22 @@ from agent.core.update import provision
 from agent.ports.link import Link
 from agent.wire.documents import Artifact, Manifest, ReleaseRef
 from agent.wire.errors import ConfigError, PortError, Unavailable
+from deploy.adapters import lock_file
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.repository_tuf.keys import Role
 from deploy.adapters.workspace import ArtifactFolder, Workspace
 from deploy.assemble import workspaces
 from deploy.assemble.session import Session, connected
+from deploy.core import fence
 from deploy.core.chunking import Parcel
+from deploy.core.fence import Place
+from deploy.flows import fence as read_fence
 from deploy.flows import publish
+from deploy.flows.fence import Patience
 from deploy.ports.repository import Repository
 
 OnProgress = Callable[[int, int], None]
+_PATIENCE = Patience()
 
 
 def publish_release(workspace: Workspace, manifest: Manifest, on_progress: OnProgress) -> None:
@@ -112,20 +118,36 @@ def send(
     files_of: Iterable[Manifest],
     on_progress: OnProgress,
 ) -> None:
-    """All metadata over a session that stands, and the files of these releases first.
+    """The files of these releases over a session that stands, and then all metadata, as it is signed by then:
+    files may take minutes, in which somebody else decides.
+
+    Raises:
+        Fenced: another copy of the workspace steers the fleet.
+        PortError: as `publish_release`.
+    """
+    place(session, workspace, files_of, on_progress)
+    with lock_file.acting(workspace.acting_lock):
+        fence.require_ours(look(session, repository), str(workspace.folder))
+        send_signed(session, repository, on_progress)
+
+
+def send_signed(session: Session, repository: Repository, on_progress: OnProgress) -> None:
+    """All metadata; while acting, or an older timestamp may come to stand over a newer one.
 
     Raises:
         PortError: as `publish_release`.
     """
-    folder = ArtifactFolder(workspace.artifacts)
-    files = {file.digest: file for manifest in files_of for file in _files(manifest)}
     publication = repository.publication()
+    session.each(lambda link: publish.publish(link, session.root, publication, (), on_progress))
 
-    def send_to(link: Link) -> None:
-        parcels = (_parcel(folder, file) for file in files.values())
-        publish.publish(link, session.root, publication, parcels, on_progress)
 
-    session.each(send_to)
+def look(session: Session, repository: Repository, patience: Patience = _PATIENCE) -> Place:
+    """Where the brokers stand; to be asked while acting.
+
+    Raises:
+        PortError: nobody can tell.
+    """
+    return fence.worst(read_fence.look(link, session.root, repository, patience) for link in session.links)
 
 
 def place(

@@ -16,7 +16,7 @@ from deploy.ports.repository import Metadata, Repository
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    settle_s: float = 0.3
+    settle_s: float = 0.1
     """For something to come after what was asked for later."""
     first_s: float = 1.0
     """For anything to come from a broker that may be empty."""

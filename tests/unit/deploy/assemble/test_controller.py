@@ -199,7 +199,7 @@ POINTS = {
     "written": (SqliteLedger, "append", dies_after),
     "before it is signed": (TufRepository, "set_plan", lambda _: dies),
     "signed": (TufRepository, "set_plan", dies_after),
-    "published": (publishing, "send", dies_after),
+    "published": (publishing, "send_signed", dies_after),
 }
 
 
