@@ -49,11 +49,11 @@ class Session:
         links = self.links
         if not links:
             raise LinkDown("no broker is there")
-        for number, link in enumerate(links, 1):
+        for link in links:
             try:
                 act(link)
             except PortError as error:
-                if link in self.links or not self.links or number == len(links) == 1:
+                if link in self.links or not self.links:
                     raise
                 log.warning("broker.left_out", extra={"reason": str(error)})
 

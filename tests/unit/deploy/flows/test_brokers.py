@@ -4,9 +4,10 @@ import pytest
 
 from agent.ports.link import Down, LinkState, Message, Outgoing, Up
 from agent.wire import codec, topics
-from agent.wire.errors import LinkDown
+from agent.wire.errors import LinkDown, Unavailable
 from agent.wire.reports import Phase, Presence, Report, Status
 from agent.wire.topics import REPORT, STATUS, DeviceId, Qos
+from deploy.assemble.session import Session
 from deploy.core.fleet import fold
 from deploy.flows.brokers import Brokers
 from deploy.flows.devices import Patience, read_fleet
@@ -85,3 +86,29 @@ def test_a_fleet_is_read_from_both_and_every_device_once(two):
         ("elsewhere", 1, "online"),
         ("moved", 2, "online"),
     ]
+
+
+def test_a_broker_that_goes_away_in_the_middle_is_left_out_as_long_as_another_stays(two):
+    session, told = Session(two.link, ROOT), []
+
+    def act(link):
+        if link is two.each[0]:
+            two.each[0].drop()
+            raise LinkDown("gone")
+        told.append(link)
+
+    session.each(act)
+    assert told == [two.each[1]]
+    two.each[1].drop()
+    with pytest.raises(LinkDown, match="no broker"):
+        session.each(act)
+
+
+def test_what_a_broker_that_stays_refuses_is_told(two):
+    def refuse(_):
+        raise Unavailable("it loses what it is given")
+
+    with pytest.raises(Unavailable, match="loses"):
+        Session(two.link, ROOT).each(refuse)
+    with pytest.raises(Unavailable, match="loses"):
+        Session(two.each[0], ROOT).each(refuse)
