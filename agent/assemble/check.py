@@ -22,7 +22,7 @@ from agent.adapters.store_files import FileStore
 from agent.assemble import check_broker, check_child
 from agent.assemble.edgetpu import accelerator
 from agent.assemble.links import link_settings
-from agent.config import CameraKind, Configuration, Settings, pipelines
+from agent.config import CameraKind, Configuration, Settings, claimed, pipelines
 from agent.core.findings import broker, devices, files, host, packages, runtime, trust
 from agent.core.findings.files import Entry, Hidden, Missing
 from agent.core.findings.finding import Area, Finding
@@ -277,6 +277,9 @@ def _trust(about: Examination) -> Iterable[Finding]:
 
 
 def _broker(about: Examination) -> Iterable[Finding]:
+    if claimed.pending(about.settings):
+        yield broker.unclaimed(claimed.name(about.settings))
+        return
     section, device = about.settings.broker, DeviceId(about.settings.device.id)
     below = topics.root(section.root).device(topics.CHECK, device).removesuffix("check")
     for settings in link_settings(section, device, None).alternatives:

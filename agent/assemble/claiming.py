@@ -19,7 +19,7 @@ from agent.adapters.notify_systemd import SystemdNotify
 from agent.assemble import logs
 from agent.assemble.links import link_settings
 from agent.config import Settings, claimed
-from agent.config.claimed import CERTIFICATE, FILE, KEY, SEAL_KEY, Identity
+from agent.config.claimed import CERTIFICATE, FILE, KEY, NAME, SEAL_KEY, Identity
 from agent.loops.claiming import Claim, Claiming
 from agent.wire import claims, topics
 from agent.wire.claims import ClaimAnswer, Token
@@ -81,7 +81,7 @@ def _token(settings: Settings) -> Token:
 
 def _prepare(folder: Path) -> str:
     """The name of the claim, which is kept with its key: a claim goes on over restarts."""
-    named = folder / "name"
+    named = folder / NAME
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not named.exists():

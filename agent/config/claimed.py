@@ -14,7 +14,7 @@ from agent.wire.errors import ConfigError
 
 FILE: Final = "identity.json"
 """Written last: without it the claim is still open."""
-CERTIFICATE, KEY, SEAL_KEY = "device.pem", "device.key", "seal.key"
+CERTIFICATE, KEY, SEAL_KEY, NAME = "device.pem", "device.key", "seal.key", "name"
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -29,6 +29,14 @@ def folder(settings: Settings) -> Path:
 def pending(settings: Settings) -> bool:
     """Whether the device has to claim an identity before it can run."""
     return bool(settings.claim.token_file) and not (folder(settings) / FILE).exists()
+
+
+def name(of: Settings) -> str:
+    """What the claim is called at the operator's; empty: it was not made yet, or is not ours to read."""
+    try:
+        return (folder(of) / NAME).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def settings(given: Settings, *, named: bool) -> Settings:

@@ -80,6 +80,18 @@ _ACT: Final = frozenset(
 """What does not mend itself."""
 
 
+def unclaimed(name: str) -> Finding:
+    """Of a device from a factory image, before anybody has given it an id."""
+    return degraded(
+        "broker.unclaimed",
+        f"this device waits for an identity, under the claim {name}"
+        if name
+        else "this device has asked for no identity yet",
+        f"the operator accepts it: shoal claims accept {name[:8]}" if name else "start the agent, which asks",
+        {"claim": name},
+    )
+
+
 def broker(place: str, protocol: str, visit: Visit, topics: str, *, tls: bool) -> tuple[Finding, ...]:
     """
     Args:

@@ -224,6 +224,8 @@ CASES = [
     (visited(returned=False), "broker.retained", FATAL),
     (visited(published=False)[1:], "broker.empty", NOTE),
     (broker.broker("hub:1883", "5", broker.Silent(16.0), "home/pi/#", tls=True), "broker.silent", DEGRADED),
+    ([broker.unclaimed("3f9a01c2")], "broker.unclaimed", DEGRADED),
+    ([broker.unclaimed("")], "broker.unclaimed", DEGRADED),
     *(
         (refused(refusal), f"broker.{refusal}", FATAL if fatal else DEGRADED)
         for refusal, fatal in {
