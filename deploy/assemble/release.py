@@ -71,14 +71,14 @@ def make(workspace: Workspace, offline_keys: Path | None, request: Request) -> R
         golden_model=reference,
         licence=request.licence,
         description=request.description,
-        base=_base(repository, workspace, request),
+        base=patch_base(repository, workspace, request),
     )
     artifacts = ArtifactFolder(workspace.artifacts)
     released = flow.release(repository, artifacts, ZstandardPacker(), open_runtime(), draft)
     return Result(released, len(frames), _remarks(draft))
 
 
-def _base(repository: TufRepository, workspace: Workspace, request: Request) -> Manifest | None:
+def patch_base(repository: TufRepository, workspace: Workspace, request: Request) -> Manifest | None:
     """The release that patches are made from.
 
     Raises:
