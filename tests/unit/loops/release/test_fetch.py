@@ -1,8 +1,5 @@
 import asyncio
-import random
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,139 +8,29 @@ from agent.adapters.packing_zstd import Zstandard
 from agent.core.update.window import FIRST_LIMIT, Patience
 from agent.loops.connection import Connection
 from agent.loops.release.fetch import fetch
-from agent.ports.link import Down, LinkState, Message, Up
-from agent.wire.documents import SLICE_BYTES, Artifact, Chunk
+from agent.ports.link import Down, LinkState, Up
+from agent.wire.documents import Artifact
 from agent.wire.errors import DiskFull, Malformed, StoreFailed, Unavailable
-from agent.wire.topics import Root, sha256
-from tests.fakes.clock import FakeClock
-from tests.fakes.link import MemoryBroker, MemoryLink
-from tests.fakes.store import MemoryStore
-
-TOPICS = Root("shoal/test")
-DEADLINE_S = 20.0
-HASTE = Patience(
-    first_timeout_s=0.02, timeout_min_s=0.02, timeout_max_s=0.05, silences_max=3, refusal_delay_s=0.001
+from agent.wire.topics import sha256
+from tests.unit.loops.release.fetching import (
+    ARTIFACT,
+    HASTE,
+    PIECES,
+    TOPICS,
+    Bench,
+    CountingLink,
+    HoldingLink,
+    RunningClock,
+    artifact_of,
+    nothing_left_behind,
+    run,
+    until,
 )
-
-
-class RunningClock(FakeClock):
-    def monotonic_ns(self) -> int:
-        return time.monotonic_ns()
-
-
-def artifact_of(*pieces: bytes) -> Artifact:
-    content = b"".join(pieces)
-    chunks = tuple(Chunk(sha256(piece), len(piece)) for piece in pieces)
-    return Artifact(digest=sha256(content), length=len(content), chunks=chunks)
-
-
-def pieces_of(count: int, seed: int = 1) -> tuple[bytes, ...]:
-    rng = random.Random(seed)
-    return tuple(rng.randbytes(500 + rng.randrange(500)) for _ in range(count))
-
-
-PIECES = pieces_of(40)
-ARTIFACT = artifact_of(*PIECES)
-
-
-class CountingLink(MemoryLink):
-    """Remembers how many subscriptions stood at once."""
-
-    most = 0
-
-    def subscribe(self, topics, qos, sink) -> None:
-        super().subscribe(topics, qos, sink)
-        self.most = max(self.most, len(self.filters))
-
-
-class HoldingLink(CountingLink):
-    """What arrives waits until the test lets it through, as it does on a slow line."""
-
-    def __init__(self, broker: MemoryBroker) -> None:
-        super().__init__(broker)
-        self.held: list[Callable[[], None]] = []
-        self.sent = 0
-
-    def receive(self, message: Message) -> None:
-        self.sent += 1
-        self.held.append(lambda: super(HoldingLink, self).receive(message))
-
-    def let_through(self, count: int) -> None:
-        due, self.held = self.held[:count], self.held[count:]
-        for deliver in due:
-            deliver()
-
-    def drop(self, reason: str = "the connection was lost") -> None:
-        self.held.clear()
-        super().drop(reason)
-
-
-class Bench:
-    """A broker that keeps an artifact, and a device that wants it."""
-
-    def __init__(self, folder: Path, link: type[MemoryLink] = CountingLink) -> None:
-        self.broker = MemoryBroker()
-        self.link = link(self.broker)
-        self.store = MemoryStore(folder)
-        self.progress: list[tuple[int, int]] = []
-        for piece in PIECES:
-            self.publish(piece)
-
-    def publish(self, piece: bytes) -> None:
-        self.broker.publish(TOPICS.chunk(sha256(piece)), piece, retain=True)
-
-    def topic(self, index: int) -> str:
-        return TOPICS.chunk(ARTIFACT.chunks[index].digest)
-
-    async def fetch(
-        self, *artifacts: Artifact, patience: Patience = HASTE, rate_bytes_s: float = 0.0
-    ) -> None:
-        connection = Connection(self.link)
-        connection.open()
-        try:
-            await fetch(
-                self.link,
-                connection,
-                TOPICS,
-                self.store,
-                artifacts or (ARTIFACT,),
-                RunningClock(),
-                lambda done, total: self.progress.append((done, total)),
-                packing=Zstandard(),
-                rate_bytes_s=rate_bytes_s,
-                patience=patience,
-            )
-        finally:
-            await connection.close()
-
-    @property
-    def deliveries(self) -> int:
-        return sum(self.broker.delivered.values())
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
-
-
-def run(work: Coroutine[object, object, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            await work
-
-    asyncio.run(bounded())
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110 - the condition is another's, there is no event to wait for
-            await asyncio.sleep(0.001)
-
-
-@contextmanager
-def nothing_left_behind(bench: Bench) -> Iterator[None]:
-    yield
-    assert bench.link.filters == ()
 
 
 def test_an_artifact_is_pulled_each_chunk_once_and_assembled(bench: Bench) -> None:
@@ -302,67 +189,6 @@ def test_after_a_cut_the_window_is_narrower(tmp_path: Path) -> None:
         await asyncio.wait([fetching])
 
     run(cutting())
-
-
-LONG = random.Random(4).randbytes(SLICE_BYTES * 2 + 500)
-LONG_ARTIFACT = artifact_of(*PIECES[:3], LONG)
-
-
-async def torn(bench: Bench, *, spoilt: bool = False) -> list[str]:
-    """Fetch after a cut, with another cut between the second slice of the long chunk and the third; the
-    topics that were asked for of it after the first cut.
-    """
-    link, chunk = bench.link, LONG_ARTIFACT.chunks[3]
-    assert isinstance(link, HoldingLink)
-    bench.publish(LONG)
-    for number in range(chunk.slices):
-        part = LONG[number * SLICE_BYTES : (number + 1) * SLICE_BYTES]
-        payload = bytes(part[:-1]) + b"!" if spoilt else part
-        bench.broker.publish(TOPICS.slice(chunk.digest, number), payload, retain=True)
-    fetching = asyncio.create_task(bench.fetch(LONG_ARTIFACT))
-    await until(lambda: len(link.held) == 4)
-    link.drop()
-    await until(lambda: not link.filters)
-    before = dict(bench.broker.subscribed)
-    link.restore()
-    third = TOPICS.slice(chunk.digest, 2)
-    cut_again = False
-    while not fetching.done():
-        if third in bench.broker.subscribed and not cut_again:
-            cut_again = True
-            link.drop()
-            await until(lambda: not link.filters)
-            link.restore()
-        link.let_through(1)
-        await asyncio.sleep(0)
-    await fetching
-    asked = bench.broker.subscribed
-    return [t for t in asked for _ in range(asked[t] - before.get(t, 0)) if chunk.digest in t]
-
-
-def test_after_a_cut_a_long_chunk_comes_in_slices_and_a_cut_among_them_costs_one(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, HoldingLink)
-    asked: list[str] = []
-
-    async def tearing() -> None:
-        asked.extend(await torn(bench))
-
-    run(tearing())
-    assert bench.store.verify(LONG_ARTIFACT.digest)
-    slices = [TOPICS.slice(sha256(LONG), number) for number in range(3)]
-    assert sorted(asked) == sorted([*slices, slices[2]])
-
-
-def test_slices_that_are_not_the_chunk_are_refused_and_the_whole_is_asked_for(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, HoldingLink)
-    asked: list[str] = []
-
-    async def tearing() -> None:
-        asked.extend(await torn(bench, spoilt=True))
-
-    run(tearing())
-    assert bench.store.verify(LONG_ARTIFACT.digest)
-    assert TOPICS.chunk(sha256(LONG)) in asked
 
 
 def test_while_the_link_is_down_nothing_is_given_up(bench: Bench) -> None:
