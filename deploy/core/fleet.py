@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct
@@ -12,7 +12,11 @@ from agent.wire.errors import Malformed, WireError
 from agent.wire.reasons import IN_WORDS
 from agent.wire.reports import CameraState, Ended, Outcome, Phase, Presence, Report, Status
 from agent.wire.topics import MAIN, REPORT, STATUS, Address, DeviceId, Root
+from deploy.core.rollouts.picture import BEATS_MISSED
 from deploy.core.rollouts.tally import Standing
+
+_CLOCK_NEVER_SET = datetime(2024, 1, 1, tzinfo=UTC)
+"""What a device without a clock says before this tells nothing of when it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +108,20 @@ def _with(known: Device, address: Address, content: bytes) -> Device:
         return replace(known, fault=str(error))
 
 
+def _online(status: Status, now: datetime) -> bool:
+    """A killed broker keeps the word `online` of those that were on it; they say it again elsewhere."""
+    if status.state is not Presence.ONLINE:
+        return False
+    if status.at is None or not status.beat_s or status.at < _CLOCK_NEVER_SET:
+        return True
+    return (now - status.at).total_seconds() <= BEATS_MISSED * status.beat_s
+
+
 def rows(device: Device, now: datetime) -> tuple[Row, ...]:
     """The device as the operator reads it, a row for each pipeline, `main` first; ages are by the operator's
     clock and never negative.
     """
-    online = device.status is not None and device.status.state is Presence.ONLINE
+    online = device.status is not None and _online(device.status, now)
     told = tuple(_row(report, device, now, online=online) for report in device.reports)
     if device.report is not None:
         return told

@@ -143,3 +143,20 @@ def test_a_device_whose_main_pipeline_has_not_reported_says_so_beside_those_that
 def test_a_clock_that_runs_ahead_on_a_device_gives_no_negative_age():
     (row,) = fleet.rows(Device(CAM, report=report(at=NOW + timedelta(hours=1))), NOW)
     assert row.report_age_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("said", "beat_s", "online"),
+    [
+        (timedelta(seconds=-30), 60.0, True),
+        (timedelta(seconds=-179), 60.0, True),
+        (timedelta(seconds=-181), 60.0, False),
+        (timedelta(days=-1), 0.0, True),
+        (timedelta(days=-365 * 50), 60.0, True),
+        (timedelta(hours=2), 60.0, True),
+    ],
+)
+def test_who_was_not_heard_for_three_beats_is_not_there(said, beat_s, online):
+    now = datetime(2026, 8, 1, tzinfo=UTC)
+    status = Status(state=Presence.ONLINE, session="s", at=now + said, beat_s=beat_s)
+    assert fleet.rows(Device(DeviceId("pi-1"), status=status), now)[0].online is online
