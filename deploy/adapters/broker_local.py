@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -66,7 +66,11 @@ def installed_kinds() -> tuple[BrokerKind, ...]:
 
 @contextlib.contextmanager
 def start_broker(
-    folder: Path, *, kind: BrokerKind | None = None, port: int | None = None
+    folder: Path,
+    *,
+    kind: BrokerKind | None = None,
+    port: int | None = None,
+    settings: Callable[[Path, int], str] | None = None,
 ) -> Iterator[LocalBroker]:
     """Run a broker that keeps its files in the folder, until the block is left.
 
@@ -74,12 +78,13 @@ def start_broker(
         folder: exists, or is made; Mosquitto keeps retained messages in it across starts.
         kind: which broker; the best that is installed if None.
         port: a free one if None.
+        settings: of Mosquitto, by folder and port; `mosquitto_settings` if None.
 
     Raises:
         ConfigError: no broker (or not the one that was asked for) is installed.
         PortError: it did not start; the message holds the end of its log.
     """
-    broker = _start(folder, _choose(kind), port)
+    broker = _start(folder, _choose(kind), port, settings or mosquitto_settings)
     try:
         yield broker
     finally:
@@ -99,13 +104,15 @@ def _choose(kind: BrokerKind | None) -> BrokerKind:
     return kind
 
 
-def _start(folder: Path, kind: BrokerKind, port: int | None) -> LocalBroker:
+def _start(
+    folder: Path, kind: BrokerKind, port: int | None, settings: Callable[[Path, int], str]
+) -> LocalBroker:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "broker.log"
     for _ in range(PORTS_TRIED if port is None else 1):
         # Another program may take the free port before the broker does: then the next one is tried.
         chosen = _free_port() if port is None else port
-        process = _spawn(_command(kind, folder, chosen), log)
+        process = _spawn(_command(kind, folder, chosen, settings), log)
         broker = LocalBroker(kind, HOST, chosen, log, process)
         if _ready(broker):
             return broker
@@ -113,14 +120,21 @@ def _start(folder: Path, kind: BrokerKind, port: int | None) -> LocalBroker:
     raise PortError(f"the {kind} broker did not start within {READY_S:g} s: {_last_words(log)}")
 
 
-def _command(kind: BrokerKind, folder: Path, port: int) -> list[str]:
+def _command(kind: BrokerKind, folder: Path, port: int, settings: Callable[[Path, int], str]) -> list[str]:
     if kind is BrokerKind.EMBEDDED:
         return [sys.executable, "-P", "-m", "deploy.adapters.broker_embedded", str(port)]
-    settings = folder / "mosquitto.conf"
-    settings.write_text(mosquitto_settings(folder, port))
+    path = folder / "mosquitto.conf"
+    path.write_text(settings(folder, port))
     found = mosquitto_path()
     assert found is not None
-    return [found, "-c", str(settings)]
+    return [found, "-c", str(path)]
+
+
+def mosquitto_defaults(folder: Path, port: int) -> str:
+    """No more than a Mosquitto needs to be reached: queues, Nagle and persistence are as it comes."""
+    del folder
+    user = ("user root",) if os.geteuid() == 0 else ()
+    return "\n".join((f"listener {port} {HOST}", "allow_anonymous true", "log_dest stderr", *user, ""))
 
 
 def mosquitto_settings(folder: Path, port: int) -> str:

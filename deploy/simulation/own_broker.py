@@ -2,26 +2,27 @@
 
 import contextlib
 import logging
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.adapters.broker_local import start_broker
+from deploy.adapters.broker_local import BrokerKind, LocalBroker, mosquitto_defaults, start_broker
 from deploy.simulation.scenario import Broker
 
 log = logging.getLogger(__name__)
 
 
 class OwnBroker:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, told: Broker) -> None:
         """
         Raises:
             ConfigError: no broker is installed.
             PortError: it did not start.
         """
-        self._folder = folder
+        self._folder, self._told = folder, told
         self._stack = contextlib.ExitStack()
-        self.broker = self._stack.enter_context(start_broker(folder))
+        self.broker = self._stack.enter_context(self._start(None, None))
         self._killed = self._back = False
 
     def __enter__(self) -> Self:
@@ -32,12 +33,19 @@ class OwnBroker:
     ) -> None:
         self._stack.close()
 
-    def follow(self, told: Broker, since_s: float) -> None:
+    def _start(self, kind: BrokerKind | None, port: int | None) -> AbstractContextManager[LocalBroker]:
+        if self._told.as_it_comes:
+            kind, settings = BrokerKind.MOSQUITTO, mosquitto_defaults
+            return start_broker(self._folder, kind=kind, port=port, settings=settings)
+        return start_broker(self._folder, kind=kind, port=port)
+
+    def follow(self, since_s: float) -> None:
         """Kill it and bring it back when the scenario says so; it keeps its folder and its port.
 
         Raises:
             PortError: it did not start again.
         """
+        told = self._told
         if told.killed_at_s is None:
             return
         if not self._killed and since_s >= told.killed_at_s:
@@ -46,6 +54,5 @@ class OwnBroker:
             log.info("broker.killed")
         if self._killed and not self._back and since_s >= told.killed_at_s + told.away_s:
             self._back = True
-            started = start_broker(self._folder, kind=self.broker.kind, port=self.broker.port)
-            self.broker = self._stack.enter_context(started)
+            self.broker = self._stack.enter_context(self._start(self.broker.kind, self.broker.port))
             log.info("broker.started-again")

@@ -97,7 +97,11 @@ def run(request: Request, on_stage: OnStage) -> Ran:
     _require_handles(request.devices)
     with ExitStack() as stack:
         folder = stack.enter_context(_folder())
-        own = None if request.broker else stack.enter_context(OwnBroker(folder / "broker"))
+        own = (
+            None
+            if request.broker
+            else stack.enter_context(OwnBroker(folder / "broker", request.scenario.broker))
+        )
         url = request.broker or (own.broker.url if own is not None else "")
         root = f"shoal/simulation-{secrets.token_hex(4)}"
         on_stage(f"{request.devices} devices, seed {request.seed}, scenario {request.scenario.name}, {url}")
@@ -198,7 +202,7 @@ class _Run:
             try:
                 self._devices.check()
                 if self._own is not None:
-                    self._own.follow(told.broker, since_s)
+                    self._own.follow(since_s)
             except PortError as error:
                 faults.append(error)
                 stop.set()

@@ -114,6 +114,8 @@ class Rollout(Words, frozen=True, kw_only=True):
 
 
 class Broker(Words, frozen=True, kw_only=True):
+    as_it_comes: bool = False
+    """A Mosquitto with its own defaults, rather than what Shoal gives one of its own."""
     killed_at_s: Seconds | None = None
     """After the rollout has begun: SIGKILL."""
     away_s: Seconds = 2.0
