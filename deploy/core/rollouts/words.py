@@ -150,7 +150,11 @@ class Judgement(Struct, frozen=True, kw_only=True):
 
     @property
     def words(self) -> str:
-        """What decided."""
+        """What decided; where nothing speaks against the next wave, how many say so."""
+        if self.verdict is Verdict.PROMOTE:
+            well = len(self.tally.healthy) + len(self.tally.degraded)
+            bad = len(self.tally.failed) + len(self.tally.silent)
+            return f"{well} devices are well, {bad} failed, and none of {len(self.findings)} findings objects"
         return "; ".join(finding.words for finding in self.findings if finding.says is self.verdict)
 
 

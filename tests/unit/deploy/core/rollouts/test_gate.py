@@ -126,6 +126,12 @@ def test_words_name_numbers_limits_and_devices():
     )
 
 
+def test_a_promotion_is_said_in_one_sentence_however_much_was_looked_at():
+    assert judged([shows(f"pi-{n}") for n in range(50)]).words == (
+        "50 devices are well, 0 failed, and none of 8 findings objects"
+    )
+
+
 def test_a_shard_that_is_missing_holds_and_is_named():
     whole = picture(*fleet(healthy=100), at=SOON)
     assert gate.judge(rollout(), whole).verdict is PROMOTE
