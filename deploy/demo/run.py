@@ -183,7 +183,7 @@ def _release(stage: Stage, chosen: Chosen, model: Path, version: str, *more: str
 
 
 def _rollout(chosen: Chosen, version: str) -> list[str]:
-    story = ("--replace", "the demo goes on")
+    story = ("--replace", "demo")
     return ["rollout", "start", f"{chosen.name}@{version}", "--waves", "all", *story, *POLICY]
 
 

@@ -12,10 +12,12 @@ import pytest
 
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
+from agent.adapters.packing_zstd import Zstandard
 from agent.adapters.trust_tuf import TufTrust
 from agent.core.update import cohort
 from agent.ports.link import Outgoing
 from agent.wire import codec, topics
+from agent.wire.documents import Manifest
 from agent.wire.reports import Capabilities, Phase, Presence, Report, Running, Status
 from agent.wire.topics import CHUNK, REPORT, STATUS, DeviceId, Qos
 from tests import models
@@ -144,19 +146,39 @@ def test_a_release_goes_out_in_waves_and_comes_back(workspace, tmp_path):
     assert "taken back and revoked: enough" in workspace.run("rollout", "status")
 
 
+def test_a_second_person_signs_for_the_wave_that_the_policy_names(workspace, tmp_path):
+    workspace.release("1")
+    with workspace.link() as link:
+        for device in FIVE:
+            announce(link, workspace.root, device)
+    key = workspace.run("approver", str(tmp_path / "bob.pem")).splitlines()[0]
+    settings = workspace.folder / "shoal.toml"
+    settings.write_text(f'{settings.read_text()}\n[approval]\nkeys = ["{key}"]\n')
+    (tmp_path / "policy.toml").write_text('approve = ["100%"]\n')
+    policy = ("--policy", str(tmp_path / "policy.toml"))
+    workspace.run("rollout", "start", "tiny", "--waves", "1,100%", *policy)
+    assert "needs 1 more signature" in workspace.run("rollout", "promote", "--force", "now", code=1)
+    workspace.run("rollout", "approve", "tiny-1", "--wave", "100%", "--key", str(tmp_path / "bob.pem"))
+    assert "at wave 100%" in workspace.run("rollout", "promote", "--force", "now")
+
+
 def test_a_pair_of_variants_is_published_chunk_by_chunk(workspace):
     answer = workspace.answer(
         "release", str(models.shared(TINY_TPU)), str(models.shared(TINY)), "--name", "tiny", "--version", "1"
     )
     assert set(answer["variants"]) == {"cpu", "edgetpu"}
     with workspace.link() as link:
-        manifest = json.loads(retained(link, workspace.root.target(answer["manifest"])))
+        manifest = codec.decode(retained(link, workspace.root.target(answer["manifest"])), Manifest)
         pieces = [
-            retained(link, workspace.root.chunk(digest))
-            for variant in manifest["variants"]
-            for digest, _ in variant["artifact"]["chunks"]
+            unpacked(chunk, retained(link, workspace.root.chunk(chunk.published)))
+            for variant in manifest.variants
+            for chunk in variant.artifact.chunks
         ]
     assert b"".join(pieces) == models.shared(TINY).read_bytes() + models.shared(TINY_TPU).read_bytes()
+
+
+def unpacked(chunk, content):
+    return content if chunk.packed is None else Zstandard().unpack(content, chunk.length)
 
 
 def test_the_shipped_model_is_released_with_its_labels(workspace):
@@ -181,8 +203,8 @@ def test_a_broker_that_lost_its_memory_is_given_everything_again(workspace, tmp_
     released = workspace.release("1")
     workspace.run("rollout", "start", "tiny", "--waves", "all")
     with workspace.link() as link:
-        manifest = json.loads(retained(link, workspace.root.target(released["manifest"])))
-        digest = manifest["variants"][0]["artifact"]["chunks"][3][0]
+        manifest = codec.decode(retained(link, workspace.root.target(released["manifest"])), Manifest)
+        digest = manifest.variants[0].artifact.chunks[3].published
         lost = [chunk(digest), workspace.root.meta("timestamp"), workspace.root.index()]
         for topic in lost:
             link.publish(Outgoing(topic, b"", CHUNK.qos, retain=True)).result(PATIENCE_S)
