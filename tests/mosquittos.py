@@ -23,6 +23,8 @@ from tests.brokers import Inbox
 
 HOST = "127.0.0.1"
 READY_S = 30.0
+SAVE_S = 1
+"""Half of what is written by default."""
 
 
 @dataclass(slots=True)
@@ -86,7 +88,7 @@ def options(folder: Path, port: int) -> list[str]:
     user = ["--user", "root"] if os.geteuid() == 0 else []
     return [
         "--host", HOST, "--listen", HOST, "--port", str(port), "--out", str(folder), "--place", str(folder),
-        "--store", str(folder), *user,
+        "--store", str(folder), "--save-s", str(SAVE_S), *user,
     ]  # fmt: skip
 
 

@@ -129,7 +129,11 @@ def _about(made: Made, workspace: Workspace) -> list[str]:
 
 
 def tell_broker(workspace: Workspace) -> str:
-    return f"sudo sh {broker_files.folder(workspace)}/install on its machine"
+    """What a person does so that the broker knows, too."""
+    folder = broker_files.folder(workspace)
+    if folder.is_dir():
+        return f"sudo sh {folder}/install on its machine"
+    return "shoal broker-config writes what a Mosquitto needs; any other is told in its own way"
 
 
 def add_revoke_options(parser: ArgumentParser) -> None:

@@ -6,8 +6,18 @@ import pytest
 
 from agent.adapters.link_mqtt import LinkSettings, Tls
 from agent.wire.topics import REPORT, DeviceId, Root, sha256
-from deploy.core.enrolment.mosquitto import SAVE_S
-from tests.mosquittos import HOST, as_device, client, free_port, options, require, running, secured, until
+from tests.mosquittos import (
+    HOST,
+    SAVE_S,
+    as_device,
+    client,
+    free_port,
+    options,
+    require,
+    running,
+    secured,
+    until,
+)
 
 ROOT = Root("shoal/home")
 DEVICE = DeviceId("pi-1")

@@ -6,6 +6,7 @@ import pytest
 from cryptography import x509
 
 from agent.adapters import openssl
+from agent.adapters.clock_system import SystemClock
 from agent.wire.claims import hkdf, seal_secret
 from agent.wire.errors import ConfigError, Malformed
 from agent.wire.topics import DeviceId, Root
@@ -99,9 +100,10 @@ def test_the_key_derivation_is_that_of_rfc_5869():
     )
 
 
-def test_an_answer_by_another_authority_is_told_apart(authority, tmp_path):
+def test_an_answer_by_another_authority_is_told_apart(tmp_path):
+    """By openssl, which goes by the machine's own clock."""
     _require_openssl()
-    other = Authority(tmp_path / "other", FakeClock())
+    authority, other = (Authority(tmp_path / name, SystemClock()) for name in ("own", "other"))
     (tmp_path / "ca.pem").write_bytes(authority.certificate)
     ours, theirs = (each.issue("pi-1", Kind.CLIENT).certificate for each in (authority, other))
     server = authority.issue("server", Kind.SERVER, ["127.0.0.1"]).certificate
