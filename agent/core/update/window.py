@@ -250,7 +250,6 @@ def _expire(window: Window, now_s: float) -> Window:
         in_flight=tuple(asked for asked in window.in_flight if asked not in overdue),
         limit=max(1, window.limit // 2),
         credit=0,
-        torn=0,
     )
 
 

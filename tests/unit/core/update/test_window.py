@@ -77,10 +77,12 @@ def test_after_a_cut_chunks_are_asked_for_again_in_order_one_by_one_in_slices() 
     assert windows.plan(window, now_s)[1] == Ask(chunks(20)[9:13])
 
 
-def test_where_slices_do_not_come_whole_chunks_are_asked_for() -> None:
+def test_where_a_slice_does_not_come_the_whole_chunk_is_asked_for_alone() -> None:
     window, _ = windows.plan(windows.cut(begun(20)), 0.0)
     window, order = windows.plan(window, PATIENCE.first_timeout_s)
-    assert order == Ask(chunks(20)[:2])
+    assert order == Ask(chunks(20)[:1])
+    window = windows.received(window, chunks(20)[0], 11.0)
+    assert windows.plan(window, 11.0)[1] == Ask(chunks(20)[1:2], sliced=True)
 
 
 def test_slices_of_something_else_are_not_asked_for_twice() -> None:
