@@ -83,6 +83,9 @@ class Desk:
         self.newest = 0
         self._fleet = Fleet()
         self._live: LivePicture | None = None
+        self._first: dict[str, Digest] = {}
+        """By rollout, the first picture that was judged."""
+        self._roll: tuple[Digest | None, frozenset[DeviceId] | None] = (None, None)
         self._placed: set[Digest] = set()
         """Manifests of the releases whose files stand."""
         self._published: int | None = None
@@ -102,9 +105,28 @@ class Desk:
             counting = approvals.genuine(new, self._fleet, keys, approval_ed25519.verify)
             self._fleet = state.fold(counting, self._fleet)
             self.newest = new[-1].number
+            for line in new:
+                if isinstance(line.entry, Judged):
+                    self._first.setdefault(line.entry.rollout, line.entry.picture)
             if self._live is not None:
                 self._live.enrol(self._fleet.members)
+                self._live.count_in(self._there_at_the_beginning())
         return self._fleet
+
+    def _there_at_the_beginning(self) -> frozenset[DeviceId] | None:
+        """Of the oldest rollout under way: the devices of the first picture that was judged. None where there
+        is none, or not a complete one.
+        """
+        going = (name for name, each in self._fleet.rollouts.items() if each.outcome is None)
+        digest = next((self._first[name] for name in going if name in self._first), None)
+        if digest is None:
+            return None
+        if digest != self._roll[0]:
+            content = self.ledger.content(digest)
+            kept = None if content is None else expand(content)
+            ids = None if kept is None or kept.missing else frozenset(seen.id for seen in kept.devices)
+            self._roll = (digest, ids)
+        return self._roll[1]
 
     def live(self) -> LivePicture:
         """Read when it is first asked for and over each new connection, and listening in between."""
@@ -112,6 +134,7 @@ class Desk:
             believer = Believer(self.session.root, seal_keys(self.workspace), self.fleet().members)
             believer.marks.update(self.ledger.marks())
             believer.remember(_remembered(self.ledger))
+            believer.count_in(self._there_at_the_beginning())
             self._live = LivePicture(
                 self.session.link, self.session.root, believer, self.clock.now, self.waits.fleet
             )

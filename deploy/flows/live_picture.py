@@ -77,6 +77,10 @@ class LivePicture:
         with self._changed:
             self._believer.enrol(members)
 
+    def count_in(self, counted: frozenset[DeviceId] | None) -> None:
+        with self._changed:
+            self._believer.count_in(counted)
+
     def picture(self) -> Picture:
         with self._changed:
             return self._believer.picture(self._now(), self._missing)

@@ -42,6 +42,8 @@ class Believer:
     """Highest believed; who has one is expected to be found again."""
     moved: dict[DeviceId, Mark] = field(default_factory=dict)
     """Marks that are not kept yet."""
+    counted: frozenset[DeviceId] | None = None
+    """Who was there when the rollout that is under way began, where nobody is enrolled; None: no matter."""
     _seen: dict[DeviceId, Seen] = field(default_factory=dict)
     _heard: set[DeviceId] = field(default_factory=set)
     """Those of which something was there at the last reading, or came after it."""
@@ -64,6 +66,14 @@ class Believer:
         self._unnamed = 0
         for seen in tuple(self._seen.values()):
             self._put(self._as_member(seen))
+
+    def count_in(self, counted: frozenset[DeviceId] | None) -> None:
+        """From now on these were there when the rollout began: anybody can invent others."""
+        if counted == self.counted:
+            return
+        self.counted = counted
+        for seen in tuple(self._seen.values()):
+            self._put(seen)
 
     def begin_reading(self) -> None:
         """All that stands on the broker is about to come."""
@@ -203,6 +213,9 @@ class Believer:
             self._sorted = None if self._seen.pop(seen.id, None) else self._sorted
             return False
         before = self._seen.get(seen.id)
+        known = seen.id in self.members or self.counted is None or seen.id in self.counted
+        if known != seen.known:
+            seen = msgspec.structs.replace(seen, known=known)
         self._seen[seen.id] = seen
         if before is None:
             self._sorted = None

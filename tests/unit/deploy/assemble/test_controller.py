@@ -5,6 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.core.update import cohort
+from agent.wire.topics import DeviceId
 from deploy.adapters.ledger_sqlite import SqliteLedger
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import Workspace
@@ -93,6 +94,19 @@ def test_one_hardware_class_is_taken_back_alone(tmp_path):
             fleet.puppets.follow(fleet.plan())
         assert desk.fleet().rollouts["r"].outcome is Outcome.COMPLETED
         assert fleet.plan().cut["edgetpu"] == cohort.NOBODY, "it takes no further part"
+
+
+def test_devices_that_somebody_invents_meanwhile_outvote_nobody(fleet):
+    with fleet.desk() as desk:
+        fleet.start(desk, "50%", "100%", policy=PATIENT)
+        fleet.turn(desk)
+        invented = [DeviceId(f"sock-{number}") for number in range(100)]
+        fleet.puppets.appear(invented)
+        fleet.puppets.follow(fleet.plan(), failing=fleet.ids(DEVICES))
+        fleet.turn(desk)
+        assert desk.fleet().rollouts["r"].outcome is Outcome.REVERTED
+        tally = entries(desk, Judged)[-1].judgement.tally
+        assert (len(tally.failed), tally.healthy) == (5, ())
 
 
 def test_nothing_is_written_while_nothing_changes(fleet):

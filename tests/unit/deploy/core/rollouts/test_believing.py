@@ -161,6 +161,16 @@ def test_tags_of_the_enrolment_count_before_those_that_a_device_gives_itself():
     assert there.tags == ("line-3",)
 
 
+def test_who_was_not_there_when_the_rollout_began_is_not_counted_unless_enrolled():
+    of = believer()
+    told(of, sent(REPORT, report()))
+    of.count_in(frozenset({A}))
+    picture = told(of, sent(REPORT, report(B), by=B))
+    assert [(seen.id, seen.known) for seen in picture.devices] == [(A, True), (B, False)]
+    of.count_in(None)
+    assert all(seen.known for seen in of.picture(NOON).devices)
+
+
 def test_a_flood_of_forged_ids_is_counted_and_not_kept():
     forged = [DeviceId(f"x{number}") for number in range(REFUSED_MAX + 7)]
     picture = told(believer(SEALED), *(sent(REPORT, report(each), by=each) for each in forged))
