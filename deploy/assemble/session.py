@@ -68,7 +68,7 @@ def connected(
         on_state: told of every connection and its loss, on the link's thread.
 
     Raises:
-        LinkDown: the broker did not let us in within eight seconds; the message has its reason.
+        LinkDown: no broker let us in within eight seconds each; the message has the reasons.
         ConfigError: the address, the root or a file of the settings is wrong.
     """
     broker = workspace.settings.broker
@@ -98,8 +98,9 @@ def _wait_until_up(link: Link, url: str, on_state: Callable[[LinkState], None]) 
         states.put(state)
 
     link.open(told)
-    reason = f"it did not answer within {CONNECT_S:g} s"
-    ends = time.monotonic() + CONNECT_S
+    within_s = CONNECT_S * len(parse_urls(url))
+    reason = f"it did not answer within {within_s:g} s"
+    ends = time.monotonic() + within_s
     while (left := ends - time.monotonic()) > 0:
         try:
             state = states.get(timeout=left)
