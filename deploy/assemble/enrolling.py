@@ -148,6 +148,11 @@ def _credential(workspace: Workspace, device: DeviceId, url: str, *, password: b
     encrypted = all(address.tls for address in parse_urls(url))
     if password and not encrypted:
         raise Refused(f"--password: {url} is not encrypted, anybody on the way would read it; use mqtts://")
+    if password and workspace.settings.broker.certificate and url == workspace.settings.broker.url:
+        raise Refused(
+            f"--password: {url} is where certificates are asked for; name the listener for passwords with "
+            "--broker, such as mqtts://HOST:8884 (shoal broker-config --password-port)"
+        )
     if password:
         return _by_password(workspace, device)
     if not encrypted:

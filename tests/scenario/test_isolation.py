@@ -10,6 +10,7 @@ from agent.ports.link import Down
 from agent.wire import topics
 from agent.wire.seal import key_from
 from agent.wire.topics import COMMAND, PREDICTION, REPORT, STATUS, DeviceId, Root
+from deploy.cli.main import main
 from tests.mosquittos import HOST, Client, as_device, client, require, secured
 
 ROOT = Root("shoal/home")
@@ -110,6 +111,11 @@ def test_a_device_with_a_password_has_its_own_topics_too(fleet, tmp_path):
         for topic in (other, own):
             device.say(topic, b"x")
         assert _delivered(operator, operator, [own, other]) == [own]
+
+
+def test_a_password_for_a_listener_that_asks_for_certificates_is_refused(fleet, capsys):
+    assert main(["enrol", "pi-5", "--password", "--workspace", str(fleet.folder)]) == 1
+    assert "--password-port" in capsys.readouterr().err
 
 
 def test_the_script_leaves_what_only_the_device_may_read(fleet, tmp_path):
