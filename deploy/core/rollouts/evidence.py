@@ -34,6 +34,8 @@ and does not abort."""
 RESTARTS_TOLD: Final = 3
 """More of them in one device say no more."""
 WEIGHT: Final = 1_000_000
+COLDEST_C: Final = -60.0
+HOTTEST_C: Final = 150.0
 SHORTEST_MS: Final = 0.001
 """Less cannot be told apart."""
 _key = lru_cache(maxsize=4_096)(label_key)
@@ -146,7 +148,7 @@ def _restarts(of: Sequence[Pair], policy: GatePolicy, hardware: str) -> Finding 
 
 def _heat(of: Sequence[Pair], policy: GatePolicy, hardware: str) -> Finding | None:
     rises = [
-        pair.now.soc_c_max - pair.before.soc_c_max
+        _plausible(pair.now.soc_c_max) - _plausible(pair.before.soc_c_max)
         for pair in of
         if pair.now.soc_c_max is not None and pair.before.soc_c_max is not None
     ]
@@ -240,6 +242,11 @@ def _by(measured: Measured) -> Verdict:
 
 def _error_share(of: Evidence) -> float:
     return min(of.errors / of.frames, 1.0)
+
+
+def _plausible(soc_c: float) -> float:
+    """What a sensor could say; a number out of all bounds would overflow the mean."""
+    return min(max(soc_c, COLDEST_C), HOTTEST_C)
 
 
 def _restarts_more(pair: Pair) -> float:

@@ -1,5 +1,6 @@
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from agent.core.telemetry.latency import merge, quantile
 from deploy.core.rollouts import evidence as gathered
 from deploy.core.rollouts import gate, tally
 from deploy.core.rollouts.evidence import Measured, Pair
-from deploy.core.rollouts.words import GatePolicy, Verdict
+from deploy.core.rollouts.words import GatePolicy, Judgement, Verdict
 from tests.fakes.rollouts import (
     CANDIDATE,
     COMMITTED,
@@ -144,6 +145,12 @@ def lying(n, lie):
 def test_one_device_that_lies_moves_no_verdict(lie, honest):
     telling = {"shadow_frames": 20, "agreed_frames": 18}
     assert judged([*fleet(honest, **telling), lying(0, lie)]).verdict is PROMOTE
+
+
+@pytest.mark.parametrize("lie", [*LIES, {"soc_c_max": 1.7e308}, {"invoke_ms": 1e300}, {"invoke_ms": 0.0}])
+def test_many_that_lie_break_nothing_and_are_judged_the_same_when_it_is_read_again(lie):
+    judgement = judged([lying(n, lie) for n in range(9)])
+    assert msgspec.json.decode(msgspec.json.encode(judgement), type=Judgement) == judgement
 
 
 @pytest.mark.parametrize("lie", [{"errors": 0}, {"confidence": confidence(1.0)}, {"invoke_ms": 0.001}])
