@@ -21,6 +21,10 @@ repository: end it, kill it, start it again. It needs the online keys, never the
 
 example of a unit for systemd: systemd/shoal-serve.service
 """
+UNENROLLED = (
+    "nobody is enrolled here, so whoever may write to the broker is believed: shoal enrol ID gives a device "
+    "a seal of its own"
+)
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -44,6 +48,8 @@ def run(options: Namespace) -> int:
     output.log_to_stderr()
     with desk(workspace) as at, serving.in_place(workspace, at, options.take_over):
         output.note(f"serving {workspace.settings.fleet.name} from {workspace.folder}")
+        if not at.fleet().members:
+            output.note(UNENROLLED)
         Controller(at, stop, teller(at.ledger.lines())).run()
     return 0
 
