@@ -26,7 +26,7 @@ from deploy.core.rollouts import preview as previews
 from deploy.core.rollouts import standing as standings
 from deploy.core.rollouts.approvals import Person
 from deploy.core.rollouts.orders import Subject
-from deploy.core.rollouts.picture import Picture
+from deploy.core.rollouts.picture import Picture, Seen
 from deploy.core.rollouts.preview import Preview
 from deploy.core.rollouts.starting import Asked
 from deploy.core.rollouts.state import Fleet, Rollout
@@ -269,4 +269,15 @@ def _weigh(repository: Repository, ref: ReleaseRef) -> previews.Weigh:
             read[digest] = _manifest(repository, known[digest])
         return read.get(digest)
 
-    return lambda seen: previews.lacking(release, seen, manifest_of)
+    weighed: dict[tuple[object, ...], int] = {}
+
+    def weigh(seen: Seen) -> int:
+        """Once for all devices that run the same on the same hardware."""
+        report = seen.report
+        running = report.active.manifest if report and report.active else None
+        like = (seen.hardware, running, report and report.capabilities.edgetpu)
+        if like not in weighed:
+            weighed[like] = previews.lacking(release, seen, manifest_of)
+        return weighed[like]
+
+    return weigh
