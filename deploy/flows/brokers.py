@@ -5,6 +5,7 @@ to all that are up, and heard from all. What is signed and immutable cannot diff
 left on the broker that they went away from is passed on only as long as it is their newest word.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -14,6 +15,8 @@ from agent.ports.link import Link, LinkState, Message, Outgoing, Up
 from agent.wire.errors import LinkDown
 from agent.wire.topics import Qos, Root
 from deploy.core.newest import Newest
+
+log = logging.getLogger(__name__)
 
 
 class Brokers:
@@ -35,6 +38,9 @@ class Brokers:
         """Wait until each has been reached, or has not."""
         with self._lock:
             self._lock.wait_for(lambda: len(self._told) == len(self._links), within_s)
+            away = sum(not up for up in self._up.values())
+        if away:
+            log.warning("brokers.away", extra={"away": away, "of": len(self._links)})
 
     @property
     def links(self) -> tuple[Link, ...]:
