@@ -154,7 +154,8 @@ class Judgement(Struct, frozen=True, kw_only=True):
         if self.verdict is Verdict.PROMOTE:
             well = len(self.tally.healthy) + len(self.tally.degraded)
             bad = len(self.tally.failed) + len(self.tally.silent)
-            return f"{well} devices are well, {bad} failed, and none of {len(self.findings)} findings objects"
+            found = len(self.findings)
+            return f"{well} of {well + bad} devices are well, and none of {found} findings objects"
         return "; ".join(finding.words for finding in self.findings if finding.says is self.verdict)
 
 

@@ -128,7 +128,7 @@ def test_words_name_numbers_limits_and_devices():
 
 def test_a_promotion_is_said_in_one_sentence_however_much_was_looked_at():
     assert judged([shows(f"pi-{n}") for n in range(50)]).words == (
-        "50 devices are well, 0 failed, and none of 8 findings objects"
+        "50 of 50 devices are well, and none of 8 findings objects"
     )
 
 
