@@ -37,6 +37,7 @@ from deploy.flows.devices import Patience
 from deploy.flows.fence import Patience as FencePatience
 from deploy.flows.live_picture import LivePicture
 from deploy.ports.ledger import Outrun
+from deploy.ports.repository import Publication
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,9 @@ class Desk:
         """Manifests of the releases whose files stand."""
         self._published: int | None = None
         """The version of the timestamp that is known to stand on the broker."""
+        self._standing: Publication | None = None
+        """What was read back from the broker, over this connection:"""
+        self._standing_over = 0
         self._read_over = 0
         """The connection over which the fleet was read."""
 
@@ -236,10 +240,17 @@ class Desk:
             fence.require_ours(self.look(), str(self.workspace.folder))
             carry_out.sign(self.repository, self.fleet())
             with publishing.signed_already():
-                publishing.send_signed(self.session, self.repository, self._on_progress)
+                self._send()
             self._published = self.repository.timestamp_version()
         seconds = round(time.monotonic() - begun, 3)
         log.info("carried.out", extra={"timestamp": self._published, "seconds": seconds})
+
+    def _send(self) -> None:
+        """One broker over one connection keeps what was read back from it; of others nobody can tell."""
+        made = self.connections.made
+        before = self._standing if len(self.session.links) == 1 and made == self._standing_over else None
+        self._standing = publishing.send_signed(self.session, self.repository, self._on_progress, before)
+        self._standing_over = made
 
     @property
     def outstanding(self) -> bool:
@@ -296,6 +307,7 @@ class Desk:
         self.record(Reasserted(timestamp=version, found=found, why=why))
         log.warning("broker.reasserted", extra={"timestamp": version, "found": found, "why": why})
         self._placed.clear()
+        self._standing = None
         self.carry_out()
 
     def renew(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from deploy.core.fence import Place
 from deploy.flows import fence as read_fence
 from deploy.flows import publish
 from deploy.flows.fence import Patience
-from deploy.ports.repository import Repository
+from deploy.ports.repository import Publication, Repository
 
 OnProgress = Callable[[int, int], None]
 _PATIENCE = Patience()
@@ -131,14 +132,31 @@ def send(
         send_signed(session, repository, on_progress)
 
 
-def send_signed(session: Session, repository: Repository, on_progress: OnProgress) -> None:
-    """All metadata; while acting, or an older timestamp may come to stand over a newer one.
+def send_signed(
+    session: Session,
+    repository: Repository,
+    on_progress: OnProgress,
+    standing: Publication | None = None,
+) -> Publication:
+    """All metadata, but what was read back before and never changes; while acting, or an older timestamp may
+    come to stand over a newer one.
 
     Raises:
         PortError: as `publish_release`.
     """
     publication = repository.publication()
-    session.each(lambda link: publish.publish(link, session.root, publication, (), on_progress))
+    new = publication if standing is None else _beyond(publication, standing)
+    session.each(lambda link: publish.publish(link, session.root, new, (), on_progress))
+    return publication
+
+
+def _beyond(publication: Publication, standing: Publication) -> Publication:
+    """Targets and versioned metadata are named by content or version: once is enough."""
+    return replace(
+        publication,
+        targets=tuple(target for target in publication.targets if target not in standing.targets),
+        metadata=tuple(each for each in publication.metadata if each not in standing.metadata),
+    )
 
 
 def look(session: Session, repository: Repository, patience: Patience = _PATIENCE) -> Place:
