@@ -1,6 +1,5 @@
 """Who belongs to the fleet, as the ledger says, and what is kept of each here."""
 
-import getpass
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from agent.adapters.clock_system import SystemClock
 from agent.wire.seal import DeviceKey
 from agent.wire.topics import DeviceId
+from deploy.adapters import account
 from deploy.adapters.authority import Authority
 from deploy.adapters.secret_files import read_secret, write_secret
 from deploy.adapters.workspace import Workspace
@@ -47,7 +47,7 @@ def admit(workspace: Workspace, identity: Identity, why: str) -> Member:
         StoreFailed: the disk refused.
         Outrun: somebody else decides all the time.
     """
-    fleet = _decide(workspace, lambda fleet: orders.enrol(fleet, identity, getpass.getuser(), why))
+    fleet = _decide(workspace, lambda fleet: orders.enrol(fleet, identity, account.name(), why))
     return fleet.members[identity.device]
 
 
@@ -59,7 +59,7 @@ def expel(workspace: Workspace, device: DeviceId, why: str) -> None:
         StoreFailed: the disk refused.
         Outrun: somebody else decides all the time.
     """
-    _decide(workspace, lambda fleet: orders.revoke(fleet, device, getpass.getuser(), why))
+    _decide(workspace, lambda fleet: orders.revoke(fleet, device, account.name(), why))
 
 
 def give_seal(workspace: Workspace, device: DeviceId, secret: bytes) -> DeviceKey:

@@ -1,6 +1,5 @@
 """Rollouts as an operator orders them: looked at, begun, and steered from one desk."""
 
-import getpass
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from agent.core.update import windows
 from agent.wire.documents import Manifest, Plan, ReleaseRef
 from agent.wire.errors import ConfigError
 from agent.wire.topics import Digest
-from deploy.adapters import approval_ed25519
+from deploy.adapters import account, approval_ed25519
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import serving
 from deploy.assemble.controlling import Desk, desk, open_ledger
@@ -95,7 +94,7 @@ def read_policy(path: Path) -> Policy:
 
 def person(why: str = "") -> Person:
     """Whoever runs this command."""
-    return Person(getpass.getuser(), why)
+    return Person(account.name(), why)
 
 
 def preview(workspace: Workspace, wanted: Wanted) -> Preview:

@@ -5,7 +5,6 @@ killed goes on where it was. What fails outside is tried again later; another co
 (`Fenced`), or keys that are not at hand (`ConfigError`), end it.
 """
 
-import getpass
 import logging
 import os
 import socket
@@ -19,7 +18,7 @@ from typing import Final
 
 from agent.core.backoff import delay_s
 from agent.wire.errors import PortError
-from deploy.adapters import lock_file
+from deploy.adapters import account, lock_file
 from deploy.adapters.lock_file import Busy, Holder
 from deploy.adapters.workspace import Accept, Workspace
 from deploy.assemble import claiming
@@ -63,7 +62,7 @@ def in_place(workspace: Workspace, desk: Desk, take_over: str | None) -> Iterato
         Busy: another one has the place, or one on another machine may.
         Fenced: another copy of the workspace steers the fleet.
     """
-    me = Holder(host=socket.gethostname(), user=getpass.getuser(), pid=os.getpid(), since=desk.now)
+    me = Holder(host=socket.gethostname(), user=account.name(), pid=os.getpid(), since=desk.now)
     with lock_file.controlling(workspace.controller_lock, me, take_over=take_over is not None) as before:
         # Who is fenced writes nothing down, however often a service manager starts it.
         desk.require_ours()
