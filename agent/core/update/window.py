@@ -225,10 +225,12 @@ def cut(window: Window) -> Window:
 
 
 def timeout_s(window: Window, silences: int) -> float:
-    """How long silence may last, in [timeout_min_s, timeout_max_s] once a round trip is known."""
+    """How long silence may last, in [timeout_min_s, timeout_max_s] once a round trip is known. On a link that
+    was cut it says little: a slice that is given up too early makes a whole chunk of it.
+    """
     patience = window.patience
     base_s = patience.first_timeout_s
-    if window.round_trip is not None:
+    if window.round_trip is not None and not window.torn:
         trip = window.round_trip
         base_s = max(patience.timeout_min_s, trip.smoothed_s + 4 * trip.deviation_s)
     return min(patience.timeout_max_s, base_s * 2.0**silences)
