@@ -218,8 +218,12 @@ class Desk:
         """Write down what depends on nothing else."""
         self.write_blind(lambda _: (entry,))
 
-    def carry_out(self) -> None:
+    def carry_out(self, *, anew: bool = False) -> None:
         """Bring what the ledger says onto the broker: files first, then every plan that is to stand, signed.
+
+        Args:
+            anew: the files of plans that are signed too. Nothing is signed before its files were read back,
+                so they stand unless the broker forgot, and who takes something back need not wait for them.
 
         Raises:
             Fenced: another copy of the workspace steers the fleet.
@@ -229,7 +233,8 @@ class Desk:
         begun = time.monotonic()
         refs = {
             ref.manifest: ref
-            for plan in standing.plans(self.fleet()).values()
+            for stream, plan in standing.plans(self.fleet()).items()
+            if anew or plan != self.repository.plan(stream)
             for ref in carry_out.needed(plan)
             if ref.manifest not in self._placed
         }
@@ -308,7 +313,7 @@ class Desk:
         log.warning("broker.reasserted", extra={"timestamp": version, "found": found, "why": why})
         self._placed.clear()
         self._standing = None
-        self.carry_out()
+        self.carry_out(anew=True)
 
     def renew(self) -> None:
         """Sign a fresh timestamp, and publish it.
