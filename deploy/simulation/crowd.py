@@ -72,6 +72,10 @@ class Crowd:
             connects=sum(each.connects for each in told),
         )
 
+    def mark(self) -> None:
+        """Put this moment on the timeline."""
+        self.timeline.append((self.now_s, self.sample))
+
     def tell(self, word: Word) -> None:
         """
         Raises:
@@ -143,7 +147,7 @@ class Crowd:
                 case Sample() as sample:
                     self._samples[number] = sample
                     if number == 0:
-                        self.timeline.append((self.now_s, self.sample))
+                        self.mark()
                 case Ended() as ended:
                     self._ended[number] = ended
 

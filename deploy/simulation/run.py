@@ -217,6 +217,7 @@ class _Run:
         if ended is Outcome.REVERTED:
             with suppress(Unavailable):
                 self._devices.wait(lambda sample: sample.on_candidate == 0, SETTLE_S, "nobody runs it")
+        self._devices.mark()
         return self._devices.now_s - self._began_s
 
     def _since(self, at_s: float) -> float:
