@@ -58,10 +58,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("kinds", nargs="*", choices=[*KINDS], help="default: both")
+    parser.add_argument("--kind", action="append", choices=[*KINDS], help="default: both")
     parser.add_argument("--patience-s", type=float, default=300.0, help="for each step")
     options = parser.parse_args()
-    kinds = [KINDS[name] for name in options.kinds or KINDS]
+    kinds = [KINDS[name] for name in options.kind or KINDS]
     for kind in kinds:
         if shutil.which(kind.server, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin") is None:
             print(f"{kind.server} is not installed: on Debian, apt install {kind.server}", file=sys.stderr)
