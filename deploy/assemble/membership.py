@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.adapters.clock_system import SystemClock
-from agent.wire.seal import DeviceKey
+from agent.wire.seal import DeviceKey, key_text
 from agent.wire.topics import DeviceId
 from deploy.adapters import account
 from deploy.adapters.authority import Authority
@@ -68,7 +68,8 @@ def give_seal(workspace: Workspace, device: DeviceId, secret: bytes) -> DeviceKe
     Raises:
         StoreFailed: the disk refused.
     """
-    write_secret(workspace.folder / "keys" / "devices" / f"{device}.seal", secret)
+    path = workspace.folder / "keys" / "devices" / f"{device}.seal"
+    write_secret(path, key_text(DeviceKey(secret)))
     heard, _ = open_ledger(workspace).marks().get(device, (0, 0))
     return DeviceKey(secret, heard)
 

@@ -104,7 +104,7 @@ def test_a_device_takes_an_identity_for_its_own_key_by_its_own_fleet_and_speaks_
         fleet.shoal("claims", "accept", asked.name[:12], "--as", device, "--tag", "left")
         operator.hear(ROOT.device(STATUS, device))
         message = operator.heard.wait_for(1, 60.0)[0]
-    key = (fleet.folder / f"keys/devices/{device}.seal").read_bytes()
+    key = seal.key_from((fleet.folder / f"keys/devices/{device}.seal").read_bytes()).secret
     assert codec.decode(seal.unseal(message.topic, message.payload, key), Status).boot == 1
     settings = config.read(image)
     assert (settings.device.id, settings.device.tags) == (device, ("hall", "left"))

@@ -10,6 +10,8 @@ from agent.ports.link import Down
 from agent.wire import topics
 from agent.wire.seal import key_from
 from agent.wire.topics import COMMAND, PREDICTION, REPORT, STATUS, DeviceId, Root
+from deploy.adapters.workspace import find
+from deploy.assemble.controlling import seal_keys
 from deploy.cli.main import main
 from tests.mosquittos import HOST, Client, as_device, client, require, secured
 
@@ -122,7 +124,7 @@ def test_the_script_leaves_what_only_the_device_may_read(fleet, tmp_path):
     settings = fleet.enrol("pi-6", tmp_path, "--tag", "line-3", "--tag", "line-1")
     assert settings.device.tags == ("line-1", "line-3")
     key = key_from(Path(settings.device.seal_key_file).read_bytes())
-    assert key.secret == (fleet.folder / "keys/devices/pi-6.seal").read_bytes()
+    assert key.secret == seal_keys(find(fleet.folder))(DeviceId("pi-6")), "or its reports are not believed"
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == dict.fromkeys(
         ("agent.toml", "root.json", "ca.pem", "device.pem", "device.key", "seal.key"), "0o640"
     )

@@ -85,7 +85,7 @@ def _retained(fleet: Fleet) -> set[str]:
 
 
 def _await_report(fleet: Fleet) -> None:
-    key = (fleet.folder / f"keys/devices/{DEVICE}.seal").read_bytes()
+    key = seal.key_from((fleet.folder / f"keys/devices/{DEVICE}.seal").read_bytes()).secret
     topic = ROOT.device(REPORT, DEVICE)
 
     def tells_of_it(content: bytes) -> bool:
