@@ -42,7 +42,7 @@ class Pace:
     turn_s: float = 5.0
     """The longest time without a look at the rollouts."""
     busy_s: float = 1.0
-    """The shortest, where devices tell something all the time; and never more than a tenth of the time."""
+    """The shortest, where devices tell something all the time."""
     fence_s: float = 60.0
     """Between two looks at what the broker holds."""
     fresh_s: float = 10.0
@@ -52,6 +52,13 @@ class Pace:
     lag_s: float = 900.0
     """After which a device that speaks and has not seen the plan tells that the broker lost something."""
     retry_cap_s: float = 30.0
+
+    def rest_s(self, spent_s: float) -> float:
+        """How long nothing is looked at after a turn that took so much of a processor: it gets a tenth of
+        one at most. What a turn waited for its broker costs nobody anything, and is followed by no rest: a
+        fleet whose broker has just come back would be left alone for minutes.
+        """
+        return max(self.busy_s, 9.0 * spent_s)
 
 
 @contextmanager
@@ -132,7 +139,7 @@ class Controller:
         fleet = self.desk.fleet()
         self._told = self.desk.newest
         while not self.stop.is_set() and not (until(fleet) and not self.desk.outstanding):
-            begun = time.monotonic()
+            begun = time.process_time()
             try:
                 self.turn()
                 self._failures = 0
@@ -141,7 +148,7 @@ class Controller:
                 log.warning("controller.failed", extra={"reason": str(error), "times": self._failures})
             fleet = self._tell()
             if not until(fleet):
-                self._rest(time.monotonic() - begun)
+                self._rest(time.process_time() - begun)
 
     def turn(self) -> None:
         """One look, and what follows from it.
@@ -227,11 +234,11 @@ class Controller:
             return Fleet()
         return fleet
 
-    def _rest(self, took_s: float) -> None:
+    def _rest(self, spent_s: float) -> None:
         """Until devices tell something new, and a while at least."""
         if self._failures:
             self.stop.wait(delay_s(self._failures, 0.99, base_s=1.0, cap_s=self.pace.retry_cap_s))
             return
-        shortest = max(self.pace.busy_s, 9 * took_s)
+        shortest = self.pace.rest_s(spent_s)
         if not self.stop.wait(shortest):
             self.desk.wait(max(self.pace.turn_s - shortest, 0.0), self.stop)

@@ -1,5 +1,7 @@
 import shutil
+import time
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from msgspec.structs import replace
@@ -10,6 +12,7 @@ from deploy.adapters.ledger_sqlite import SqliteLedger
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import publishing
+from deploy.assemble.serving import Controller, Pace
 from deploy.core.fence import Fenced
 from deploy.core.rollouts.words import (
     ClassWithdrawn,
@@ -286,3 +289,23 @@ def test_the_timestamp_is_signed_anew_every_day(fleet):
         fleet.turn(desk)
         assert [entry.timestamp for entry in entries(desk, Renewed)] == [version + 1]
         assert signed_by_broker(fleet) == version + 1
+
+
+def test_a_turn_that_waited_for_its_broker_is_followed_by_no_long_rest(fleet):
+    began, stop = [], Event()
+
+    class Waiting(Controller):
+        def turn(self):
+            began.append(time.monotonic())
+            if len(began) == 2:
+                stop.set()
+            Event().wait(1.0)
+
+    with fleet.desk() as desk:
+        Waiting(desk, stop, pace=Pace(turn_s=0.0, busy_s=0.0)).run()
+    assert began[1] - began[0] < 6.0
+
+
+@pytest.mark.parametrize(("spent_s", "rest_s"), [(0.0, 1.0), (0.1, 1.0), (2.0, 18.0)])
+def test_a_controller_takes_no_more_than_a_tenth_of_a_processor(spent_s, rest_s):
+    assert Pace(busy_s=1.0).rest_s(spent_s) == rest_s
