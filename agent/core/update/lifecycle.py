@@ -99,6 +99,7 @@ __all__ = [
     "step",
     "under_way",
     "why_bad",
+    "witness",
 ]
 
 TRIALS_MAX: Final = 2
@@ -128,8 +129,8 @@ def step(record: Record, event: Event) -> Step:
     match event:
         case Started(clean):
             return _started(replace(record, known_bad=forgive(record.known_bad)), clean=clean)
-        case Wanted(release):
-            return _wanted(record, release)
+        case Wanted() as wanted:
+            return _wanted(record, wanted)
         case Revoked(digests):
             return _revoked(replace(record, known_bad=revoke(record.known_bad, digests)))
         case Withdrawn():
@@ -150,7 +151,7 @@ def _started(record: Record, *, clean: bool) -> Step:
             return record, (*_serve(active), Fetch(candidate))
         case Trial(active=active, candidate=candidate, tries=tries) as state if clean or tries < TRIALS_MAX:
             again = replace(state, tries=tries if clean else tries + 1)
-            return replace(record, state=again), (*_serve(active), Try(candidate, active))
+            return replace(record, state=again), (*_serve(active), Try(candidate, witness(record)))
         case Trial(active=active):
             refused, effects = _refuse(record, record.state, Reason.CRASHED_IN_TRIAL, f"{TRIALS_MAX} tries")
             return refused, (*_serve(active), *effects)
@@ -163,14 +164,33 @@ def _started(record: Record, *, clean: bool) -> Step:
             )
 
 
-def _wanted(record: Record, release: Fitted) -> Step:
+def witness(record: Record) -> Fitted | None:
+    """The release that a new one is measured against: what serves, unless it is refused here itself. What
+    is taken back because it answers wrongly would refuse whatever answers rightly.
+    """
+    active = record.state.active
+    return None if active is None or why_bad(record, active) is not None else active
+
+
+def _wanted(record: Record, wanted: Wanted) -> Step:
+    release = wanted.release
     if release.is_as(pursued(record.state)):
         return record, ()
     free, effects = _make_way(record, f"{release.name} {release.version} is wanted")
     if release.is_as(pursued(free.state)) or why_bad(free, release) is not None:
         return free, effects
-    begun, more = _begin(free, release)
+    goes_back = wanted.stable and release.is_as(free.state.fallback)
+    begun, more = _go_back(free, release) if goes_back else _begin(free, release)
     return begun, (*effects, *more)
+
+
+def _go_back(record: Record, release: Fitted) -> Step:
+    """It has committed here before, so it needs no second proof: least of all one beside what is taken back,
+    which may answer wrongly, or not at all.
+    """
+    ended = _ended(release, Outcome.COMMITTED, None)
+    back = replace(record, state=Idle(active=release), last=ended)
+    return back, (Activate(release), Announce(ended), Collect())
 
 
 def _make_way(record: Record, why: str) -> Step:
@@ -227,7 +247,7 @@ def _progress(
     match state, event:
         case Fetching(active=active, fallback=fallback, candidate=candidate), Fetched():
             trial = Trial(active=active, fallback=fallback, candidate=candidate, tries=1)
-            return replace(record, state=trial), (Try(candidate, active),)
+            return replace(record, state=trial), (Try(candidate, witness(record)),)
         case Fetching() as fetching, FetchFailed(_, reason, detail):
             return _refuse(record, fetching, reason, detail)
         case Trial(active=active, candidate=candidate), TrialPassed() as passed:

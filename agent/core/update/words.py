@@ -100,9 +100,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The plan asks for this release."""
+    """The plan asks for this release. `stable`: it is what every device goes back to."""
 
     release: Fitted
+    stable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,8 @@ class Update:
             case Measured(release):
                 await self._serve_again(release)
             case lifecycle.TrialPassed():
-                await self._step(dataclasses.replace(outcome, before=self._service.evidence()))
+                before = self._service.evidence() if lifecycle.witness(self._record) else None
+                await self._step(dataclasses.replace(outcome, before=before))
             case _:
                 await self._step(outcome)
 
@@ -286,7 +287,8 @@ class Update:
             self._reporter.release_hold()
         else:
             self._reporter.hold(desired.passed_over.reason, desired.passed_over.detail)
-        await self._step(lifecycle.Wanted(release))
+        stable = plan.stable is not None and plan.stable.manifest == release.manifest
+        await self._step(lifecycle.Wanted(release, stable=stable))
 
     async def _note_plan(self, plan: Plan) -> None:
         self._record = replace(self._record, plan_serial=plan.serial)

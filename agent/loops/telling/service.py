@@ -57,7 +57,8 @@ class Service:
         if record.state.active != self._record.state.active:
             if isinstance(record.state, Probation):
                 enough = self._window.frames >= record.probation.window_frames
-                self._baseline = probation.baseline(self._window if enough else self._settled)
+                before = self._window if enough else self._settled
+                self._baseline = probation.baseline(before) if lifecycle.witness(self._record) else None
             self._window = self._settled = Window()
             self._gather(record.state.active)
         self._record = record

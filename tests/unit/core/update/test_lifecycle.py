@@ -65,7 +65,7 @@ def ended(of: Fitted, outcome: Outcome, reason: Reason | None = None, detail: st
     )
 
 
-COMMITTED_C = ended(C, Outcome.COMMITTED)
+COMMITTED_B, COMMITTED_C = ended(B, Outcome.COMMITTED), ended(C, Outcome.COMMITTED)
 SLOW_C = ended(C, Outcome.REFUSED, Reason.TOO_SLOW, "9 ms")
 SUPERSEDED_BY_B = ended(C, Outcome.REFUSED, Reason.SUPERSEDED, "b 1 is wanted")
 SUPERSEDED_BY_A = ended(C, Outcome.REFUSED, Reason.SUPERSEDED, "a 1 is wanted")
@@ -153,6 +153,27 @@ def after(state, *, last=None, known_bad=()):
             after(Fetching(active=A, fallback=None, candidate=B), last=WITHDRAWN_C),
             (Activate(A), Announce(WITHDRAWN_C), Collect(), Fetch(B)),
         ),
+        # back to what is stable: what has committed here before needs no second proof
+        (
+            RUNS_A,
+            Wanted(B, stable=True),
+            after(Idle(active=B), last=COMMITTED_B),
+            (Activate(B), Announce(COMMITTED_B), Collect()),
+        ),
+        (
+            TRIES_C,
+            Wanted(B, stable=True),
+            after(Idle(active=B), last=COMMITTED_B),
+            (
+                Cancel(C),
+                Announce(SUPERSEDED_BY_B),
+                Collect(),
+                Activate(B),
+                Announce(COMMITTED_B),
+                Collect(),
+            ),
+        ),
+        (RUNS_A, Wanted(C, stable=True), after(FETCHES_C), (Fetch(C),)),
         # a wish taken back
         (RUNS_A, Withdrawn(), after(RUNS_A), ()),
         (
@@ -419,3 +440,15 @@ def test_what_a_release_is_measured_against_is_kept_with_the_state():
     )
     committed, _ = step(step(probing, Healthy(C.manifest))[0], Healthy(C.manifest))
     assert committed.handover == probing.handover
+
+
+def test_a_release_that_is_refused_here_is_no_witness_against_its_successor():
+    revoked = (Bad(A.manifest, Reason.REVOKED),)
+    tried, effects = step(Record(state=FETCHES_C, known_bad=revoked), Fetched(C.manifest))
+    assert effects == (Try(C, None),)
+    assert step(tried, Started(clean=True))[1] == (Activate(A), Try(C, None))
+
+
+def test_a_stable_release_that_has_failed_here_is_not_gone_back_to():
+    failed = Record(state=RUNS_A, known_bad=(Bad(B.variant, Reason.WORKER_CRASHED),))
+    assert step(failed, Wanted(B, stable=True)) == (failed, ())

@@ -79,6 +79,7 @@ def about(of: Fitted, reason: Reason) -> st.SearchStrategy[Event]:
             Started(clean=True),
             Started(clean=False),
             Wanted(of),
+            Wanted(of, stable=True),
             Fetched(of.manifest),
             FetchFailed(of.manifest, reason),
             TrialPassed(of.manifest, 2),
