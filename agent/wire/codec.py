@@ -1,5 +1,6 @@
 """Bytes to documents and back: size bound first, then schema major, then the fields."""
 
+from datetime import datetime
 from typing import Final, TypeVar
 
 import msgspec
@@ -30,6 +31,10 @@ MAX_BYTES: Final[dict[type[Document], int]] = {
 }
 
 
+YEARS: Final = range(1970, 9999)
+"""Of instants. Nearer to the ends of the calendar there are some that cannot be told in UTC."""
+
+
 class _Schema(msgspec.Struct):
     schema: int
 
@@ -57,7 +62,18 @@ def decode(content: bytes, kind: type[D]) -> D:
         raise UnknownSchema(
             f"{kind.__name__.lower()} has schema {schema}, this program knows {SCHEMA}: upgrade it"
         )
-    return _parse(content, kind, kind)
+    return _timely(_parse(content, kind, kind))
+
+
+def _timely(document: D) -> D:
+    for name in document.__struct_fields__:
+        value = getattr(document, name)
+        if isinstance(value, datetime) and value.year not in YEARS:
+            raise Malformed(
+                f"{type(document).__name__.lower()}: `{name}` is in the year {value.year}, and no clock "
+                f"shows one before {YEARS.start} or after {YEARS.stop - 1}"
+            )
+    return document
 
 
 def _parse(content: bytes, shape: type[T], kind: type[Document]) -> T:

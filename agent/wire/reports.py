@@ -109,6 +109,9 @@ class CameraReport(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+Bin = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+
+
 class Histogram(Struct, frozen=True, kw_only=True):
     """A DDSketch: bin `k` counts values in (gamma^(k-1), gamma^k], gamma = (1+a)/(1-a).
 
@@ -122,7 +125,7 @@ class Histogram(Struct, frozen=True, kw_only=True):
     sum: float
     min: float
     max: float
-    bins: dict[int, Count]
+    bins: dict[Bin, Count]
 
 
 BINS = 20
@@ -169,7 +172,8 @@ class Report(Document, frozen=True, kw_only=True):
     active: Running | None = None
     candidate: Progress | None = None
     last: Ended | None = None
-    plan_serial: int = -1
+    plan_serial: Annotated[int, Meta(ge=-1, le=2**53)] = -1
+    """-1: it has seen none."""
     worker_restarts: Count = 0
     known_bad: dict[str, Reason] = field(default_factory=dict)
     capabilities: Capabilities = Capabilities()

@@ -104,7 +104,7 @@ def requested_key(request: bytes) -> ec.EllipticCurvePublicKey:
     try:
         parsed = x509.load_pem_x509_csr(request)
         key, genuine = parsed.public_key(), parsed.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Malformed("the certificate request is none in PEM") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise Malformed("the certificate request is for a key that is not on the curve P-256")

@@ -1,5 +1,5 @@
 import json
-from datetime import UTC
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -31,7 +31,7 @@ COUNT = st.integers(0, 2**53)
 DIGESTS = st.binary(max_size=4).map(sha256)
 SEGMENTS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 TEXT = st.text(max_size=12)
-INSTANTS = st.datetimes(timezones=st.just(UTC))
+INSTANTS = st.datetimes(datetime(1970, 1, 2), datetime(9998, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
 REFS = st.builds(ReleaseRef, name=SEGMENTS, version=SEGMENTS, manifest=DIGESTS)
 RANKED = st.builds(Ranked, index=COUNT, label=TEXT, score=SCORES)
 PERCENTILES = st.builds(Percentiles, p50=REAL, p95=REAL, p99=REAL)
@@ -181,6 +181,11 @@ REF = '{"name": "a", "version": "1", "manifest": "%s"}'
             '{"schema": 1, "root": 1%s, "timestamp": 1}' % ("0" * 99),
             Index,
             r"<= 9007199254740992 - at `\$.root`",
+        ),
+        (
+            '{"schema": 1, "state": "online", "session": "", "at": "0001-01-01T00:00:00+23:59"}',
+            Status,
+            "`at` is in the year 1, and no clock shows one before 1970 or after 9998",
         ),
         ('{"schema": 1, "state": "asleep", "session": ""}', Status, r"'asleep' - at `\$.state`"),
         ('{"schema": 1, "stream": "a/b", "serial": 1}', Plan, r"at `\$.stream`"),

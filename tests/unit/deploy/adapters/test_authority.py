@@ -1,3 +1,4 @@
+import base64
 import shutil
 import subprocess
 from datetime import timedelta
@@ -41,6 +42,16 @@ def test_what_a_device_asks_to_be_called_does_not_matter(authority, tmp_path):
 def test_what_is_no_request_is_refused(authority, request_):
     with pytest.raises(Malformed, match="certificate request"):
         authority.sign_request(request_, "pi-1")
+
+
+def test_a_request_of_another_version_is_refused(authority, tmp_path):
+    _require_openssl()
+    openssl.make_key(tmp_path / "key")
+    der = base64.b64decode(b"".join(openssl.request(tmp_path / "key", "x").splitlines()[1:-1]))
+    later = base64.encodebytes(der.replace(b"\x02\x01\x00", b"\x02\x01\x05", 1))
+    label = b"CERTIFICATE REQUEST-----\n"
+    with pytest.raises(Malformed, match="none in PEM"):
+        authority.sign_request(b"-----BEGIN " + label + later + b"-----END " + label, "pi-1")
 
 
 def test_a_request_for_a_key_of_another_kind_is_refused(authority, tmp_path):
