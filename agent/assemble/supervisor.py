@@ -131,7 +131,7 @@ class Agent:
         )
         self._presence = Presence(shared.post, root, device, session, clock.now, settings.broker.beat_s)
         self._pipelines = tuple(
-            Pipeline(line, Identity(root, device, line.name, capabilities), shared)
+            Pipeline(line, Identity(root, device, line.name, capabilities, line.stream), shared)
             for line in pipelines(settings)
         )
         self._commands = remote(shared, self._pipelines, ring, config)
@@ -175,7 +175,7 @@ class Agent:
             async with self._mail.drain.delivering():
                 await self._serve_pipelines(stopped)
         finally:
-            self._presence.leaving()
+            self._presence.leaving(orderly=stopped.is_set())
             await self._connection.close()
             self._mail.drain.close()
             for each in self._shared_cameras:

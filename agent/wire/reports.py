@@ -28,6 +28,8 @@ class Status(Document, frozen=True, kw_only=True):
     """It is said again at least so often while it holds; 0: once. A broker that is killed speaks no will."""
     broker: str = ""
     """As the device calls the one that it is on: host and port."""
+    goodbye: bool = False
+    """Offline, because it was told to stop: what a last will never says, nor an agent that failed."""
 
 
 class Phase(StrEnum):
@@ -178,6 +180,8 @@ class Report(Document, frozen=True, kw_only=True):
     known_bad: dict[str, Reason] = field(default_factory=dict)
     capabilities: Capabilities = Capabilities()
     pipeline: str = "main"
+    stream: str = ""
+    """Whose plans it follows."""
     degraded: str = ""
     """In words, why less serves than the release promises: the CPU for a lost Edge TPU, say; else empty."""
     camera: CameraReport | None = None

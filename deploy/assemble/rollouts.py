@@ -25,7 +25,7 @@ from deploy.core.rollouts import preview as previews
 from deploy.core.rollouts import standing as standings
 from deploy.core.rollouts.approvals import Person
 from deploy.core.rollouts.orders import Subject
-from deploy.core.rollouts.picture import Picture, Seen
+from deploy.core.rollouts.picture import Picture, Seen, of_stream
 from deploy.core.rollouts.preview import Preview
 from deploy.core.rollouts.starting import Asked
 from deploy.core.rollouts.state import Fleet, Rollout
@@ -106,7 +106,7 @@ def preview(workspace: Workspace, wanted: Wanted) -> Preview:
         ConfigError: a setting is wrong.
     """
     with desk(workspace) as at:
-        fleet, picture = at.fleet(), at.picture()
+        fleet, picture = at.fleet(), of_stream(at.picture(), wanted.stream)
         order, _, free = _prepared(at, wanted, fleet, picture, _asked(at.repository, wanted))
         weigh = _weigh(at.repository, order.release)
         return previews.preview(order, picture, _standing(at, free, order.stream), weigh)
@@ -143,7 +143,8 @@ def begin(at: Desk, wanted: Wanted) -> Begun:
     """As `start`, at a desk that is open."""
     asked, begun = _asked(at.repository, wanted), list[Begun]()
 
-    def make(fleet: Fleet, picture: Picture) -> Sequence[AnyEntry]:
+    def make(fleet: Fleet, whole: Picture) -> Sequence[AnyEntry]:
+        picture = of_stream(whole, wanted.stream)
         order, before, free = _prepared(at, wanted, fleet, picture, asked)
         standing = _standing(at, free, wanted.stream)
         entries = (*before, *starting.start(free, picture, order, standing, person(wanted.why)))
@@ -169,7 +170,8 @@ def steer(workspace: Workspace, named: Named, decide: Steer, why: str, on_progre
         def make(fleet: Fleet, picture: Picture) -> Sequence[AnyEntry]:
             found = fleet.rollouts.get(name)
             signed = at.repository.plan(found.order.stream) if found else None
-            return decide(Subject(fleet, picture, name, signed), person(why))
+            seen = of_stream(picture, found.order.stream) if found else picture
+            return decide(Subject(fleet, seen, name, signed), person(why))
 
         at.decide(make)
         return at.fleet().rollouts[name]

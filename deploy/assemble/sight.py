@@ -21,7 +21,7 @@ from deploy.core import history, outlook, roster
 from deploy.core.fleet import Device, Row, fold
 from deploy.core.rollouts import standing, state
 from deploy.core.rollouts.believing import Believer
-from deploy.core.rollouts.picture import Picture
+from deploy.core.rollouts.picture import Picture, of_stream
 from deploy.core.rollouts.state import Fleet, Rollout
 from deploy.core.rollouts.words import Line
 from deploy.core.why import Case
@@ -63,6 +63,7 @@ class Sight:
         plan, rollout = self.plan(stream), self.rollout(stream)
         coming = () if rollout is None else outlook.to_come(rollout, self.picture)
         seen = {each.id: each for each in self.picture.devices}
+        seen |= {each.id: each for each in of_stream(self.picture, stream).devices}
         failed = {} if rollout is None else history.first_failed(self.lines, rollout.name)
         refused: dict[str, list[str]] = {}
         for words in self.picture.refused:

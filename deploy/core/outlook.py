@@ -11,7 +11,7 @@ from agent.wire.documents import Plan
 from agent.wire.reports import Phase
 from agent.wire.topics import DeviceId
 from deploy.core.rollouts import gate, tally, waves
-from deploy.core.rollouts.picture import Picture, Seen
+from deploy.core.rollouts.picture import Picture, Seen, of_stream
 from deploy.core.rollouts.state import Rollout
 from deploy.core.rollouts.tally import Counted, Standing
 from deploy.core.rollouts.words import Judgement
@@ -64,6 +64,7 @@ def to_come(rollout: Rollout, picture: Picture) -> tuple[Plan, ...]:
     """
     if rollout.outcome is not None or rollout.aborted is not None:
         return ()
+    picture = of_stream(picture, rollout.order.stream)
     plans, previous = [], rollout.plan
     for wave in range(rollout.wave + 1, len(rollout.order.waves)):
         previous = waves.plan(rollout, wave, picture, previous)
@@ -77,6 +78,7 @@ def ahead(rollout: Rollout, picture: Picture) -> tuple[WaveView, ...]:
     Raises:
         Refused: as `to_come`.
     """
+    picture = of_stream(picture, rollout.order.stream)
     coming = to_come(rollout, picture)
     labels = rollout.order.waves[len(rollout.order.waves) - len(coming) :]
     before = len(waves.members(rollout.plan, picture)) if rollout.plan is not None else 0
@@ -95,6 +97,7 @@ def outlook(rollout: Rollout, picture: Picture, coming: Sequence[WaveView]) -> O
         picture: the fleet now.
         coming: as `ahead` gave them, not necessarily for this very picture.
     """
+    picture = of_stream(picture, rollout.order.stream)
     counted = tally.count(rollout, picture)
     going = rollout.outcome is None and rollout.aborted is None and rollout.plan is not None
     loads = [_lacks(each, rollout) for each in counted if each.standing is Standing.PENDING]

@@ -203,6 +203,7 @@ EXAMPLES: dict[str, Document] = {
             tags=("line-3",),
         ),
         pipeline="door",
+        stream="doors",
         degraded="the Edge TPU is lost: the CPU variant serves",
         camera=CameraReport(state=CameraState.FROZEN, kind="v4l2", detail="the same frame for 6 s"),
         serving=Evidence(

@@ -47,6 +47,7 @@ class Identity:
     device: DeviceId
     pipeline: str
     capabilities: Capabilities
+    stream: str = "main"
 
 
 class Reporter:
@@ -66,6 +67,7 @@ class Reporter:
         self._report = Report(
             device=identity.device,
             pipeline=identity.pipeline,
+            stream=identity.stream,
             at=clock.now(),
             phase=Phase.IDLE,
             capabilities=identity.capabilities,

@@ -17,7 +17,7 @@ from agent.wire.errors import Malformed, WireError
 from agent.wire.reports import Presence, Report, Status
 from agent.wire.seal import unseal
 from agent.wire.topics import MAIN, REPORT, SHARDS, STATUS, Address, DeviceId, Root, shard
-from deploy.core.rollouts.picture import Picture, Seen, present
+from deploy.core.rollouts.picture import Picture, Seen, Told, present
 from deploy.core.rollouts.state import Member
 from deploy.core.rollouts.tally import is_freed
 
@@ -89,7 +89,7 @@ class Believer:
         except Malformed:
             return False
         device = address.device
-        if device is None or not content or address.pipeline != MAIN:
+        if device is None or not content:
             return False
         try:
             return self._told(topic, address, content, device, at)
@@ -112,7 +112,7 @@ class Believer:
         if address.channel is STATUS:
             return self._status(codec.decode(document, Status), device, at)
         if address.channel is REPORT:
-            return self._report(codec.decode(document, Report), device, at)
+            return self._report(codec.decode(document, Report), device, address.pipeline, at)
         return False
 
     def _unsealed(self, topic: str, content: bytes, device: DeviceId) -> bytes:
@@ -138,53 +138,59 @@ class Believer:
                 f"{device} has a status of boot {status.boot}, and was heard in boot {boot}: it was replayed"
             )
         online = status.state is Presence.ONLINE
+        left = not online and (status.goodbye or known.left)
         if online == known.online:
             news = device not in self._seen or present(known, at) != known
-            self._put(_beaten(known, status, at))
+            self._put(msgspec.structs.replace(_beaten(known, status, at), left=left))
             return news
         told = msgspec.structs.replace(
             _beaten(known, status, at),
             online=online,
+            left=left,
             gone_at=None if online or not known.online else at,
-            free_at=at if online and device in self._seen else known.free_at,
+            free_at=at if online and self._comes(device) else known.free_at,
         )
         return self._put(told)
 
-    def _report(self, report: Report, device: DeviceId, at: datetime) -> bool:
-        if report.device != device:
-            raise Malformed(f"{device} has a report of {report.device[:64]}")
+    def _comes(self, device: DeviceId) -> bool:
+        """Whether it was not there all along: seen away before, or never heard of."""
+        return device in self._seen or device not in self.marks
+
+    def _report(self, report: Report, device: DeviceId, pipeline: str, at: datetime) -> bool:
+        if report.device != device or report.pipeline != pipeline:
+            raise Malformed(f"{device} has a report of {report.device[:64]}, pipeline {report.pipeline[:64]}")
         known = self._known(device)
-        if known.report == report:
+        before = _told(known, pipeline)
+        if before is not None and before.report == report:
             return False
-        self._require_newer(report, known)
-        self._advance(device, (report.boot, report.number))
-        hardware, tags = report.capabilities.hardware, report.capabilities.tags
-        member = self.members.get(device)
-        if member is not None and member.tags:
-            tags = member.tags
+        self._require_newer(report, before)
+        self._advance(_marked(device, pipeline), (report.boot, report.number))
         # What lay on the broker when this program began again was heard when it was heard first.
-        again = known.report is not None and known.report.at == report.at
-        told = msgspec.structs.replace(
-            known,
+        again = before is not None and before.report.at == report.at
+        fresh = Told(
             report=report,
-            heard_at=known.heard_at if again else at,
-            free_at=at if is_freed(known.report, report) else known.free_at,
-            hardware=hardware,
-            tags=tags,
+            heard_at=before.heard_at if before is not None and again else at,
+            free_at=_freed_at(known if pipeline == MAIN else before, report, at),
         )
-        return self._put(told)
+        return self._put(_telling(self._equipped(known, report), pipeline, fresh))
 
-    def _require_newer(self, report: Report, known: Seen) -> None:
+    def _equipped(self, known: Seen, report: Report) -> Seen:
+        member = self.members.get(report.device)
+        tags = report.capabilities.tags if member is None else member.tags or report.capabilities.tags
+        return msgspec.structs.replace(known, hardware=report.capabilities.hardware, tags=tags)
+
+    def _require_newer(self, report: Report, before: Told | None) -> None:
         device = report.device
         if not self._ordered(device):
             return
-        said, mark = (report.boot, report.number), self.marks.get(device, (0, 0))
+        said = (report.boot, report.number)
+        mark = self.marks.get(_marked(device, report.pipeline), (0, 0))
         if said < mark:
             raise Malformed(
                 f"{device} has a report {said[0]}.{said[1]}, and {mark[0]}.{mark[1]} was heard of it: "
                 "it was replayed, or the device was set up anew (shoal enrol it again)"
             )
-        if known.report is not None and said == (known.report.boot, known.report.number):
+        if before is not None and said == (before.report.boot, before.report.number):
             raise Malformed(f"{device} has two reports {said[0]}.{said[1]}: somebody else has its key")
 
     def _ordered(self, device: DeviceId) -> bool:
@@ -242,7 +248,7 @@ class Believer:
         expected = dict.fromkeys(SHARDS, 0)
         found = dict.fromkeys(SHARDS, 0)
         for device in self.marks:
-            if not self._gone(device):
+            if "/" not in device and not self._gone(device):
                 place = self._shards.get(device) or self._shards.setdefault(device, shard(device))
                 expected[place] += 1
                 found[place] += device in self._heard
@@ -252,6 +258,33 @@ class Believer:
             for each in SHARDS
             if 2 * found[each] < expected[each]
         )
+
+
+def _marked(device: DeviceId, pipeline: str) -> DeviceId:
+    """The name under which the mark of a pipeline is kept: its numbers count for themselves."""
+    return device if pipeline == MAIN else DeviceId(f"{device}/{pipeline}")
+
+
+def _told(seen: Seen, pipeline: str) -> Told | None:
+    if pipeline != MAIN:
+        return next((told for told in seen.further if told.report.pipeline == pipeline), None)
+    if seen.report is None or seen.heard_at is None:
+        return None
+    return Told(report=seen.report, heard_at=seen.heard_at, free_at=seen.free_at)
+
+
+def _freed_at(before: Seen | Told | None, now: Report, at: datetime) -> datetime | None:
+    if before is None:
+        return None
+    return at if is_freed(before.report, now) else before.free_at
+
+
+def _telling(seen: Seen, pipeline: str, told: Told) -> Seen:
+    if pipeline == MAIN:
+        return msgspec.structs.replace(seen, report=told.report, heard_at=told.heard_at, free_at=told.free_at)
+    others = [each for each in seen.further if each.report.pipeline != pipeline]
+    ordered = sorted([*others, told], key=lambda each: each.report.pipeline)
+    return msgspec.structs.replace(seen, further=tuple(ordered))
 
 
 def _beaten(known: Seen, status: Status, at: datetime) -> Seen:

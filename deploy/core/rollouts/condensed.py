@@ -29,7 +29,7 @@ from agent.wire.reports import (
 )
 from agent.wire.topics import DeviceId, Digest
 from deploy.core.rollouts import tally
-from deploy.core.rollouts.picture import Picture, Seen
+from deploy.core.rollouts.picture import Picture, Seen, of_stream
 from deploy.core.rollouts.state import Rollout
 
 NOWHERE: Final = Digest("")
@@ -82,20 +82,23 @@ class _Device(Struct, frozen=True, array_like=True):
     free_at: Instant | None = None
     heard_at: Instant | None = None
     told: _Told | None = None
+    left: bool = False
 
 
 class _Kept(Struct, frozen=True, array_like=True):
     at: Instant
     missing: tuple[str, ...]
     devices: tuple[_Device, ...]
+    since: Instant | None = None
 
 
 def condense(picture: Picture, rollout: Rollout) -> bytes:
     """What a judgement of this rollout reads of the picture; MessagePack."""
+    picture = of_stream(picture, rollout.order.stream)
     inside = {seen.id for seen, _ in tally.inside(rollout, picture.devices)}
     files = frozenset((rollout.order.release.manifest, *rollout.order.files))
     devices = tuple(_device(seen, files) if seen.id in inside else _outside(seen) for seen in picture.devices)
-    return msgspec.msgpack.encode(_Kept(picture.at, picture.missing, devices))
+    return msgspec.msgpack.encode(_Kept(picture.at, picture.missing, devices, picture.since))
 
 
 def expand(content: bytes) -> Picture:
@@ -108,11 +111,14 @@ def expand(content: bytes) -> Picture:
         kept = msgspec.msgpack.decode(content, type=_Kept)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"a picture of the fleet: {error}") from error
-    return Picture(at=kept.at, missing=kept.missing, devices=tuple(map(_seen, kept.devices)))
+    devices = tuple(map(_seen, kept.devices))
+    return Picture(at=kept.at, missing=kept.missing, devices=devices, since=kept.since)
 
 
 def _outside(seen: Seen) -> _Device:
-    return _Device(seen.id, seen.hardware, seen.tags, seen.online, seen.known)
+    return _Device(
+        seen.id, seen.hardware, seen.tags, seen.online, seen.known, gone_at=seen.gone_at, left=seen.left
+    )
 
 
 def _device(seen: Seen, files: frozenset[Digest]) -> _Device:
@@ -127,6 +133,7 @@ def _device(seen: Seen, files: frozenset[Digest]) -> _Device:
         seen.free_at,
         seen.heard_at,
         told,
+        seen.left,
     )
 
 
@@ -179,6 +186,7 @@ def _seen(device: _Device) -> Seen:
         gone_at=device.gone_at,
         free_at=device.free_at,
         heard_at=device.heard_at,
+        left=device.left,
         report=None if device.told is None else _report(device.id, device.told),
     )
 

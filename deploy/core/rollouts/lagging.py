@@ -3,32 +3,27 @@
 from datetime import timedelta
 
 from agent.wire.topics import DeviceId
-from deploy.core.rollouts.picture import Picture
+from deploy.core.rollouts.picture import Picture, Seen, of_stream
 from deploy.core.rollouts.state import Fleet, Rollout
 
 
 def behind(fleet: Fleet, picture: Picture, after: timedelta) -> tuple[DeviceId, ...]:
-    """The devices that were heard so long after the newest plan, and know an older one only.
-
-    A report does not say which stream its device follows, so with several streams nobody can tell.
-    """
-    newest = _newest(fleet)
-    if newest is None or newest.plan is None or newest.steered_at is None:
-        return ()
-    due = newest.steered_at + after
-    return tuple(
+    """The devices that were heard so long after the newest plan of a stream, and know an older one only."""
+    newest = {
+        rollout.order.stream: rollout for rollout in fleet.rollouts.values() if rollout.plan is not None
+    }
+    late = {
         seen.id
-        for seen in picture.devices
-        if seen.online
-        and seen.report is not None
-        and seen.heard_at is not None
-        and seen.heard_at >= due
-        and 0 <= seen.report.plan_serial < newest.plan.serial
-    )
+        for stream, rollout in newest.items()
+        for seen in of_stream(picture, stream).devices
+        if _is_behind(seen, rollout, after)
+    }
+    return tuple(sorted(late))
 
 
-def _newest(fleet: Fleet) -> Rollout | None:
-    steered = [rollout for rollout in fleet.rollouts.values() if rollout.plan is not None]
-    if len({rollout.order.stream for rollout in steered}) != 1:
-        return None
-    return max(steered, key=lambda rollout: rollout.plan.serial if rollout.plan else -1)
+def _is_behind(seen: Seen, rollout: Rollout, after: timedelta) -> bool:
+    if not seen.online or seen.report is None or seen.heard_at is None:
+        return False
+    if rollout.plan is None or rollout.steered_at is None or seen.heard_at < rollout.steered_at + after:
+        return False
+    return 0 <= seen.report.plan_serial < rollout.plan.serial

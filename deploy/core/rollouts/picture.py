@@ -11,6 +11,14 @@ from agent.wire.reports import Report
 from agent.wire.topics import DeviceId
 
 
+class Told(Struct, frozen=True, kw_only=True):
+    """A report of a pipeline besides `main`, and its instants as in `Seen`."""
+
+    report: Report
+    heard_at: Instant
+    free_at: Instant | None = None
+
+
 class Seen(Struct, frozen=True, kw_only=True):
     """One device. What it told is taken only where it is its own: sealed, and newer than what was seen."""
 
@@ -27,6 +35,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """How often it says so; 0: once."""
     gone_at: Instant | None = None
     """When it was seen to go offline; None of one that was offline already when first looked at."""
+    left: bool = False
+    """It said itself that it goes, because it was told to stop."""
     free_at: Instant | None = None
     """When it was seen to come online, or to be no longer held by what is none of the release's making; None
     of one that was there all along. Its deadline counts from then."""
@@ -35,6 +45,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """When the newest report came, by our clock; of one that lay on the broker: when it was read."""
     known: bool = True
     """It was enrolled, or was there when the rollout began: it was counted."""
+    further: tuple[Told, ...] = ()
+    """Of its pipelines besides `main`, by their names."""
 
 
 class Picture(Struct, frozen=True, kw_only=True):
@@ -45,6 +57,31 @@ class Picture(Struct, frozen=True, kw_only=True):
     """Shards that were not read to their end, in words: the picture is incomplete."""
     refused: tuple[str, ...] = ()
     """What was not believed, in words."""
+    since: Instant | None = None
+    """From when on devices could be heard without a break: no silence is longer. None: all along."""
+
+
+def of_stream(picture: Picture, stream: str) -> Picture:
+    """The fleet as far as it follows this stream: of each device the first pipeline that does, `main` before
+    the others. A device that has not reported yet may.
+    """
+    found = (_of_stream(seen, stream) for seen in picture.devices)
+    return replace(picture, devices=tuple(seen for seen in found if seen is not None))
+
+
+def _of_stream(seen: Seen, stream: str) -> Seen | None:
+    if seen.report is None or seen.report.stream in {"", stream}:
+        return replace(seen, further=()) if seen.further else seen
+    for told in seen.further:
+        if told.report.stream == stream:
+            return replace(
+                seen, report=told.report, heard_at=told.heard_at, free_at=_later(seen, told), further=()
+            )
+    return None
+
+
+def _later(seen: Seen, told: Told) -> datetime | None:
+    return max(filter(None, (seen.free_at, told.free_at)), default=None)
 
 
 BEATS_MISSED: Final = 3

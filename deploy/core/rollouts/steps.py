@@ -6,7 +6,7 @@ from deploy.core.rollouts import approvals, gate, orders, waves
 from deploy.core.rollouts.approvals import Person
 from deploy.core.rollouts.condensed import condense
 from deploy.core.rollouts.orders import Subject
-from deploy.core.rollouts.picture import Picture
+from deploy.core.rollouts.picture import Picture, of_stream
 from deploy.core.rollouts.state import Fleet, Rollout
 from deploy.core.rollouts.words import (
     AnyEntry,
@@ -40,6 +40,7 @@ def step(fleet: Fleet, name: str, picture: Picture, standing: Plan | None) -> tu
         return ()
     if rollout.aborted is not None:
         return _end_taken_back(rollout, standing)
+    picture = of_stream(picture, rollout.order.stream)
     if rollout.plan is None:
         return _first(rollout, picture, standing)
     judgement = gate.judge(rollout, picture)

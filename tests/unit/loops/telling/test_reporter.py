@@ -91,7 +91,10 @@ def running(of):
 
 def report(bench, **changes):
     return replace(
-        Report(device=DEVICE, at=bench.clock.now(), phase=Phase.IDLE, capabilities=CAPABILITIES), **changes
+        Report(
+            device=DEVICE, at=bench.clock.now(), phase=Phase.IDLE, capabilities=CAPABILITIES, stream="main"
+        ),
+        **changes,
     )
 
 

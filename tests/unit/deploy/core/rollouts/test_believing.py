@@ -11,7 +11,7 @@ from agent.wire.reports import Capabilities, Phase, Presence, Report, Status
 from agent.wire.seal import seal
 from agent.wire.topics import REPORT, SHARDS, STATUS, DeviceId, Root, shard
 from deploy.core.rollouts.believing import REFUSED_MAX, Believer
-from deploy.core.rollouts.picture import Seen
+from deploy.core.rollouts.picture import Seen, of_stream
 from deploy.core.rollouts.state import Member
 
 ROOT = Root("shoal/test")
@@ -215,3 +215,49 @@ def test_in_whatever_order_reports_come_the_newest_is_believed_and_never_an_olde
         (there,) = of.picture(NOON).devices
         assert isinstance(there, Seen)
         assert (there.report.boot, there.report.number) == highest
+
+
+def of_door(document, *, key=None):
+    topic = ROOT.device(REPORT, A, "door")
+    content = codec.encode(document)
+    return topic, content if key is None else seal(topic, content, key)
+
+
+def test_each_pipeline_has_a_word_of_its_own_and_numbers_of_its_own():
+    at_door = report(number=3, pipeline="door", stream="doors")
+    picture = told(
+        believer(SEALED), sealed(REPORT, report(number=7, stream="main")), of_door(at_door, key=KEYS[A])
+    )
+    (seen,) = picture.devices
+    assert seen.report is not None
+    assert (seen.report.number, [further.report for further in seen.further]) == (7, [at_door])
+    assert picture.refused == ()
+
+
+def test_a_replay_of_a_pipeline_is_none_of_its_word_after_a_restart_either():
+    old, new = (report(number=number, pipeline="door", stream="doors") for number in (3, 4))
+    of = believer(SEALED)
+    told(of, of_door(new, key=KEYS[A]))
+    again = believer(SEALED, of.marks)
+    picture = told(again, of_door(old, key=KEYS[A]))
+    assert picture.refused
+    assert not any(seen.further for seen in picture.devices)
+
+
+@pytest.mark.parametrize(
+    ("stream", "answers"),
+    [("main", "main"), ("doors", "door"), ("garden", None)],
+)
+def test_a_device_stands_in_a_stream_by_the_pipeline_that_follows_it(stream, answers):
+    picture = told(
+        believer(),
+        sent(REPORT, report(stream="main")),
+        of_door(report(number=2, pipeline="door", stream="doors")),
+    )
+    found = [seen.report and seen.report.pipeline for seen in of_stream(picture, stream).devices]
+    assert found == ([] if answers is None else [answers])
+
+
+def test_a_device_that_has_not_reported_yet_may_be_of_any_stream():
+    picture = told(believer(), sent(STATUS, status()))
+    assert [seen.id for seen in of_stream(picture, "doors").devices] == [A]
