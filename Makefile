@@ -1,46 +1,49 @@
 # make test    formatting, lint, strict types, import contracts, tests
 # make demo    a real model over a real broker; FRAMES=200 ends by itself, BROKER=mqtt://host:port uses yours
-# make bench   the measured tables of the README
-# make bench-fleet   a model to 50, 200 and 1,000 devices, as one message and as chunks
-# make bench-bytes  what a device pulls from one model to the next: packed, shared chunks, patches (a minute)
-# make bench-cuts   every byte of DEVICES=200 that pull a model, half of their links cut CUTS=20 times
-# make soak    SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)
-# make flat    memory, handles and threads over hours of frames in MINUTES=10 of full speed
-#              HARD=1: two pipelines, predictions kept, and a broker that is away in the middle
-# make outage  MINUTES=10 without a broker, a SIGKILL in the middle: what was said arrives, in order
-# make site    a site's broker serves a whole update while the one above it is away (a minute)
-# make kill-controller  SIGKILL of a controller between any two of its steps: the next one goes on (1 minute)
-# make bench-controller what a wave costs the controller for 1 to 10,000 devices (needs mosquitto; 3 minutes)
-# make test-cluster   SIGKILL of a node in the middle of a rollout, over three NATS nodes and two Mosquittos
-# make survive what one device survives, once each: kills, a broker that goes away, an orderly end
-# make test-systemd   what the installed unit lives through under a real systemd (needs root; 5 minutes)
-# make simulate  a rollout over DEVICES=1000 simulated devices; SCENARIO=name or file, SEED=0
-# make blast   SEEDS=100 rollouts of a model that silently ends 30 % of 1,000 devices: how many it reached
-# make census  10,000 devices connect and report to a Mosquitto as it comes: is the count exact?
 # make model   builds models/efficientnet_lite0 again from its published weights
+#
+# make bench              the measured tables of the README
+# make bench-fleet        a model to 50, 200 and 1,000 devices, as one message and as chunks
+# make bench-bytes        what a device pulls from one model to the next: packed, shared chunks, patches (1 minute)
+# make bench-cuts         every byte of DEVICES=200 that pull a model, half of their links cut CUTS=20 times
+# make bench-controller   what a wave costs the controller for 1 to 10,000 devices (needs mosquitto; 3 minutes)
+# make census             10,000 devices connect and report to a Mosquitto as it comes: is the count exact?
+# make simulate           a rollout over DEVICES=1000 simulated devices; SCENARIO=name or file, SEED=0
+# make blast              SEEDS=100 rollouts of a model that silently ends 30 % of DEVICES=1000: how many it reached
+#
+# make soak               SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)
+# make flat               memory, handles and threads over hours of frames in MINUTES=10 of full speed
+#                         HARD=1: two pipelines, predictions kept, and a broker that is away in the middle
+# make outage             MINUTES=10 without a broker, a SIGKILL in the middle: what was said arrives, in order
+# make survive            what one device survives, once each: kills, a broker that goes away, an orderly end
+# make site               a site's broker serves a whole update while the one above it is away (1 minute)
+# make kill-controller    SIGKILL of a controller between any two of its steps: the next one goes on (1 minute)
+# make test-cluster       SIGKILL of a node in the middle of a rollout, over three NATS nodes and two Mosquittos
+# make test-systemd       what the installed unit lives through under a real systemd (needs root; 5 minutes)
 
 PYTHON ?= python3
 VENV ?= .venv
 FRAMES ?=
 BROKER ?=
 KILLS ?= 200
-DEVICES ?= 200
+DEVICES ?=
 CUTS ?= 20
 MINUTES ?= 10
 HARD ?=
-DEVICES ?= 1000
 SCENARIO ?= silent-deaths
 SEED ?= 0
 SEEDS ?= 100
+PHOTOGRAPHS ?=
+RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
 bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-PHOTOGRAPHS ?=
-RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
-.PHONY: bench-fleet test-cluster help test test-systemd demo bench bench-bytes bench-cuts soak flat outage kill-controller bench-controller survive site model lint types contracts pytest pytest-devices pytest-parts clean
+.PHONY: help test lint types contracts pytest pytest-devices pytest-parts demo model clean \
+	bench bench-fleet bench-bytes bench-cuts bench-controller census simulate blast \
+	soak flat outage site survive kill-controller test-cluster test-systemd
 
 help:
-	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
+	@sed -n '/^PYTHON/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 $(VENV)/.demo: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Shoal needs Python 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
@@ -93,7 +96,7 @@ bench-bytes: $(VENV)/.dev
 	$(bin)/python bench/bytes.py
 
 bench-cuts: $(VENV)/.dev
-	$(bin)/python -m tests.scenario.cut_links $(DEVICES) 4000000 $(CUTS) 1
+	$(bin)/python -m tests.scenario.cut_links $(or $(DEVICES),200) 4000000 $(CUTS) 1
 
 soak: $(VENV)/.dev
 	$(bin)/python -m tests.soak.kill_agent --kills $(KILLS)
@@ -120,10 +123,10 @@ site: $(VENV)/.dev
 	$(bin)/python -m tests.soak.site
 
 simulate: $(VENV)/.demo
-	$(bin)/python -P -m deploy simulate --devices $(DEVICES) --scenario $(SCENARIO) --seed $(SEED)
+	$(bin)/python -P -m deploy simulate --devices $(or $(DEVICES),1000) --scenario $(SCENARIO) --seed $(SEED)
 
 blast: $(VENV)/.demo
-	$(bin)/python -P -m deploy simulate --devices $(DEVICES) --scenario silent-deaths --runs $(SEEDS)
+	$(bin)/python -P -m deploy simulate --devices $(or $(DEVICES),1000) --scenario silent-deaths --runs $(SEEDS)
 
 census: $(VENV)/.dev
 	$(bin)/python bench/census.py
