@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from deploy.adapters.workspace import Workspace
-from deploy.assemble import workspaces
+from deploy.assemble import noting, workspaces
 from deploy.assemble.controlling import open_ledger
 from deploy.core.refusal import Refused
 from deploy.core.rollouts import chain, replaying, standing
@@ -32,13 +32,19 @@ def verify(workspace: Workspace, noted: str = "") -> Verified:
             message names the first line that is wrong.
         StoreFailed: the file cannot be read.
     """
-    written = open_ledger(workspace).written()
+    ledger = open_ledger(workspace)
+    written = ledger.written()
     if fault := chain.first_fault(written):
         raise Refused(f"{workspace.ledger} was changed: {fault.words}")
     if noted and noted not in {BEGINNING, *(line.chain for line in written)}:
         raise Refused(
             f"{workspace.ledger} is whole, but holds no line of chain {noted[:80]}: lines were cut off after "
             "it was noted, or all of them were written anew"
+        )
+    if words := noting.lost(ledger, workspaces.open_repository(workspace)):
+        raise Refused(
+            f"{workspace.ledger} is not what it was: {words}. Put the newest copy of it back; or, if there "
+            "is none, shoal rotate-keys timestamp makes this one count from now on"
         )
     _require_decided(workspace, fold(map(chain.read, written)))
     return Verified(len(written), written[-1].chain if written else BEGINNING)

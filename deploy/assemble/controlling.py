@@ -21,7 +21,7 @@ from deploy.adapters import approval_ed25519, lock_file
 from deploy.adapters.ledger_sqlite import SqliteLedger
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import Workspace
-from deploy.assemble import publishing, workspaces
+from deploy.assemble import noting, publishing, workspaces
 from deploy.assemble.publishing import OnProgress
 from deploy.assemble.session import Session, connected
 from deploy.core import fence
@@ -243,7 +243,7 @@ class Desk:
         self._placed.update(refs)
         with self.acting():
             fence.require_ours(self.look(), str(self.workspace.folder))
-            carry_out.sign(self.repository, self.fleet())
+            carry_out.sign(self.repository, self.fleet(), noting.newest(self.ledger, self.repository))
             with publishing.signed_already():
                 self._send()
             self._published = self.repository.timestamp_version()
@@ -325,7 +325,7 @@ class Desk:
             fence.require_ours(self.look(), str(self.workspace.folder))
             version = self.repository.timestamp_version() + 1
             self.record(Renewed(timestamp=version))
-            self.repository.sign_timestamp()
+            self.repository.sign_timestamp(noting.newest(self.ledger, self.repository))
         self.carry_out()
 
 

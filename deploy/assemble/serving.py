@@ -21,7 +21,7 @@ from agent.wire.errors import PortError
 from deploy.adapters import account, lock_file
 from deploy.adapters.lock_file import Busy, Holder
 from deploy.adapters.workspace import Accept, Workspace
-from deploy.assemble import claiming
+from deploy.assemble import claiming, noting
 from deploy.assemble.controlling import Desk
 from deploy.core.refusal import Refused
 from deploy.core.rollouts import lagging, steps
@@ -73,6 +73,8 @@ def in_place(workspace: Workspace, desk: Desk, take_over: str | None) -> Iterato
     with lock_file.controlling(workspace.controller_lock, me, take_over=take_over is not None) as before:
         # Who is fenced writes nothing down, however often a service manager starts it.
         desk.require_ours()
+        if words := noting.lost(desk.ledger, desk.repository):
+            log.warning("ledger.cut", extra={"reason": words})
         why = take_over or (f"after {before.words}, which said no goodbye" if before else "")
         desk.record(TookOver(by=me.user, controller=f"{me.host} {me.pid}", why=why))
         log.info("controller.began", extra={"after": before.words if before else "nobody"})

@@ -89,6 +89,6 @@ def require_ours(place: Place, folder: str) -> None:
     if isinstance(place, Elsewhere):
         raise Fenced(
             f"the broker holds {place.words}: another copy of {folder} steers this fleet, and this one "
-            "changes nothing; work there, or, if that copy is lost or stolen, run shoal rotate timestamp and "
-            "shoal rotate snapshot here"
+            "changes nothing; work there, or, if that copy is lost or stolen, run shoal rotate-keys "
+            "timestamp and shoal rotate-keys snapshot here"
         )

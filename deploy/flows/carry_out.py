@@ -4,6 +4,7 @@ import logging
 
 from agent.wire.documents import Plan, ReleaseRef
 from agent.wire.errors import ConfigError
+from deploy.core.noted import Head
 from deploy.core.rollouts import standing
 from deploy.core.rollouts.state import Fleet
 from deploy.ports.repository import Repository
@@ -11,8 +12,10 @@ from deploy.ports.repository import Repository
 log = logging.getLogger(__name__)
 
 
-def sign(repository: Repository, fleet: Fleet) -> tuple[Plan, ...]:
+def sign(repository: Repository, fleet: Fleet, noted: Head | None = None) -> tuple[Plan, ...]:
     """Sign every plan that is to stand and is not signed yet; those that were signed now.
+
+    `noted` is as in `Repository.set_plan`.
 
     Raises:
         ConfigError: another plan of the same serial was signed, or the online keys are not at hand.
@@ -21,7 +24,7 @@ def sign(repository: Repository, fleet: Fleet) -> tuple[Plan, ...]:
     for plan in standing.plans(fleet).values():
         signed = repository.plan(plan.stream)
         if signed is None or signed.serial < plan.serial:
-            repository.set_plan(plan)
+            repository.set_plan(plan, noted)
             log.info("plan.signed", extra={"stream": plan.stream, "serial": plan.serial})
             fresh.append(plan)
         elif signed.serial == plan.serial and signed != plan:

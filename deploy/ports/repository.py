@@ -6,6 +6,7 @@ from typing import Protocol
 from agent.wire.documents import Manifest, Plan, ReleaseRef
 from agent.wire.topics import Digest
 from deploy.core.fence import Found
+from deploy.core.noted import Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,22 @@ class Repository(Protocol):
         """
         ...
 
-    def set_plan(self, plan: Plan) -> None:
+    def set_plan(self, plan: Plan, noted: Head | None = None) -> None:
         """Sign the plan with the online rollouts key; its serial must grow.
+
+        Args:
+            plan: of one stream.
+            noted: what the timestamp is to say of the ledger; None: what the last one says.
 
         Raises:
             ConfigError: the serial does not grow, or the key is not at hand.
         """
         ...
 
-    def sign_timestamp(self) -> None:
-        """A fresh timestamp (and snapshot, if it is close to its expiry), so that devices go on trusting."""
+    def sign_timestamp(self, noted: Head | None = None) -> None:
+        """A fresh timestamp (and snapshot, if it is close to its expiry), so that devices go on trusting;
+        `noted` is as in `set_plan`.
+        """
         ...
 
     def sign_command(self, payload: bytes) -> bytes:

@@ -41,6 +41,7 @@ from deploy.adapters.repository_tuf.keys import KeyFolders, Role
 from deploy.adapters.repository_tuf.shelf import LOCK_WAIT_S, Shelf
 from deploy.adapters.repository_tuf.state import DELEGATED, LIFE, LISTED, Fresh, Pen, State
 from deploy.core.fence import Found
+from deploy.core.noted import LEDGER, Head, head_in, ledger_field
 from deploy.ports.repository import Metadata, Publication, Target
 
 _ROOT_KEYS: Final = 3
@@ -127,7 +128,7 @@ class TufRepository:
                 )
         return _ref(path, target)
 
-    def set_plan(self, plan: Plan) -> None:
+    def set_plan(self, plan: Plan, noted: Head | None = None) -> None:
         with self._shelf.locked():
             state = states.load(self._shelf)
             path = _plan_path(plan.stream)
@@ -136,11 +137,13 @@ class TufRepository:
             for ref in (plan.stable, plan.candidate):
                 _require_released(ref, state)
             state.rollouts.signed.targets[path] = target
+            _note(state, noted)
             self._commit(state, {Role.ROLLOUTS}, content=content)
 
-    def sign_timestamp(self) -> None:
+    def sign_timestamp(self, noted: Head | None = None) -> None:
         with self._shelf.locked():
             state = states.load(self._shelf)
+            _note(state, noted)
             now = self._clock.now()
             online = (Role.ROLLOUTS, Role.SNAPSHOT)
             self._commit(state, {r for r in online if state.of(r).signed.expires - now < LIFE[r] / 2})
@@ -161,12 +164,15 @@ class TufRepository:
         """Replace the keys of a role, all three of the root's. Devices follow by themselves.
 
         This ends what a stolen key can do. If the thief has also run up version numbers or the time, replace
-        both the timestamp's and the snapshot's keys: devices forget what these had vouched for.
+        both the timestamp's and the snapshot's keys: devices forget what these had vouched for. With the
+        timestamp's, what was noted of the ledger is forgotten too.
         """
         fresh = {role: _generate(role)}
         with self._shelf.locked():
             state = states.load(self._shelf)
             states.replace_keys(state, role, fresh[role])
+            if role is Role.TIMESTAMP:
+                state.timestamp.signed.unrecognized_fields.pop(LEDGER, None)
             delegator = Role.TARGETS if role in DELEGATED else Role.ROOT
             self._commit(state, {delegator, role}, fresh=fresh)
 
@@ -192,6 +198,10 @@ class TufRepository:
     def signed_at(self) -> datetime | None:
         """When the newest timestamp was signed."""
         return states.load(self._shelf).issued()
+
+    def noted(self) -> Head | None:
+        """What the newest timestamp says of the ledger."""
+        return head_in(states.load(self._shelf).timestamp.signed.unrecognized_fields)
 
     def found(self, timestamp: bytes | None, newer_root: bytes | None) -> Found:
         state = states.load(self._shelf)
@@ -238,6 +248,11 @@ class TufRepository:
                 f"plan {plan.stream} has serial {plan.serial}, the signed one has {serial}: "
                 f"devices take only what is newer, so make it {serial + 1}"
             )
+
+
+def _note(state: State, noted: Head | None) -> None:
+    if noted is not None:
+        state.timestamp.signed.unrecognized_fields.update(ledger_field(noted))
 
 
 def _require_released(ref: ReleaseRef | None, state: State) -> None:

@@ -4,9 +4,12 @@ from contextlib import closing
 import pytest
 
 from agent.wire.errors import StoreFailed
+from agent.wire.topics import DeviceId
+from deploy.adapters.repository_tuf.keys import Role
 from deploy.adapters.workspace import write_settings
-from deploy.assemble import auditing
+from deploy.assemble import auditing, membership, serving
 from deploy.cli.main import main
+from deploy.core.enrolment.orders import Identity
 from deploy.core.refusal import Refused
 from deploy.core.rollouts.replaying import Agreement
 from tests.fakes.controlled import Controlled
@@ -81,6 +84,7 @@ def test_a_whole_ledger_verifies_against_a_head_that_was_noted_before(told, caps
         ("UPDATE line SET body = CAST(replace(CAST(body AS TEXT), 'ann', 'bob') AS BLOB)", "line 1 is not"),
         ("DELETE FROM line WHERE number = 2", "line 2 is missing"),
         ("DELETE FROM line WHERE number > 2", "lines were cut off its end"),
+        ("DELETE FROM line WHERE number = (SELECT max(number) FROM line)", "lines were cut off its end"),
         ("DELETE FROM line", "lines were cut off its end"),
     ],
 )
@@ -95,6 +99,31 @@ def test_a_ledger_that_was_changed_is_refused_and_the_line_is_named(meddled, cap
 def test_a_ledger_that_was_written_anew_is_told_by_the_head_that_was_noted(told):
     with pytest.raises(Refused, match="holds no line of chain"):
         auditing.verify(told.workspace, "ab" * 32)
+
+
+def test_an_older_copy_of_the_ledger_is_told_until_the_timestamp_has_another_key(tmp_path, caplog):
+    """A device that was expelled meanwhile would be believed again, and no chain says so."""
+    fleet = Controlled(tmp_path)
+    ledger, device = fleet.workspace.ledger, DeviceId("pi-stolen")
+    membership.admit(fleet.workspace, Identity(device, (), "cpu", "password"), "")
+    older = ledger.read_bytes()
+    membership.expel(fleet.workspace, device, "stolen")
+    with fleet.desk() as desk:
+        desk.renew()
+    auditing.verify(fleet.workspace)
+    ledger.write_bytes(older)
+    with pytest.raises(Refused, match=r"come to line 3 .* cut off its end"):
+        auditing.verify(fleet.workspace)
+    with fleet.desk() as desk, serving.in_place(fleet.workspace, desk, None):
+        assert "ledger.cut" in caplog.text
+        desk.renew()
+    with pytest.raises(Refused, match=r"line 3 is another one .* written anew"):
+        auditing.verify(fleet.workspace)
+    fleet.repository().rotate(Role.TIMESTAMP)
+    auditing.verify(fleet.workspace)
+    with fleet.desk() as desk:
+        desk.renew()
+    assert fleet.repository().noted().number == len(auditing.written(fleet.workspace))
 
 
 def test_nobody_decides_by_a_ledger_that_was_changed(told, meddled):
