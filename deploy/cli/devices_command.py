@@ -1,26 +1,35 @@
 """`shoal devices`: what the fleet runs, and why."""
 
+import difflib
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import Final
 
 from msgspec import Struct
 
-from agent.wire.reports import CameraState, Phase, Presence
-from agent.wire.topics import MAIN
+from agent.wire.reasons import Reason
+from agent.wire.reports import Phase, Presence
 from deploy.assemble import sight, workspaces
-from deploy.cli import command, output
+from deploy.cli import command, devices_table, output
 from deploy.cli.command import Command
 from deploy.core import roster
+from deploy.core.causes import Cause
 from deploy.core.fleet import Row
 from deploy.core.refusal import Refused
 from deploy.core.rollouts import matching
 from deploy.core.rollouts.tally import Standing
-from deploy.core.roster import SortBy, Wanted
-from deploy.core.spans import span
+from deploy.core.roster import Counts, SortBy, Wanted
 from deploy.flows.devices import Patience
 
-HEADINGS = ("DEVICE", "ONLINE", "RUNNING", "ON", "PHASE", "CONDITION", "PLAN", "SEEN", "TAGS", "WHY")
+CODES: Final = (*Reason, *Cause)
+LINES_MIN: Final = 10
+OTHER_LINES: Final = 4
+"""The command, the headings, how many rows are not shown, and the next prompt."""
 
 EPILOG = """\
+Those that failed stand first, then those that something hinders, then those that are offline. A terminal
+shows the rows that it has room for, in a pipe all of them come.
+
 examples:
   shoal devices --offline                              who is away
   shoal devices --match 'hardware=edgetpu & tag=line-3'
@@ -33,7 +42,7 @@ examples:
 class Answer(Struct, frozen=True, kw_only=True):
     devices: tuple[Row, ...]
     complete: bool
-    counts: dict[str, int]
+    counts: Counts
     """Of the rows that were asked for, whatever the limit."""
 
 
@@ -44,11 +53,13 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--sort",
         choices=command.names(SortBy),
-        default=SortBy.DEVICE.value,
+        default=SortBy.WORST.value,
         metavar="FIELD",
-        help=f"by {', '.join(SortBy)} (default: device)",
+        help=f"by {', '.join(SortBy)} (default: worst)",
     )
-    parser.add_argument("--limit", type=_positive, metavar="N", help="show the first N rows")
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="show the first N rows (default: what a terminal holds)"
+    )
     parser.add_argument(
         "--wait",
         type=float,
@@ -71,7 +82,12 @@ def _add_filters(parser: ArgumentParser) -> None:
         "--phase", action="append", default=[], choices=command.names(Phase), help="only those in this phase"
     )
     parser.add_argument(
-        "--reason", action="append", default=[], metavar="CODE", help="only those with this code (shoal why)"
+        "--reason",
+        type=_code,
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="only those with this code (shoal why)",
     )
     parser.add_argument(
         "--standing",
@@ -98,6 +114,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _code(text: str) -> str:
+    if text in CODES:
+        return text
+    like = difflib.get_close_matches(text, CODES, n=1, cutoff=0.0)
+    raise ArgumentTypeError(f"{text!r} is no code: did you mean {like[0]}? shoal why -h tells what there is")
+
+
 def wanted(options: Namespace) -> Wanted:
     """
     Raises:
@@ -120,12 +143,12 @@ def run(options: Namespace) -> int:
     seen = sight.look(workspace, Patience(wait_s=options.wait))
     every = seen.rows(options.stream or workspace.settings.fleet.stream)
     found = roster.ordered(roster.chosen(every, asked), SortBy(options.sort))
-    shown, counts = found[: options.limit], roster.counts(found)
+    counts = roster.counts(found)
     if options.json:
+        shown = found[: options.limit]
         output.say_json(Answer(devices=shown, complete=not seen.picture.missing, counts=counts))
-    elif shown:
-        output.say(*output.columns(HEADINGS, [_cells(row) for row in shown]))
-        output.note(_summary(counts, len(found) - len(shown)))
+    elif found:
+        _show(found, counts, options.limit)
     else:
         output.say(_nobody(every))
     for missing in seen.picture.missing:
@@ -133,45 +156,24 @@ def run(options: Namespace) -> int:
     return 0
 
 
+def _show(found: tuple[Row, ...], counts: Counts, limit: int | None) -> None:
+    said, room = devices_table.summary(counts), output.room()
+    if limit is None and room is not None:
+        below = sum(1 + len(line) // room.columns for line in said)
+        limit = max(room.lines - below - OTHER_LINES, LINES_MIN)
+    shown = found[:limit]
+    output.say(*devices_table.table(shown, None if room is None else room.columns))
+    if len(found) > len(shown):
+        said.append(f"{len(found) - len(shown):,} more rows: --limit N, or all in a pipe")
+    sys.stdout.flush()
+    for line in said:
+        output.note(line)
+
+
 def _nobody(every: tuple[Row, ...]) -> str:
     if every:
-        return f"none of {len(every)} devices is as asked"
+        return f"none of {len({row.device for row in every}):,} devices is as asked"
     return "no device has reported here yet: shoal device-config ID writes the configuration of one"
-
-
-def _summary(counts: dict[str, int], untold: int) -> str:
-    told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count and name)
-    return f"{told}; {untold:,} rows are not shown" if untold else told
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    phase = row.phase.value if row.phase else "-"
-    return (
-        row.device if row.pipeline == MAIN else f"{row.device}/{row.pipeline}",
-        "yes" if row.online else "no",
-        row.running or "-",
-        row.delegate or "-",
-        f"{phase} {row.candidate}".strip(),
-        condition(row),
-        "-" if row.plan_serial is None else str(row.plan_serial),
-        "-" if row.report_age_s is None else f"{span(row.report_age_s)} ago",
-        output.printable(",".join(row.tags)) or "-",
-        output.printable(_why(row)),
-    )
-
-
-def condition(row: Row) -> str:
-    """What keeps the pipeline from doing all that it should, in a few words."""
-    camera = f"camera {row.camera}" if row.camera not in {None, CameraState.LIVE} else ""
-    words = ("paused" if row.paused else "", "degraded" if row.degraded else "", camera)
-    return ", ".join(filter(None, words)) or ("-" if row.phase is None else "ok")
-
-
-def _why(row: Row) -> str:
-    """The cause first, then what is wrong with what serves."""
-    update = ": ".join(filter(None, (row.code or row.reason, row.why)))
-    camera = row.camera_detail if row.camera is not CameraState.LIVE else ""
-    return "; ".join(filter(None, (update, row.degraded, camera)))
 
 
 COMMAND = Command("devices", "show what every device runs, and why", add_options, run, EPILOG)

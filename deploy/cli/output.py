@@ -1,6 +1,8 @@
 """What a person or a program reads: answers on stdout, progress and complaints on stderr."""
 
 import logging
+import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,8 +30,15 @@ def note(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def room() -> os.terminal_size | None:
+    """The size of the terminal that answers go to; None: they go elsewhere."""
+    return shutil.get_terminal_size() if sys.stdout.isatty() else None
+
+
 def printable(text: str) -> str:
     """The text with control characters replaced: a device must not steer the operator's terminal."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 

@@ -4,22 +4,35 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from agent.core.update.matching import Term
-from agent.wire.reports import Phase, Presence
+from agent.wire.reasons import Reason
+from agent.wire.reports import CameraState, Phase, Presence
 from agent.wire.topics import MAIN, DeviceId
 from deploy.core import fleet, why
-from deploy.core.causes import AS_MEANT
+from deploy.core.causes import AS_MEANT, ON_ITS_WAY, Cause
 from deploy.core.fleet import Device, Row
 from deploy.core.rollouts import matching
 from deploy.core.rollouts.picture import Seen
-from deploy.core.rollouts.tally import Standing
+from deploy.core.rollouts.tally import BAD, Standing
 from deploy.core.why import Case
+
+UNBLAMED: Final = frozenset(
+    {
+        *AS_MEANT, *ON_ITS_WAY, Reason.OUTSIDE_CUT, Reason.NOT_MATCHED, Reason.NO_PLAN, Reason.PAUSED,
+        Reason.WINDOW, Cause.OFFLINE, Cause.NEVER_SEEN, Cause.EXPELLED,
+    }
+)  # fmt: skip
+"""Causes that are no fault of anything on the device."""
 
 
 class SortBy(StrEnum):
+    WORST = "worst"
+    """Those that a person should look at first."""
     DEVICE = "device"
     RUNNING = "running"
     PHASE = "phase"
@@ -92,6 +105,8 @@ def _is_wanted(row: Row, wanted: Wanted) -> bool:
 def ordered(every: Iterable[Row], by: SortBy) -> tuple[Row, ...]:
     """Rows that are equal in this stay in the order of their ids."""
     match by:
+        case SortBy.WORST:
+            return tuple(sorted(every, key=_urgency))
         case SortBy.DEVICE:
             return tuple(every)
         case SortBy.RUNNING:
@@ -110,9 +125,43 @@ def ordered(every: Iterable[Row], by: SortBy) -> tuple[Row, ...]:
             return tuple(sorted(every, key=lambda row: row.online))
 
 
-def counts(every: Sequence[Row]) -> dict[str, int]:
-    """Devices in all, online and offline, and by their cause, the most frequent first."""
-    mains = [row for row in every if row.pipeline == MAIN]
-    online = sum(row.online for row in mains)
-    causes = Counter(row.code for row in mains).most_common()
-    return {"devices": len(mains), "online": online, "offline": len(mains) - online, **dict(causes)}
+def _urgency(row: Row) -> int:
+    """Failed before gone without a word, before hindered, before offline, before on its way, before well."""
+    code = row.code or row.reason
+    if row.standing in BAD:
+        return 0
+    if row.standing is Standing.VANISHED or code == Cause.NOT_BELIEVED:
+        return 1
+    if code and code not in UNBLAMED:
+        return 2
+    if row.degraded or row.paused or row.camera not in {None, CameraState.LIVE}:
+        return 3
+    if not row.online:
+        return 6 if code == Cause.EXPELLED else 4
+    return 5 if code in ON_ITS_WAY else 6
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """Of devices; one whose pipelines have several causes counts for each of them."""
+
+    devices: int
+    online: int
+    offline: int
+    standings: dict[str, int]
+    """How the gate of the rollout counts them, in the order of `Standing`."""
+    codes: dict[str, int]
+    """By their cause, the most frequent first."""
+
+
+def counts(every: Sequence[Row]) -> Counts:
+    online = {row.device: row.online for row in every}
+    standings = {row.device: row.standing for row in every if row.standing is not None}
+    codes = dict.fromkeys((row.device, row.code or row.reason) for row in every)
+    by_standing = Counter(standings.values())
+    return Counts(
+        devices=len(online),
+        online=sum(online.values()),
+        offline=len(online) - sum(online.values()),
+        standings={str(each): by_standing[each] for each in Standing if by_standing[each]},
+        codes=dict(Counter(code for _, code in codes if code).most_common()),
+    )

@@ -1,7 +1,7 @@
 import pytest
 
 from agent.wire.reports import CameraState, Phase
-from deploy.cli import devices_command, output
+from deploy.cli import devices_table, output
 from deploy.core.fleet import Row
 
 
@@ -37,7 +37,7 @@ def test_what_is_over_in_a_moment_says_nothing(capsys):
 
 
 def test_a_device_that_never_reported_has_dashes():
-    cells = devices_command._cells(Row(device="cam", online=True, why="it has not reported yet"))
+    cells = devices_table.cells(Row(device="cam", online=True, why="it has not reported yet"))
     assert cells == ("cam", "yes", "-", "-", "-", "-", "-", "-", "-", "it has not reported yet")
 
 
@@ -61,5 +61,32 @@ def test_a_device_that_never_reported_has_dashes():
     ],
 )
 def test_what_ails_a_pipeline_stands_in_its_row(fields, named, condition, why):
-    cells = devices_command._cells(Row(device="cam", online=True, phase=Phase.IDLE, **fields))
+    cells = devices_table.cells(Row(device="cam", online=True, phase=Phase.IDLE, **fields))
     assert (cells[0], cells[5], cells[-1]) == (named, condition, why)
+
+
+FAILED = Row(
+    device="berlin-00975",
+    online=True,
+    running="cats@19",
+    delegate="cpu",
+    phase=Phase.IDLE,
+    plan_serial=71,
+    report_age_s=60.0,
+    tags=("line-8", "hall-berlin"),
+    code="worker-crashed",
+    why="the worker crashed while the model was on probation " * 3,
+)
+
+
+@pytest.mark.parametrize("width", [20, 80, 120, 200])
+def test_in_a_terminal_no_row_is_wider_and_the_cause_has_the_room(width):
+    headings, row = devices_table.table([FAILED], width)
+    assert max(len(headings), len(row)) <= width
+    assert row.startswith("berlin-00975")
+    assert width < 80 or "worker-crashed: the worker" in row
+    assert ("TAGS" in headings) is (width == 200)
+
+
+def test_elsewhere_every_row_is_whole():
+    assert devices_table.table([FAILED], None)[1].endswith(FAILED.why.rstrip())

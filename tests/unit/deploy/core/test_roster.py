@@ -13,7 +13,7 @@ from deploy.core.rollouts import matching
 from deploy.core.rollouts.picture import Seen
 from deploy.core.rollouts.state import Member
 from deploy.core.rollouts.tally import Standing
-from deploy.core.roster import SortBy, Wanted
+from deploy.core.roster import Counts, SortBy, Wanted
 from deploy.core.why import Case
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -100,6 +100,7 @@ def test_a_row_is_shown_where_all_that_was_asked_holds(wanted, found):
 @pytest.mark.parametrize(
     ("by", "first"),
     [
+        (SortBy.WORST, "c"),
         (SortBy.DEVICE, "a"),
         (SortBy.SEEN, "b"),
         (SortBy.ONLINE, "b"),
@@ -122,6 +123,36 @@ def test_devices_are_shown_by_how_the_gate_counts_them():
 
 
 def test_devices_are_counted_once_each_by_their_cause():
-    assert roster.counts(ROWS) == {
-        "devices": 4, "online": 2, "offline": 2, "serving-stable": 2, "low-disk": 1, "never-seen": 1,
-    }  # fmt: skip
+    assert roster.counts(ROWS) == Counts(
+        devices=4,
+        online=2,
+        offline=2,
+        standings={},
+        codes={"serving-stable": 2, "low-disk": 1, "never-seen": 1},
+    )
+
+
+def test_who_is_offline_and_who_is_held_by_that_are_counted_apart():
+    gone = [replace(ROWS[2], device=name, code=code) for name, code in (("x", "offline"), ("y", "low-disk"))]
+    found = roster.counts((*gone, replace(ROWS[0], standing=Standing.HEALTHY)))
+    assert (found.online, found.offline, found.codes["offline"]) == (1, 2, 1)
+    assert found.standings == {"healthy": 1}
+
+
+def test_a_device_of_which_only_a_further_pipeline_is_shown_is_counted_too():
+    held = replace(ROWS[1], reason="veto")
+    assert roster.counts([held]) == Counts(devices=1, online=1, offline=0, standings={}, codes={"veto": 1})
+
+
+def test_those_that_a_person_should_look_at_stand_first():
+    well = ROWS[0]
+    rows = (
+        well,
+        replace(well, code="downloading"),
+        replace(well, code="serving-stable", online=False),
+        replace(well, degraded="the Edge TPU is lost"),
+        ROWS[3],
+        replace(well, standing=Standing.VANISHED),
+        replace(well, standing=Standing.SILENT),
+    )
+    assert roster.ordered(rows, SortBy.WORST) == tuple(reversed(rows))

@@ -1,0 +1,86 @@
+"""The fleet as a person reads it: a row for each pipeline, as wide as the terminal."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from agent.wire.reports import CameraState
+from agent.wire.topics import MAIN
+from deploy.cli import output
+from deploy.core.fleet import Row
+from deploy.core.roster import Counts
+from deploy.core.spans import counted, span
+
+HEADINGS: Final = (
+    "DEVICE", "ONLINE", "RUNNING", "ON", "PHASE", "CONDITION", "PLAN", "SEEN", "TAGS", "WHY",
+)  # fmt: skip
+SPARED: Final = ("TAGS", "PLAN", "ON", "SEEN", "PHASE", "RUNNING")
+"""What makes room for the cause, in this order."""
+CAUSE_MIN: Final = 40
+"""Letters of the cause that a terminal shows, if it can."""
+
+
+def table(rows: Sequence[Row], width: int | None) -> list[str]:
+    """The rows below their headings.
+
+    Args:
+        rows: at least one.
+        width: of the terminal: columns and the ends of causes that do not fit are left out. None: all.
+    """
+    every = [HEADINGS, *map(cells, rows)]
+    if width is not None:
+        every = _fitting(every, width)
+    return [line if width is None else _cut(line, width) for line in output.columns(every[0], every[1:])]
+
+
+def _fitting(every: Sequence[tuple[str, ...]], width: int) -> list[tuple[str, ...]]:
+    columns = dict(zip(HEADINGS, zip(*every, strict=True), strict=True))
+    widths = {heading: 2 + max(map(len, column)) for heading, column in columns.items()}
+    cause = min(widths["WHY"] - 2, CAUSE_MIN)
+    for heading in SPARED:
+        if sum(widths[each] for each in columns if each != "WHY") + cause <= width:
+            break
+        del columns[heading]
+    return list(zip(*columns.values(), strict=True))
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else f"{line[: max(width - 3, 0)]}..."
+
+
+def summary(counts: Counts) -> list[str]:
+    """How many devices there are, how the gate counts them, and what holds them."""
+    said = [f"{counted(counts.devices, 'device')}: {counts.online:,} online, {counts.offline:,} offline"]
+    for title, of in (("the gate counts", counts.standings), ("causes:", counts.codes)):
+        if of:
+            said.append(f"{title} {', '.join(f'{count:,} {name}' for name, count in of.items())}")
+    return said
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    phase = row.phase.value if row.phase else "-"
+    return (
+        row.device if row.pipeline == MAIN else f"{row.device}/{row.pipeline}",
+        "yes" if row.online else "no",
+        row.running or "-",
+        row.delegate or "-",
+        f"{phase} {row.candidate}".strip(),
+        condition(row),
+        "-" if row.plan_serial is None else str(row.plan_serial),
+        "-" if row.report_age_s is None else f"{span(row.report_age_s)} ago",
+        output.printable(",".join(row.tags)) or "-",
+        output.printable(_why(row)),
+    )
+
+
+def condition(row: Row) -> str:
+    """What keeps the pipeline from doing all that it should, in a few words."""
+    camera = f"camera {row.camera}" if row.camera not in {None, CameraState.LIVE} else ""
+    words = ("paused" if row.paused else "", "degraded" if row.degraded else "", camera)
+    return ", ".join(filter(None, words)) or ("-" if row.phase is None else "ok")
+
+
+def _why(row: Row) -> str:
+    """The cause first, then what is wrong with what serves."""
+    update = ": ".join(filter(None, (row.code or row.reason, row.why)))
+    camera = row.camera_detail if row.camera is not CameraState.LIVE else ""
+    return "; ".join(filter(None, (update, row.degraded, camera)))
