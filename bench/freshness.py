@@ -25,7 +25,7 @@ from queue import SimpleQueue
 from statistics import median
 from threading import Thread
 
-from agent.adapters.camera_pattern import PatternCamera
+from agent.adapters.cameras.pattern import PatternCamera
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.runtime_tflite import open_runtime
 from agent.core.inference import contract

@@ -27,9 +27,9 @@ from time import monotonic, monotonic_ns, thread_time_ns
 
 import numpy as np
 
-from agent.adapters.camera_shared.camera import SharedCamera
-from agent.adapters.camera_shared.memory import allocate, bell
-from agent.adapters.camera_shared.writer import RingWriter
+from agent.adapters.cameras.shared.camera import SharedCamera
+from agent.adapters.cameras.shared.memory import allocate, bell
+from agent.adapters.cameras.shared.writer import RingWriter
 from agent.adapters.clock_system import SystemClock
 from agent.core.camera.frames import Frame
 

@@ -24,15 +24,15 @@ def open_camera(section: CameraSection, clock: Clock) -> Camera:
     size = section.width_px, section.height_px
     match section.kind:
         case CameraKind.REPLAY:
-            from agent.adapters.camera_replay import ReplayCamera
+            from agent.adapters.cameras.replay import ReplayCamera
 
             return ReplayCamera(section.folder, section.rate_fps, clock, size)
         case CameraKind.PATTERN:
-            from agent.adapters.camera_pattern import PatternCamera
+            from agent.adapters.cameras.pattern import PatternCamera
 
             return PatternCamera(section.height_px, section.width_px, section.rate_fps, clock)
         case CameraKind.FILE:
-            from agent.adapters.camera_video import FileCamera
+            from agent.adapters.cameras.video import FileCamera
 
             return FileCamera(_needed(section, "file"), section.rate_fps, size, clock)
         case CameraKind.RTSP:
@@ -40,7 +40,7 @@ def open_camera(section: CameraSection, clock: Clock) -> Camera:
         case CameraKind.V4L2:
             return _webcam(section, clock)
         case CameraKind.PICAMERA2:
-            from agent.adapters.camera_picamera2 import PiCamera, number
+            from agent.adapters.cameras.picamera2 import PiCamera, number
 
             return PiCamera(number(section.device), section.rate_fps, size, clock, fresh=section.fresh)
         case CameraKind.AUTO:
@@ -83,7 +83,7 @@ def _needed(section: CameraSection, key: str) -> str:
 
 
 def _stream(section: CameraSection, clock: Clock) -> Camera:
-    from agent.adapters.camera_video import LiveCamera, Place
+    from agent.adapters.cameras.video import LiveCamera, Place
 
     place = Place(_needed(section, "url"), None, {"rtsp_transport": "tcp"})
     size = section.width_px, section.height_px
@@ -91,8 +91,8 @@ def _stream(section: CameraSection, clock: Clock) -> Camera:
 
 
 def _webcam(section: CameraSection, clock: Clock) -> Camera:
-    from agent.adapters.camera_nodes import webcam
-    from agent.adapters.camera_video import LiveCamera, Place
+    from agent.adapters.cameras.nodes import webcam
+    from agent.adapters.cameras.video import LiveCamera, Place
 
     size = section.width_px, section.height_px
     options = {"video_size": f"{size[0]}x{size[1]}"}
@@ -107,7 +107,7 @@ def _webcam(section: CameraSection, clock: Clock) -> Camera:
 
 def _candidates(section: CameraSection, clock: Clock) -> list[tuple[str, Make]]:
     """What `auto` tries, in order, each under the name that its refusal is told by."""
-    from agent.adapters.camera_nodes import capture_nodes
+    from agent.adapters.cameras.nodes import capture_nodes
 
     def make(kind: CameraKind, device: str) -> Make:
         return lambda: open_camera(replace(section, kind=kind, device=device), clock)

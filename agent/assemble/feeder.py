@@ -26,7 +26,7 @@ def run(settings: FeederSettings) -> NoReturn:
     child.hold_sigterm()
     settings = replace(settings, camera=private.with_address(settings.camera))
     pipe = child.begin(ipc.to_worker, settings.camera)
-    from agent.adapters.camera_shared.writer import RingWriter
+    from agent.adapters.cameras.shared.writer import RingWriter
     from agent.adapters.clock_system import SystemClock
     from agent.assemble import cameras
     from agent.core.camera.health import STREAMED

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent.adapters import child_process
-from agent.adapters.camera_shared.memory import allocate, bell
+from agent.adapters.cameras.shared.memory import allocate, bell
 from agent.assemble import private
 from agent.assemble.feeder import FeederSettings
 from agent.assemble.worker import SharedSource, WorkerSettings

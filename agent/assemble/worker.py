@@ -83,7 +83,7 @@ def _camera(settings: WorkerSettings, clock: "Clock") -> "Camera":
         from agent.assemble.cameras import open_camera
 
         return open_camera(settings.camera, clock)
-    from agent.adapters.camera_shared.camera import SharedCamera
+    from agent.adapters.cameras.shared.camera import SharedCamera
     from agent.core.camera.health import answers_within_s
 
     shared = settings.shared

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.adapters.camera_pattern import PatternCamera
-from agent.adapters.camera_replay import ReplayCamera
-from agent.adapters.camera_video import FileCamera
+from agent.adapters.cameras.pattern import PatternCamera
+from agent.adapters.cameras.replay import ReplayCamera
+from agent.adapters.cameras.video import FileCamera
 from agent.core.camera.frames import Frame
 from agent.ports.camera import Camera
 from tests.fakes.camera import ScriptedCamera

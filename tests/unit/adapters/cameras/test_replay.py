@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.adapters import camera_replay
-from agent.adapters.camera_replay import ReplayCamera
+from agent.adapters.cameras.replay import ReplayCamera
 from agent.wire.errors import CameraFailed
 from tests.fakes.clock import FakeClock
 
@@ -108,7 +107,7 @@ def test_every_kind_of_picture_becomes_rgb(tmp_path: Path, mode: str) -> None:
 def test_no_more_pictures_are_kept_than_the_cache_may_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(camera_replay, "CACHE_MAX_BYTES", 3 * 8 * 6 * 3)
+    monkeypatch.setattr("agent.adapters.cameras.replay.CACHE_MAX_BYTES", 3 * 8 * 6 * 3)
     for index in range(5):
         paint(tmp_path / f"{index}.png", (index, 0, 0))
     replay = camera(tmp_path)

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from agent.adapters.camera_shared.memory import fence
+from agent.adapters.cameras.shared.memory import fence
 from agent.core.camera.frames import Frame
 from agent.core.camera.health import ANSWER_S
 from agent.core.camera.ring import (

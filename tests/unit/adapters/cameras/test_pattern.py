@@ -1,6 +1,6 @@
 import itertools
 
-from agent.adapters.camera_pattern import STEPS, PatternCamera
+from agent.adapters.cameras.pattern import STEPS, PatternCamera
 from tests.fakes.clock import FakeClock
 
 

@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.adapters.camera_video.opening import Opener, open_container, shown
-from agent.adapters.camera_video.packets import pictures
-from agent.adapters.camera_video.picture import Shaper
-from agent.core.camera.frames import Frame
+from agent.adapters.cameras.paced import Show
+from agent.adapters.cameras.video.opening import Opener, open_container, shown
+from agent.adapters.cameras.video.packets import pictures
+from agent.adapters.cameras.video.picture import Shaper
+from agent.core.camera.frames import Frame, Pixels
 from agent.core.camera.health import ANSWER_S
-from agent.core.camera.pace import SECOND_NS, Pace
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraFailed
 
@@ -40,38 +39,30 @@ class FileCamera:
         opener: Opener = open_container,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._path, self._clock = path, clock
+        self._path = path
         self._shaper = Shaper(size)
-        self._opener, self._sleep = opener, sleep
+        self._opener = opener
         self.on_demand = rate_fps == 0
-        self._pace = Pace(rate_fps)
+        self._show = Show(rate_fps, clock, sleep)
         self._container: InputContainer | None = None
         self._pictures: Iterator[VideoFrame] = iter(())
 
     def open(self) -> None:
         self._rewind()
-        self._pace.begin(self._clock.monotonic_ns())
+        self._show.begin()
 
     def read(self) -> Frame:
-        due = self._pace.due(self._clock.monotonic_ns())
-        pixels = self._shaper.rgb(self._picture())
-        early_ns = due.at_ns - self._clock.monotonic_ns()
-        if early_ns > 0:
-            self._sleep(early_ns / SECOND_NS)
-        age_ns = self._clock.monotonic_ns() - due.at_ns
-        return Frame(
-            pixels=pixels,
-            sequence=due.index,
-            captured_ns=due.at_ns,
-            captured_at=self._clock.now() - timedelta(microseconds=age_ns / 1000),
-            name=Path(self._path).name,
-        )
+        return self._show.frame(self._next)
 
     def close(self) -> None:
         self._pictures = iter(())
         if self._container is not None:
             self._container.close()
             self._container = None
+
+    def _next(self, _index: int) -> tuple[str, Pixels]:
+        """Whatever the number: one that comes late is told by it, see above."""
+        return Path(self._path).name, self._shaper.rgb(self._picture())
 
     def _picture(self) -> "VideoFrame":
         picture = next(self._pictures, None)

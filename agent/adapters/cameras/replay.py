@@ -4,15 +4,14 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from agent.adapters.cameras.paced import Show
 from agent.core.camera.frames import Frame, Pixels
-from agent.core.camera.pace import SECOND_NS, Pace
 from agent.ports.clock import Clock
 from agent.wire.errors import CameraFailed
 
@@ -42,32 +41,18 @@ class ReplayCamera:
         self._folder = Path(folder)
         self.on_demand = rate_fps == 0
         self.sensor, self.kind, self.note = False, "replay", ""
-        self._pace = Pace(rate_fps)
-        self._clock = clock
+        self._show = Show(rate_fps, clock, sleep)
         self._size = size
-        self._sleep = sleep
         self._paths: list[Path] = []
         self._cache = _Cache()
 
     def open(self) -> None:
         self._paths = _pictures(self._folder)
         self._picture(0)
-        self._pace.begin(self._clock.monotonic_ns())
+        self._show.begin()
 
     def read(self) -> Frame:
-        due = self._pace.due(self._clock.monotonic_ns())
-        name, pixels = self._picture(due.index)
-        early_ns = due.at_ns - self._clock.monotonic_ns()
-        if early_ns > 0:
-            self._sleep(early_ns / SECOND_NS)
-        age_ns = self._clock.monotonic_ns() - due.at_ns
-        return Frame(
-            pixels=pixels,
-            sequence=due.index,
-            captured_ns=due.at_ns,
-            captured_at=self._clock.now() - timedelta(microseconds=age_ns / 1000),
-            name=name,
-        )
+        return self._show.frame(self._picture)
 
     def close(self) -> None:
         self._cache = _Cache()

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-from agent.adapters.camera_shared.memory import fence
+from agent.adapters.cameras.shared.memory import fence
 from agent.core.camera.frames import Frame
 from agent.core.camera.ring import (
     FRAME,

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from agent.adapters.camera_shared.camera import SharedCamera
-from agent.adapters.camera_shared.memory import allocate, bell
-from agent.adapters.camera_shared.writer import RingWriter
+from agent.adapters.cameras.shared.camera import SharedCamera
+from agent.adapters.cameras.shared.memory import allocate, bell
+from agent.adapters.cameras.shared.writer import RingWriter
 from agent.core.camera.frames import Frame
 from agent.core.camera.ring import NEWEST, SLOTS, TURNS_AT, Told, slot_at
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen

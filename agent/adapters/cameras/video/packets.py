@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from agent.adapters.camera_video.opening import said, shown
+from agent.adapters.cameras.video.opening import said, shown
 from agent.wire.errors import CameraFailed
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.adapters import camera_nodes
-from agent.adapters.camera_nodes import capture_nodes, first_node, webcam
+from agent.adapters.cameras import nodes
+from agent.adapters.cameras.nodes import capture_nodes, first_node, webcam
 from agent.core.camera.nodes import CAPABILITY
 from agent.wire.errors import CameraFailed
 
@@ -23,7 +23,7 @@ def dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         reply[:] = CAPABILITY.pack(driver.encode(), b"", b"", 0, DEVICE_CAPS | CAPTURE, int(flags, 16))
         return 0
 
-    monkeypatch.setattr(camera_nodes.fcntl, "ioctl", answer)
+    monkeypatch.setattr(nodes.fcntl, "ioctl", answer)
     return tmp_path
 
 
@@ -50,7 +50,7 @@ def test_a_node_that_cannot_be_asked_counts_so_that_its_refusal_is_told(dev: Pat
 
 
 def test_that_there_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_nodes, "capture_nodes", list)
+    monkeypatch.setattr(nodes, "capture_nodes", list)
     with pytest.raises(CameraFailed, match=r"no webcam among /dev/video\*; plug one in"):
         first_node()
 

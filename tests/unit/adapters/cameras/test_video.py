@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.adapters.camera_video import FileCamera, LiveCamera, Place, opening, packets
-from agent.adapters.camera_video.opening import said, shown
+from agent.adapters.cameras.video import FileCamera, LiveCamera, Place, opening, packets
+from agent.adapters.cameras.video.opening import said, shown
 from agent.core.camera import health
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen
 from tests.fakes.clock import FakeClock

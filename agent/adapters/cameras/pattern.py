@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
 
 import numpy as np
 
+from agent.adapters.cameras.paced import Show
 from agent.core.camera.frames import Frame, Pixels
-from agent.core.camera.pace import SECOND_NS, Pace
 from agent.ports.clock import Clock
 
 STEPS = 16
@@ -29,29 +28,20 @@ class PatternCamera:
         self._frames = _draw(height_px, width_px)
         self.on_demand = rate_fps == 0
         self.sensor, self.kind, self.note = False, "pattern", ""
-        self._pace = Pace(rate_fps)
-        self._clock = clock
-        self._sleep = sleep
+        self._show = Show(rate_fps, clock, sleep)
 
     def open(self) -> None:
-        self._pace.begin(self._clock.monotonic_ns())
+        self._show.begin()
 
     def read(self) -> Frame:
-        due = self._pace.due(self._clock.monotonic_ns())
-        early_ns = due.at_ns - self._clock.monotonic_ns()
-        if early_ns > 0:
-            self._sleep(early_ns / SECOND_NS)
-        age_ns = self._clock.monotonic_ns() - due.at_ns
-        return Frame(
-            pixels=self._frames[due.index % STEPS],
-            sequence=due.index,
-            captured_ns=due.at_ns,
-            captured_at=self._clock.now() - timedelta(microseconds=age_ns / 1000),
-            name=f"pattern-{due.index % STEPS}",
-        )
+        return self._show.frame(self._picture)
 
     def close(self) -> None:
         pass
+
+    def _picture(self, index: int) -> tuple[str, Pixels]:
+        step = index % STEPS
+        return f"pattern-{step}", self._frames[step]
 
 
 def _draw(height_px: int, width_px: int) -> tuple[Pixels, ...]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from agent.adapters.camera_video.opening import Opener, open_container, shown
-from agent.adapters.camera_video.packets import pictures
-from agent.adapters.camera_video.picture import Shaper
+from agent.adapters.cameras.video.opening import Opener, open_container, shown
+from agent.adapters.cameras.video.packets import pictures
+from agent.adapters.cameras.video.picture import Shaper
 from agent.core.camera.frames import Frame
 from agent.core.camera.health import answers_within_s
 from agent.core.camera.stream import SECOND_NS, Lateness, Thinning

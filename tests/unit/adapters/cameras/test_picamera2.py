@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.adapters.camera_picamera2 import PiCamera, number
+from agent.adapters.cameras.picamera2 import PiCamera, number
 from agent.core.camera import health
 from agent.wire.errors import CameraBusy, CameraFailed, CameraFrozen, ConfigError
 from tests.fakes import libcamera

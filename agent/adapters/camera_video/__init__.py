@@ -1,7 +1,0 @@
-"""Cameras and videos that FFmpeg's libraries read, through PyAV: webcams, network streams, files."""
-
-from agent.adapters.camera_video.file import FileCamera
-from agent.adapters.camera_video.live import LiveCamera, Place
-from agent.adapters.camera_video.opening import Opener, open_container
-
-__all__ = ["FileCamera", "LiveCamera", "Opener", "Place", "open_container"]
