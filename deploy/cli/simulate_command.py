@@ -1,6 +1,8 @@
 """`shoal simulate`: a rollout over a fleet that exists only here, of real device code over a real broker."""
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import quantiles
 from typing import Final
@@ -66,15 +68,29 @@ def _run(options: Namespace) -> int:
 
 def _together(runs: list[Ran]) -> list[str]:
     """What many runs come to."""
-    exposed, seconds = sorted(ran.exposed for ran in runs), sorted(ran.rollout_s for ran in runs)
-    failed = [str(ran.seed) for ran in runs if ran.failures]
-    reach = f"exposed p50 {_percentile(exposed, 50):g}, p99 {_percentile(exposed, 99):g}, most {exposed[-1]}"
-    took = f"seconds p50 {_percentile(seconds, 50):.1f}, most {seconds[-1]:.1f}"
-    verdict = f"not as expected: seeds {', '.join(failed)}" if failed else "all of them went as expected"
-    return [f"{len(runs)} runs: {reach}; {took}", verdict]
+    exposed = sorted(ran.exposed for ran in runs)
+    p50, p99 = _percentile(exposed, 50), _percentile(exposed, 99)
+    ended = Counter("not ended" if ran.outcome is None else ran.outcome.value for ran in runs)
+    failed = ", ".join(str(ran.seed) for ran in runs if ran.failures)
+    return [
+        f"{len(runs)} runs: " + ", ".join(f"{count} {outcome}" for outcome, count in ended.most_common()),
+        f"  exposed          p50 {p50:g}, p99 {p99:g}, most {exposed[-1]}",
+        *_spread("time to detect", [ran.detect_s for ran in runs]),
+        *_spread("time to revert", [ran.revert_s for ran in runs]),
+        f"  not as expected: seeds {failed}" if failed else "  all of them as the scenario expects",
+    ]
+
+
+def _spread(name: str, seconds: list[float | None]) -> Iterator[str]:
+    told = sorted(each for each in seconds if each is not None)
+    if told:
+        p50, p99 = _percentile(told, 50), _percentile(told, 99)
+        yield f"  {name}   p50 {p50:.1f} s, p99 {p99:.1f} s, most {told[-1]:.1f} s (of {len(told)} runs)"
 
 
 def _percentile(ordered: list[int] | list[float], percent: int) -> float:
+    if len(ordered) == 1:
+        return ordered[0]
     return quantiles(ordered, n=100, method="inclusive")[percent - 1]
 
 

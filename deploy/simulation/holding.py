@@ -63,8 +63,7 @@ class Holding:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(THREADS))
         for device in self._devices:
-            if device.group.presence.leaves_at_s != 0.0:
-                device.switch_on()
+            device.switch_on()
             await asyncio.sleep(START_EVERY_S)
 
     def hear(self, word: Served | Begun) -> None:

@@ -26,6 +26,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     at_s: float
     kind: str
     words: str
+    label: str = ""
+    """In short, where it is a plan."""
 
 
 class Cost(Struct, frozen=True, kw_only=True):
@@ -46,6 +48,8 @@ class Ran(Struct, frozen=True, kw_only=True):
     """One run."""
 
     scenario: str
+    words: str
+    """What the scenario is about."""
     seed: int
     devices: int
     outcome: Outcome | None
@@ -79,10 +83,10 @@ def ends(devices: Sequence[Whereabouts]) -> dict[str, int]:
 
 def _end(device: Whereabouts) -> str:
     if not device.there:
-        return f"gone: {device.fate}" if device.fate is not None else "gone"
+        return f"gone ({device.fate})" if device.fate is not None else "gone"
     serves = {STABLE: "stable", CANDIDATE: "candidate", "": "nothing"}.get(device.serves, device.serves)
     if device.serves != CANDIDATE and device.exposed:
-        return f"{serves}, after the candidate" + (f" ({device.fate})" if device.fate is not None else "")
+        return f"{serves} after the candidate" + (f" ({device.fate})" if device.fate is not None else "")
     return serves
 
 

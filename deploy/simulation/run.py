@@ -138,8 +138,9 @@ class _Run:
         if self._stretch > 1.0:
             self._on_stage(f"this machine is slow at it now: deadlines are {self._stretch:.1f} times as long")
         with controlling.desk(self._laid.workspace) as desk:
-            before = self._used()
             self._devices.tell(Served())
+            self._let_go()
+            before = self._used()
             self._begin(desk)
             ended = self._steer(desk)
             rollout_s = self._settle(ended)
@@ -147,6 +148,13 @@ class _Run:
             decisions = tuple(self._decisions(desk))
         self._devices.tell(Finish())
         return self._told(ended, up_s, rollout_s, cost, decisions)
+
+    def _let_go(self) -> None:
+        """Who is to be away from the beginning is known to the broker, and away."""
+        leaving = away_at_first(self._request.scenario, self._request.devices)
+        if leaving:
+            staying = self._request.devices - leaving
+            self._devices.wait(lambda sample: sample.there <= staying, UP_S, f"{leaving} devices leave")
 
     def _begin(self, desk: Desk) -> None:
         laid, told = self._laid, self._request.scenario.rollout
@@ -232,7 +240,9 @@ class _Run:
         for line in desk.ledger.lines():
             if not isinstance(line.entry, Enrolled):
                 at_s = round(self._since(line.at.timestamp()), 2)
-                yield Decision(at_s=at_s, kind=type(line.entry).__name__, words=in_words(line.entry))
+                entry = line.entry
+                label = _label(entry) if isinstance(entry, Steered) else ""
+                yield Decision(at_s=at_s, kind=type(entry).__name__, words=in_words(entry), label=label)
 
     def _told(
         self,
@@ -248,6 +258,7 @@ class _Run:
         aborted_s = next((d.at_s for d in decisions if d.kind == Aborted.__name__), None)
         return Ran(
             scenario=self._request.scenario.name,
+            words=self._request.scenario.words,
             seed=self._request.seed,
             devices=self._request.devices,
             outcome=ended,
@@ -279,11 +290,13 @@ def stretched(policy: Policy, times: float) -> Policy:
 
 
 def serving_at_first(told: Scenario, devices: int) -> int:
-    """So many are there from the start, and know what time it is."""
-    return sum(
-        group.presence.leaves_at_s != 0.0 and group.clock == Clock()
-        for group in scenario.groups(told.fleet, devices)
-    )
+    """So many know what time it is."""
+    return sum(group.clock == Clock() for group in scenario.groups(told.fleet, devices))
+
+
+def away_at_first(told: Scenario, devices: int) -> int:
+    """So many have left when the rollout begins."""
+    return sum(group.presence.leaves_at_s == 0.0 for group in scenario.groups(told.fleet, devices))
 
 
 def files_of(laid: Ground) -> FilesOf:
@@ -362,18 +375,22 @@ def in_words(entry: AnyEntry) -> str:
     match entry:
         case Started(order=order):
             return f"started {order.rollout}"
-        case Steered(why=why, plan=plan):
-            return f"plan {plan.serial}: {why}"
+        case Steered(plan=plan):
+            return f"plan {plan.serial}: {_label(entry)}"
         case Judged(judgement=judgement):
             return f"{judgement.verdict}: {judgement.words}"
-        case Aborted(why=why):
-            return f"aborted: {why}"
+        case Aborted():
+            return "aborted: its files are refused for ever"
         case ClassWithdrawn(hardware=hardware, why=why):
             return f"taken back from {hardware}: {why}"
         case Ended(outcome=ended):
             return f"ended: {ended}"
         case _:
             return type(entry).__name__.lower()
+
+
+def _label(steered: Steered) -> str:
+    return steered.why if steered.wave >= 0 else "all taken back"
 
 
 def _require_handles(devices: int) -> None:

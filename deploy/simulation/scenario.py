@@ -70,7 +70,7 @@ class Presence(Words, frozen=True, kw_only=True):
     """When a device is there. Seconds count from when the fleet serves its first release."""
 
     leaves_at_s: Seconds | None = None
-    """It loses its power then."""
+    """It loses its power then; 0: before the rollout begins."""
     returns_at_s: Seconds | None = None
     outage_every_s: Seconds = 0.0
     """Mean time between power cuts; 0: none."""

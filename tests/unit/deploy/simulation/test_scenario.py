@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from agent.wire.errors import ConfigError
 from deploy.core.rollouts.words import Outcome
 from deploy.simulation import outcome, picture, run, scenario
-from deploy.simulation.outcome import Moment
+from deploy.simulation.outcome import Cost, Decision, Moment, Ran
 from deploy.simulation.scenario import Behaviour, Expect, Fate, Fault, Fleet, Group, Scenario
 from deploy.simulation.telling import CANDIDATE, STABLE, Whereabouts
 
@@ -136,6 +136,49 @@ def test_deadlines_are_longer_on_a_machine_that_is_slow_and_never_shorter():
     assert run.stretched(policy, 2.0) == replace(
         policy, gate=replace(policy.gate, deadline_s=2 * policy.gate.deadline_s)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "serve", "away"), [("healthy", 100, 0), ("offline-half", 100, 50), ("wrong-clocks", 80, 0)]
+)
+def test_who_must_serve_and_who_must_be_away_before_a_rollout_begins(name, serve, away):
+    told = scenario.read(name)
+    assert (run.serving_at_first(told, 100), run.away_at_first(told, 100)) == (serve, away)
+
+
+NOTHING = Cost(
+    device_received_bytes=0,
+    device_sent_bytes=0,
+    device_messages=0,
+    devices_cpu_s=0.0,
+    controller_cpu_s=0.0,
+    broker_cpu_s=0.0,
+    broker_peak_bytes=0,
+    devices_peak_bytes=0,
+)
+TAKEN_BACK = Ran(
+    scenario="x", words="things & <people>", seed=7, devices=4, outcome=Outcome.REVERTED, exposed=2, fallen=1,
+    up_s=1.0, stretch=2.0, rollout_s=7.0, detect_s=2.5, revert_s=None, cost=NOTHING, course=COURSE,
+    decisions=(Decision(at_s=6.0, kind="Steered", words="plan 3", label="all taken back"),),
+    ends={"stable": 3, "gone (dies)": 1}, failures=("nobody is well",),
+)  # fmt: skip
+
+
+def test_a_run_is_told_with_what_its_numbers_mean():
+    told = "\n".join(picture.lines(TAKEN_BACK))
+    for says in (
+        "x: things & <people>", "4 devices, seed 7, deadlines 2 times as long: reverted after 7.0 s",
+        "2 of 4 met the candidate, which harmed 1 of them", "2.5 s from the first harm to the verdict",
+        "time to revert   -", "at most 2", "3 stable; 1 gone (dies)", "NOT AS EXPECTED: nobody is well",
+    ):  # fmt: skip
+        assert says in told
+    assert "as the scenario expects" in tuple(picture.lines(replace(TAKEN_BACK, failures=())))[-1]
+
+
+def test_words_near_the_right_edge_of_the_drawing_stand_before_their_line():
+    assert 'text-anchor="end" fill="#777">all taken back<' in picture.svg(TAKEN_BACK)
+    early = replace(TAKEN_BACK, decisions=(replace(TAKEN_BACK.decisions[0], at_s=1.0),))
+    assert 'text-anchor="start" fill="#777">all taken back<' in picture.svg(early)
 
 
 def test_a_sparkline_has_its_highest_sign_where_the_most_is():
