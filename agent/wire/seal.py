@@ -17,7 +17,9 @@ from agent.wire.errors import Malformed
 
 KEY_BYTES: Final = 32
 _KEY: Final = re.compile(rb"\s*([0-9a-fA-F]{64})(?: (\d{1,15}))?\s*")
-_TAIL: Final = re.compile(rb',"seal":"([0-9a-f]{64})"\}\Z')
+_TAIL: Final = re.compile(rb',"seal":"([0-9a-f]{64})"\}')
+SEAL_BYTES: Final = len(b',"seal":""') + 2 * hashlib.sha256().digest_size
+"""By which a sealed document is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def unseal(topic: str, content: bytes, key: bytes) -> bytes:
     Raises:
         Malformed: there is no seal, or it is not this key's over this document under this topic.
     """
-    found = _TAIL.search(content)
+    found = _TAIL.fullmatch(content, max(len(content) - SEAL_BYTES - 1, 0))
     if found is None:
         raise Malformed(f"{topic} bears no seal, and its device seals what it tells")
     document = content[: found.start()] + b"}"

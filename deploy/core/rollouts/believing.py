@@ -13,9 +13,10 @@ from typing import Final
 import msgspec
 
 from agent.wire import codec
-from agent.wire.errors import Malformed, WireError
+from agent.wire.codec import MAX_BYTES
+from agent.wire.errors import Malformed, TooLarge, WireError
 from agent.wire.reports import Presence, Report, Status
-from agent.wire.seal import unseal
+from agent.wire.seal import SEAL_BYTES, unseal
 from agent.wire.topics import MAIN, REPORT, SHARDS, STATUS, Address, DeviceId, Root, shard
 from deploy.core.rollouts.picture import Picture, Seen, Told, present
 from deploy.core.rollouts.state import Member
@@ -26,6 +27,10 @@ Mark = tuple[int, int]
 KeyOf = Callable[[DeviceId], bytes | None]
 REFUSED_MAX: Final = 200
 """Devices that are named; a flood of forged ids must not fill the memory."""
+PIPELINES_MAX: Final = 32
+"""Of one device besides `main`: what it calls them is its own to say."""
+CONTENT_MAX_BYTES: Final = MAX_BYTES[Report] + SEAL_BYTES
+"""More is not even looked at."""
 
 
 @dataclass(slots=True)
@@ -123,6 +128,8 @@ class Believer:
             return content
         if member.expelled:
             raise Malformed(f"{device} was expelled, and speaks still")
+        if len(content) > CONTENT_MAX_BYTES:
+            raise TooLarge(f"{device} sends {len(content)} bytes, at most {CONTENT_MAX_BYTES} are read")
         if not member.sealed:
             return content
         key = self.key_of(device)
@@ -163,6 +170,10 @@ class Believer:
         before = _told(known, pipeline)
         if before is not None and before.report == report:
             return False
+        if before is None and pipeline != MAIN and len(known.further) >= PIPELINES_MAX:
+            raise Malformed(
+                f"{device} tells of more than {PIPELINES_MAX} pipelines: {pipeline} is one too many"
+            )
         self._require_newer(report, before)
         self._advance(_marked(device, pipeline), (report.boot, report.number))
         # What lay on the broker when this program began again was heard when it was heard first.

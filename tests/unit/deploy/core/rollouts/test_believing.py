@@ -10,7 +10,7 @@ from agent.wire.reasons import Reason
 from agent.wire.reports import Capabilities, Phase, Presence, Report, Status
 from agent.wire.seal import seal
 from agent.wire.topics import REPORT, SHARDS, STATUS, DeviceId, Root, shard
-from deploy.core.rollouts.believing import REFUSED_MAX, Believer
+from deploy.core.rollouts.believing import CONTENT_MAX_BYTES, PIPELINES_MAX, REFUSED_MAX, Believer
 from deploy.core.rollouts.picture import Seen, of_stream
 from deploy.core.rollouts.state import Member
 
@@ -177,6 +177,27 @@ def test_a_flood_of_forged_ids_is_counted_and_not_kept():
     assert len(picture.refused) == REFUSED_MAX + 1
     assert picture.refused[-1] == "7 more messages were not believed"
     assert picture.devices == ()
+
+
+def test_of_how_many_pipelines_one_device_may_tell():
+    pipelines = [f"p{number}" for number in range(PIPELINES_MAX + 3)]
+    messages = []
+    for pipeline in pipelines:
+        topic = ROOT.device(REPORT, A, pipeline)
+        messages.append((topic, seal(topic, codec.encode(report(pipeline=pipeline)), KEYS[A])))
+    of = believer(SEALED)
+    picture = told(of, *messages, *messages)
+    assert [each.report.pipeline for each in picture.devices[0].further] == sorted(pipelines[:PIPELINES_MAX])
+    assert len(of.marks) == PIPELINES_MAX
+    assert "more than 32 pipelines: p34" in picture.refused[0]
+
+
+def test_what_is_too_long_for_a_report_is_not_even_looked_at():
+    of = believer(SEALED)
+    told(of, *TRUE)
+    picture = told(of, sealed(REPORT, report(number=6, detail="x" * CONTENT_MAX_BYTES)))
+    assert picture.devices[0].report.number == 5
+    assert f"at most {CONTENT_MAX_BYTES} are read" in picture.refused[0]
 
 
 def crowd(count):
