@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from msgspec import structs
+
 from agent.adapters.clock_system import SystemClock
 from agent.ports.clock import Clock
-from agent.ports.link import Down, LinkState, Up
 from agent.wire import seal
 from agent.wire.documents import Plan
 from agent.wire.errors import Malformed
@@ -22,6 +23,7 @@ from deploy.adapters.ledger_sqlite import SqliteLedger
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import noting, publishing, workspaces
+from deploy.assemble.hearing import BREAK_S, Connections, Hearing
 from deploy.assemble.publishing import OnProgress
 from deploy.assemble.session import Session, connected
 from deploy.core import fence
@@ -31,7 +33,7 @@ from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.condensed import condense, expand
 from deploy.core.rollouts.picture import Picture, Seen
 from deploy.core.rollouts.state import Fleet
-from deploy.core.rollouts.words import AnyEntry, Judged, Line, Reasserted, Renewed
+from deploy.core.rollouts.words import AnyEntry, Approved, Judged, Line, Reasserted, Renewed
 from deploy.flows import carry_out
 from deploy.flows.devices import Patience
 from deploy.flows.fence import Patience as FencePatience
@@ -70,7 +72,7 @@ class Desk:
         workspace: Workspace,
         session: Session,
         repository: TufRepository,
-        connections: "Connections",
+        connections: Connections,
         on_progress: OnProgress,
         clock: Clock,
         waits: Waits = _WAITS,
@@ -80,6 +82,7 @@ class Desk:
         self.waits = waits
         self.connections = connections
         self.clock = clock
+        self.hearing = Hearing(clock)
         self._on_progress = on_progress
         self.newest = 0
         self._fleet = Fleet()
@@ -96,6 +99,8 @@ class Desk:
         self._standing_over = 0
         self._read_over = 0
         """The connection over which the fleet was read."""
+        self._overdue = False
+        """What was decided could not be carried out the last time."""
 
     @property
     def now(self) -> datetime:
@@ -105,7 +110,8 @@ class Desk:
         """What the ledger says now; only its new lines are read."""
         new = self.ledger.lines(self.newest)
         if new:
-            keys = self.workspace.settings.approval.keys
+            signed = any(isinstance(line.entry, Approved) for line in new)
+            keys = self.workspace.approvers() if signed else ()
             counting = approvals.genuine(new, self._fleet, keys, approval_ed25519.verify)
             self._fleet = state.fold(counting, self._fleet)
             self.newest = new[-1].number
@@ -142,6 +148,8 @@ class Desk:
             self._live = LivePicture(
                 self.session.link, self.session.root, believer, self.clock.now, self.waits.fleet
             )
+        if self.connections.made != self._read_over and self.connections.away_s > BREAK_S:
+            self.hearing.anew(f"the broker was away for {self.connections.away_s:.0f} s")
         if self.connections.made != self._read_over or not self._live.complete:
             self._read_over = self.connections.made
             self._live.read()
@@ -165,7 +173,8 @@ class Desk:
         self.fleet()
         live = self.live()
         self.ledger.mark(live.moved())
-        return live.picture()
+        self.hearing.look()
+        return structs.replace(live.picture(), since=self.hearing.since)
 
     def standing(self, stream: str) -> Plan | None:
         """The plan that the stream's next one follows."""
@@ -231,6 +240,7 @@ class Desk:
             ConfigError: something could not be signed.
         """
         begun = time.monotonic()
+        late, self._overdue = self._overdue, True
         refs = {
             ref.manifest: ref
             for stream, plan in standing.plans(self.fleet()).items()
@@ -247,6 +257,9 @@ class Desk:
             with publishing.signed_already():
                 self._send()
             self._published = self.repository.timestamp_version()
+        self._overdue = False
+        if late:
+            self.hearing.anew("what was decided was published late")
         seconds = round(time.monotonic() - begun, 3)
         log.info("carried.out", extra={"timestamp": self._published, "seconds": seconds})
 
@@ -303,6 +316,7 @@ class Desk:
                 self._published = version
             case Behind(found):
                 self.reassert(found, f"the broker held timestamp {found or 'none of ours'}")
+                self.hearing.anew("the broker had lost what devices look for")
             case Elsewhere():
                 fence.require_ours(place, str(self.workspace.folder))
 
@@ -342,22 +356,6 @@ def desk(
     news = Connections()
     with connected(workspace, news.told) as session:
         yield Desk(workspace, session, repository, news, on_progress, SystemClock(), waits)
-
-
-class Connections:
-    """How often the link was made; told on its own thread."""
-
-    def __init__(self) -> None:
-        self.made = 0
-        self.up = False
-
-    def told(self, state: LinkState) -> None:
-        match state:
-            case Up():
-                self.made += 1
-                self.up = True
-            case Down():
-                self.up = False
 
 
 def seal_keys(workspace: Workspace) -> Callable[[DeviceId], bytes | None]:

@@ -140,6 +140,7 @@ class Controller:
         """
         fleet = self.desk.fleet()
         self._told = self.desk.newest
+        self.desk.hearing.anew("a controller began")
         while not self.stop.is_set() and not (until(fleet) and not self.desk.outstanding):
             begun = time.process_time()
             try:
@@ -163,6 +164,9 @@ class Controller:
         if not desk.connections.up:
             return
         self._assert_stands()
+        if desk.outstanding:
+            # Nobody is judged by a plan that does not stand.
+            desk.carry_out()
         for name in [rollout.name for rollout in desk.fleet().rollouts.values() if rollout.outcome is None]:
             self._decide(name)
         if desk.outstanding:

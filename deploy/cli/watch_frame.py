@@ -28,6 +28,7 @@ STYLES: Final[Mapping[Standing, str]] = {
     Standing.HELD: "yellow",
     Standing.OFFLINE: "dim",
     Standing.VANISHED: "magenta",
+    Standing.AWAY: "bright_magenta",
 }
 VERDICTS: Final[Mapping[Verdict, str]] = {
     Verdict.PROMOTE: "bold green",
@@ -48,8 +49,8 @@ def _glyphs(marks: str, blocks: str) -> Glyphs:
     return Glyphs(dict(zip(WaveState, marks, strict=True)), dict(zip(STYLES, blocks, strict=True)))
 
 
-UNICODE: Final = _glyphs("✓▶·", "█▓░x!=.?")
-ASCII: Final = _glyphs("*> ", "#+-x!=.?")
+UNICODE: Final = _glyphs("✓▶·", "█▓░x!=.?~")
+ASCII: Final = _glyphs("*> ", "#+-x!=.?~")
 
 
 def frame(view: View, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Text]:

@@ -18,7 +18,8 @@ from agent.wire.topics import DeviceId, Root
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder, Broker, Settings, Workspace, create
 from deploy.assemble import controlling
-from deploy.assemble.controlling import Connections, Desk, Waits
+from deploy.assemble.controlling import Desk, Waits
+from deploy.assemble.hearing import Connections
 from deploy.assemble.serving import Controller, Pace
 from deploy.assemble.session import Session
 from deploy.core.rollouts import starting

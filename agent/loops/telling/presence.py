@@ -46,8 +46,12 @@ class Presence:
     def disconnected(self) -> None:
         self._broker = None
 
-    def leaving(self) -> None:
-        self._say(reports.Presence.OFFLINE)
+    def leaving(self, *, orderly: bool) -> None:
+        """
+        Args:
+            orderly: it was told to stop, and nothing failed.
+        """
+        self._say(reports.Presence.OFFLINE, goodbye=orderly)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,7 +60,7 @@ class Presence:
             if self._broker is not None:
                 self._say(reports.Presence.ONLINE)
 
-    def _say(self, state: reports.Presence) -> None:
+    def _say(self, state: reports.Presence, *, goodbye: bool = False) -> None:
         signet = self._post.signet
         status = Status(
             state=state,
@@ -65,6 +69,7 @@ class Presence:
             at=self._now(),
             beat_s=self._beat_s,
             broker=self._broker or "",
+            goodbye=goodbye,
         )
         self._post.send(_outgoing(self._root, self._device, status, signet))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from deploy.core.rollouts import evidence, sizes, tally, waves
+from deploy.core.rollouts import approvals, evidence, sizes, tally, waves
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Rollout
 from deploy.core.rollouts.tally import BAD, COUNTED, Counted, Standing
@@ -135,10 +135,12 @@ def _waiting(
     """All that the next wave waits for."""
     found = (
         _paused(rollout),
+        _unsigned(rollout),
         _incomplete(picture),
         _nobody(counted),
         _pending(counted, picture),
         _judged(counted, ordered(rollout, picture) or len(counted), policy),
+        _away(rollout, picture, counted, policy),
         _vanished(counted, policy),
         _degraded(counted, policy),
         _soak(rollout, picture, policy),
@@ -149,6 +151,11 @@ def _waiting(
 
 def _paused(rollout: Rollout) -> Finding | None:
     return _hold("paused", "it is paused") if rollout.paused else None
+
+
+def _unsigned(rollout: Rollout) -> Finding | None:
+    awaited = approvals.awaited(rollout)
+    return _hold("unsigned", awaited) if awaited else None
 
 
 def _incomplete(picture: Picture) -> Finding | None:
@@ -203,14 +210,41 @@ def _judged(counted: Sequence[Counted], wanted: int, policy: GatePolicy) -> Find
     )
 
 
+def _away(
+    rollout: Rollout, picture: Picture, counted: Sequence[Counted], policy: GatePolicy
+) -> Finding | None:
+    """They are waited for where too many would have failed if none came back."""
+    away = [each for each in counted if each.standing is Standing.AWAY]
+    if not away:
+        return None
+    shares = [(counted, policy.failed_share_max)]
+    shares += [(each, policy.class_failed_share_max) for each in tally.by_hardware(counted).values()]
+    waits = any(_would_fail(of, share_max, policy) for of, share_max in shares)
+    others = tally.elsewhere(rollout, picture, counted)
+    return Finding(
+        name="away",
+        says=Verdict.HOLD if waits else Verdict.PROMOTE,
+        words=f"{len(away)} of {len(counted)} devices went away after they had begun to run the release "
+        f"({_named(away)}), and so did {others.gone} of {others.of} that do not run it: who is away for "
+        f"{timedelta(seconds=policy.deadline_s)} has failed, unless the others are too",
+        value=float(len(away)),
+    )
+
+
+def _would_fail(counted: Sequence[Counted], share_max: float, policy: GatePolicy) -> bool:
+    found = failures(counted)
+    away = sum(each.standing is Standing.AWAY for each in counted)
+    return away > 0 and found.bad + away > found.allowed(share_max, policy)
+
+
 def _vanished(counted: Sequence[Counted], policy: GatePolicy) -> Finding | None:
     gone = [each for each in counted if each.standing is Standing.VANISHED]
-    if len(gone) <= policy.vanished_share_max * len(counted):
+    if len(gone) <= max(1.0, policy.vanished_share_max * len(counted)):
         return None
     return _hold(
         "vanished",
-        f"{len(gone)} of {len(counted)} devices went away before they said that they saw the plan "
-        f"({_named(gone)}), {policy.vanished_share_max:.0%} may: nobody knows why",
+        f"{len(gone)} of {len(counted)} devices went away before they could show anything ({_named(gone)}), "
+        f"{policy.vanished_share_max:.0%} may: nobody knows why",
         value=len(gone) / len(counted),
         limit=policy.vanished_share_max,
     )

@@ -3,32 +3,38 @@
 Membership is counted here from the signed plan and what is known of the device, never from what the device
 says of its membership. How it fares can only be told by the device itself, and what it leaves unsaid:
 
-    offline     gone before it began the release: outside the denominator
-    vanished    the same, but it was online when its wave began and never said that it saw the plan
+    offline     gone before it began the release, or with a goodbye after it has committed it: outside the
+                denominator
+    vanished    online when its wave began, and gone before it said that it saw the plan, or with a goodbye
+                before the release was committed
     held        it has seen the plan and names something that is not of the release's making
     pending     on its way, within its deadline
-    silent      past its deadline without an end, or gone after it had begun to run the release
+    away        gone without a goodbye after it had begun to run the release: nobody knows yet why
+    silent      past its deadline without an end, or away for so long, or with so many, that it died of it
     failed      it refused the release or took it back
     healthy     it has committed the release, and was heard since
     degraded    healthy, on less than the release promises
 
 A download that breaks off has run nothing yet: such a device is pending until its deadline. A deadline counts
-from the last thing that kept the device from beginning: its wave, a pause, an absence, a closed window.
+from the last thing that kept the device from beginning: its wave, a pause, an absence, a closed window; and
+never from before the instant from which devices could be heard.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import inf
 from typing import Final
 
 from agent.core.update.cohort import cut_of, position
 from agent.wire.documents import Plan
 from agent.wire.reasons import Reason
 from agent.wire.reports import CAMERA_OUT, RETOLD_SETTLED_S, RETOLD_UNDER_WAY_S, Outcome, Phase, Report
-from agent.wire.topics import Digest
+from agent.wire.topics import DeviceId, Digest
 from deploy.core.rollouts import matching
+from deploy.core.rollouts.absence import Share, beyond_chance, of_the_house
 from deploy.core.rollouts.picture import Picture, Seen
 from deploy.core.rollouts.state import Rollout, Turn
 from deploy.core.rollouts.words import GatePolicy, Tally
@@ -61,11 +67,15 @@ class Standing(StrEnum):
     OFFLINE = "offline"
     VANISHED = "vanished"
     HELD = "held"
+    AWAY = "away"
 
 
 COUNTED: Final = frozenset(
-    {Standing.HEALTHY, Standing.PENDING, Standing.FAILED, Standing.SILENT, Standing.DEGRADED}
-)
+    {
+        Standing.HEALTHY, Standing.PENDING, Standing.FAILED, Standing.SILENT, Standing.DEGRADED,
+        Standing.AWAY,
+    }
+)  # fmt: skip
 """The denominator."""
 BAD: Final = frozenset({Standing.FAILED, Standing.SILENT})
 
@@ -93,7 +103,10 @@ def count(rollout: Rollout, picture: Picture) -> tuple[Counted, ...]:
     """
     members = tuple(inside(rollout, picture.devices))
     known = tuple((seen, turn) for seen, turn in members if seen.known)
-    return tuple(_counted(rollout, seen, turn, picture.at) for seen, turn in known or members)
+    look = Look(picture.at, picture.since)
+    return _settled(
+        rollout, picture, tuple(_counted(rollout, seen, turn, look) for seen, turn in known or members)
+    )
 
 
 def strangers(rollout: Rollout, picture: Picture) -> int:
@@ -111,7 +124,8 @@ def tally(counted: Sequence[Counted]) -> Tally:
 
 def standing(rollout: Rollout, seen: Seen, at: datetime) -> Standing | None:
     """How this one device stands; None: no wave so far lets it in."""
-    return next((_counted(rollout, seen, turn, at).standing for _, turn in inside(rollout, [seen])), None)
+    look = Look(at)
+    return next((_counted(rollout, seen, turn, look).standing for _, turn in inside(rollout, [seen])), None)
 
 
 def inside(rollout: Rollout, devices: Sequence[Seen]) -> Iterator[tuple[Seen, Turn]]:
@@ -152,22 +166,104 @@ class _Reach:
         return self.cuts[hardware]
 
 
-def _counted(rollout: Rollout, seen: Seen, turn: Turn, at: datetime) -> Counted:
-    until = deadline(rollout, seen, turn)
-    return Counted(seen, _standing(rollout, seen, turn, at, late=at > until), until)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Of a `Picture`."""
+
+    at: datetime
+    since: datetime | None = None
+
+    def gone_s(self, at: datetime | None) -> float:
+        """How long something is over, as far as it could have been noticed; of what nobody saw: for ever."""
+        if at is None:
+            return inf
+        return (self.at - (at if self.since is None else max(at, self.since))).total_seconds()
 
 
-def deadline(rollout: Rollout, seen: Seen, turn: Turn) -> datetime:
+def _settled(rollout: Rollout, picture: Picture, counted: tuple[Counted, ...]) -> tuple[Counted, ...]:
+    """Who is away has failed where the fleet around it does not say otherwise."""
+    away = [each for each in counted if each.standing is Standing.AWAY]
+    if not away:
+        return counted
+    gate, look = rollout.order.policy.gate, Look(picture.at, picture.since)
+    running = len(_exposed(rollout, counted))
+    others = _others(rollout, picture, counted)
+    soon_s = min(gate.absence_s, gate.deadline_s)
+    if beyond_chance(Share(len(away), running), _gone(others, look, soon_s), gate.vanished_share_max):
+        return _silenced(counted, {each.seen.id for each in away})
+    long = {each.seen.id for each in away if look.gone_s(_last_sign(each.seen)) > gate.deadline_s}
+    if of_the_house(Share(len(long), running), _gone(others, look, gate.deadline_s)):
+        return counted
+    return _silenced(counted, long)
+
+
+def elsewhere(rollout: Rollout, picture: Picture, counted: Sequence[Counted]) -> Share:
+    """Of the devices that do not run the release, how many have been away for as long as matters."""
+    gate = rollout.order.policy.gate
+    soon_s = min(gate.absence_s, gate.deadline_s)
+    return _gone(_others(rollout, picture, counted), Look(picture.at, picture.since), soon_s)
+
+
+def _exposed(rollout: Rollout, counted: Sequence[Counted]) -> frozenset[DeviceId]:
+    """Those that run the release, or did when they were heard last."""
+    release = rollout.order.release.manifest
+    return frozenset(
+        each.seen.id
+        for each in counted
+        if each.standing is Standing.AWAY
+        or (each.seen.report is not None and _runs(each.seen.report, release))
+    )
+
+
+def _others(rollout: Rollout, picture: Picture, counted: Sequence[Counted]) -> list[Seen]:
+    """Those that do not run the release, were there when it began, and said no goodbye since."""
+    began, exposed = rollout.turns[0].at, _exposed(rollout, counted)
+    return [
+        seen
+        for seen in picture.devices
+        if seen.known
+        and seen.id not in exposed
+        and seen.hardware
+        and seen.hardware not in rollout.withdrawn
+        and (seen.online or (seen.gone_at is not None and seen.gone_at >= began and not seen.left))
+    ]
+
+
+def _gone(seen: Sequence[Seen], look: Look, longer_s: float) -> Share:
+    gone = (not each.online and look.gone_s(each.gone_at) > longer_s for each in seen)
+    return Share(sum(gone), len(seen))
+
+
+def _silenced(counted: Sequence[Counted], ids: Collection[DeviceId]) -> tuple[Counted, ...]:
+    return tuple(replace(each, standing=Standing.SILENT) if each.seen.id in ids else each for each in counted)
+
+
+def _last_sign(seen: Seen) -> datetime | None:
+    return seen.heard_at if seen.online else seen.gone_at or seen.heard_at
+
+
+def _counted(rollout: Rollout, seen: Seen, turn: Turn, look: Look) -> Counted:
+    until = deadline(rollout, seen, turn, look.since)
+    return Counted(seen, _standing(rollout, seen, turn, look, late=look.at > until), until)
+
+
+def deadline(rollout: Rollout, seen: Seen, turn: Turn, since: datetime | None = None) -> datetime:
     """When the device must have ended the update: `deadline_s` after the last instant at which its turn
     within the spread and the whole download at the rate cap could have ended.
+
+    Args:
+        rollout: its policy counts.
+        seen: the device.
+        turn: the first that let it in.
+        since: from when on devices could be heard.
     """
     policy = rollout.order.policy
     download_s = rollout.order.bytes_each / policy.rate_bytes_s if policy.rate_bytes_s else 0.0
-    begun = max(filter(None, (turn.at, rollout.resumed_at, seen.free_at)))
+    begun = max(filter(None, (turn.at, rollout.resumed_at, seen.free_at, since)))
     return begun + timedelta(seconds=policy.gate.deadline_s + policy.spread_s + download_s)
 
 
-def _standing(rollout: Rollout, seen: Seen, turn: Turn, at: datetime, *, late: bool) -> Standing:
+def _standing(rollout: Rollout, seen: Seen, turn: Turn, look: Look, *, late: bool) -> Standing:
     report, release = seen.report, rollout.order.release.manifest
     files = frozenset(rollout.order.files)
     overdue = Standing.SILENT if late else Standing.PENDING
@@ -177,15 +273,28 @@ def _standing(rollout: Rollout, seen: Seen, turn: Turn, at: datetime, *, late: b
     if _failed(report, release, files) and reached:
         return Standing.FAILED
     if reached and _runs(report, release):
-        if _away(seen, report, rollout.order.policy.gate, at):
-            return Standing.SILENT
-        return _serving(seen, report, files, overdue)
+        return _running(seen, report, files, rollout.order.policy.gate, look, late=late)
     if not seen.online:
         fetching = reached and report.phase is Phase.FETCHING and _is_under_way(report, release)
-        return overdue if fetching else _absent(seen, turn, late=late)
+        if fetching and not seen.left:
+            return Standing.AWAY if late else Standing.PENDING
+        return _absent(seen, turn, late=late)
     if _held(report, reached=reached):
         return Standing.HELD
     return overdue if not (late and report.phase is Phase.HELD and reached) else Standing.FAILED
+
+
+def _running(
+    seen: Seen, report: Report, files: frozenset[Digest], gate: GatePolicy, look: Look, *, late: bool
+) -> Standing:
+    unproven = report.phase in {Phase.TRIAL, Phase.PROBATION}
+    if seen.left and unproven:
+        return Standing.VANISHED if late else Standing.PENDING
+    if seen.left:
+        return Standing.OFFLINE
+    if _away(seen, report, gate, look):
+        return Standing.AWAY
+    return _serving(seen, report, files, Standing.SILENT if late and unproven else Standing.PENDING)
 
 
 def _absent(seen: Seen, turn: Turn, *, late: bool) -> Standing:
@@ -221,22 +330,22 @@ def _failed(report: Report, release: Digest, files: frozenset[Digest]) -> bool:
     )
 
 
-def _away(seen: Seen, report: Report, policy: GatePolicy, at: datetime) -> bool:
+def _away(seen: Seen, report: Report, policy: GatePolicy, look: Look) -> bool:
     """Whether it has been gone, or silent, for too long. The word of one that lies dead may say online for
     ever: a broker that died itself speaks no last wills.
     """
     retold_s = RETOLD_SETTLED_S if report.phase in {Phase.IDLE, Phase.HELD} else RETOLD_UNDER_WAY_S
     absence_s = min(policy.absence_s, policy.deadline_s)
     bound_s = max(absence_s, RETOLD_MISSED * retold_s) if seen.online else absence_s
-    since = seen.heard_at if seen.online else seen.gone_at or seen.heard_at
-    return since is None or at - since > timedelta(seconds=bound_s)
+    return look.gone_s(_last_sign(seen)) > bound_s
 
 
 def _serving(seen: Seen, report: Report, files: frozenset[Digest], overdue: Standing) -> Standing:
     """Of a device that runs the release and is not away for good."""
     unproven = report.phase in {Phase.TRIAL, Phase.PROBATION}
     if not seen.online:
-        return overdue if unproven else Standing.PENDING
+        # Away for a while: until it is back, or away for too long.
+        return Standing.PENDING
     if unproven:
         watching = report.paused or (report.camera is not None and report.camera.state in CAMERA_OUT)
         return Standing.HELD if watching and overdue is Standing.SILENT else overdue

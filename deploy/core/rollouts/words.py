@@ -31,7 +31,9 @@ class GatePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     failed, whatever it says or does not say."""
     absence_s: Positive = 180.0
     """A device that has begun to run the release and is away for so long, or for its deadline where that is
-    shorter, has died of it: it has failed."""
+    shorter, may have died of it. It has failed at once where more are away than by chance, as the devices
+    show that do not run it; else when it was away for its deadline, unless those went away at the same rate.
+    """
     soak_s: Annotated[float, Meta(ge=0.0)] = 0.0
     """The shortest time that a wave is looked at."""
     failed_share_max: Share = 0.02
@@ -43,7 +45,7 @@ class GatePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of as many devices as the waves so far are to have; where more are offline or held, nobody can tell."""
     vanished_share_max: Share = 0.05
     """Of the devices of all waves so far: those that were online when their wave began and went away before
-    they said whether they saw it. So many go away anyhow."""
+    they said whether they saw it, or that they go. So many go away anyhow; one at least is let pass."""
     class_failed_share_max: Share = 0.1
     """As `failed_share_max`, in any one hardware class: that class alone is taken back."""
     degraded_share_max: Share = 0.2
@@ -139,6 +141,9 @@ class Tally(Struct, frozen=True, kw_only=True):
     outside the denominator, and too many of them hold."""
     held: tuple[DeviceId, ...] = ()
     """They have seen the plan and say what holds them, which is not the candidate's fault."""
+    away: tuple[DeviceId, ...] = ()
+    """Gone after they had begun to run the release, and not for long enough, or not by more than devices that
+    do not run it, to have died of it."""
 
 
 class Judgement(Struct, frozen=True, kw_only=True):

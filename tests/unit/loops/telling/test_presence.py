@@ -22,10 +22,26 @@ def test_status_is_online_after_every_reconnect_and_offline_between():
         link.drop()
         link.restore()
     presence.connected()
-    presence.leaving()
+    presence.leaving(orderly=True)
     told = [(o.retain, codec.decode(o.payload, Status).state) for o in broker.published]
     assert told == [(True, ONLINE), (True, OFFLINE)] * 4
     assert {o.topic for o in broker.published} == {ROOT.device(topics.STATUS, DEVICE)}
+
+
+def test_only_who_was_told_to_stop_says_goodbye():
+    broker = MemoryBroker()
+    link = MemoryLink(broker, will=will(ROOT, DEVICE, "abc"))
+    presence = Presence(Post(link), ROOT, DEVICE, "abc", FakeClock().now, 60.0)
+    link.open(lambda _: None)
+    presence.connected()
+    link.drop()
+    link.restore()
+    presence.leaving(orderly=False)
+    presence.leaving(orderly=True)
+    told = [codec.decode(o.payload, Status) for o in broker.published]
+    assert [(each.state, each.goodbye) for each in told] == [
+        (ONLINE, False), (OFFLINE, False), (OFFLINE, False), (OFFLINE, True),
+    ]  # fmt: skip
 
 
 async def _until(holds):

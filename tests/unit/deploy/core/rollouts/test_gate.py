@@ -70,7 +70,7 @@ def holding(judgement):
     [
         ({"healthy": 1}, PROMOTE, set()),
         ({"failed": 1}, ABORT, set()),
-        ({"dead": 1}, ABORT, set()),
+        ({"dead": 1}, HOLD, {"away"}),
         ({"pending": 1}, HOLD, {"pending"}),
         ({"offline": 1}, HOLD, {"judged"}),
         ({"held": 1}, HOLD, {"judged"}),
@@ -79,6 +79,10 @@ def holding(judgement):
         ({"healthy": 50, "failed": 2}, ABORT, set()),
         ({"pending": 50, "failed": 2}, ABORT, {"pending"}),
         ({"pending": 50, "dead": 1}, HOLD, {"pending"}),
+        ({"healthy": 49, "dead": 2}, HOLD, {"away"}),
+        ({"healthy": 9, "dead": 3}, HOLD, {"away"}),
+        ({"healthy": 9, "dead": 5}, ABORT, set()),
+        ({"healthy": 49, "dead": 1}, PROMOTE, set()),
         ({"healthy": 99, "pending": 1}, HOLD, {"pending"}),
         ({"healthy": 980, "offline": 20}, PROMOTE, set()),
         ({"healthy": 800, "offline": 200}, PROMOTE, set()),
@@ -115,10 +119,10 @@ def test_a_deadline_turns_the_unknown_into_failures_but_not_what_nobody_can_know
 
 
 def test_words_name_numbers_limits_and_devices():
-    judgement = judged(fleet(healthy=50, dead=7))
+    judgement = judged(fleet(healthy=50, dead=17))
     assert judgement.words == (
-        "7 of 57 devices failed, 7 of them silently (dead-0000, dead-0001, dead-0002, dead-0003, dead-0004 "
-        "and 2 more), at most 1 may (2.0%)"
+        "17 of 67 devices failed, 17 of them silently (dead-0000, dead-0001, dead-0002, dead-0003, dead-0004 "
+        "and 12 more), at most 1 may (2.0%)"
     )
     assert judged(fleet(healthy=1, pending=1), SOON).words == (
         "1 of 2 devices have not ended the update yet (pending-0000): the last of them has until 09:30:00 "

@@ -96,20 +96,22 @@ def test_a_device_stands_by_what_it_told_before_its_deadline_and_after_it(told, 
         ({}, 5, LATE, Standing.VANISHED),
         (held(Reason.WINDOW), None, LATE, Standing.OFFLINE),
         (FETCHING, 5, SOON, Standing.PENDING),
-        (FETCHING, 5, LATE, Standing.SILENT),
+        (FETCHING, 5, LATE, Standing.AWAY),
         (ON_TRIAL, SOON - 100, SOON, Standing.PENDING),
-        (ON_TRIAL, SOON - 200, SOON, Standing.SILENT),
+        (ON_TRIAL, SOON - 200, SOON, Standing.AWAY),
         (ON_PROBATION, SOON - 100, SOON, Standing.PENDING),
-        (ON_PROBATION, SOON - 200, SOON, Standing.SILENT),
-        (ON_PROBATION, None, SOON, Standing.SILENT),
-        (ON_PROBATION, LATE - 100, LATE, Standing.SILENT),
+        (ON_PROBATION, SOON - 200, SOON, Standing.AWAY),
+        (ON_PROBATION, None, SOON, Standing.AWAY),
+        (ON_PROBATION, LATE - 100, LATE, Standing.PENDING),
         (COMMITTED, SOON - 100, SOON, Standing.PENDING),
         (COMMITTED, LATE - 100, LATE, Standing.PENDING),
-        (COMMITTED, SOON - 200, SOON, Standing.SILENT),
+        (COMMITTED, SOON - 200, SOON, Standing.AWAY),
         (REVERTED, 5, SOON, Standing.FAILED),
     ],
 )
-def test_who_is_gone_is_an_absence_before_it_ran_the_release_and_a_death_after_it(told, gone_at, at, found):
+def test_who_is_gone_is_an_absence_before_it_ran_the_release_and_may_have_died_after_it(
+    told, gone_at, at, found
+):
     gone = None if gone_at is None else after(gone_at)
     device = seen("pi", report("pi", **told), online=False, gone_at=gone, heard_at=after(1))
     assert standing(device, at) is found
@@ -119,16 +121,17 @@ def test_no_absence_is_longer_than_the_deadline():
     of = rollout(deadline_s=20.0)
     device = seen("pi", report("pi", **COMMITTED), online=False, gone_at=after(0))
     assert standing(device, 19, of) is Standing.PENDING
-    assert standing(device, 21, of) is Standing.SILENT
+    assert standing(device, 21, of) is Standing.AWAY
+    assert [c.standing for c in tally.count(of, picture(device, at=21))] == [Standing.SILENT]
 
 
 @pytest.mark.parametrize(
     ("told", "unheard_s", "found"),
     [
         (ON_PROBATION, 170, Standing.PENDING),
-        (ON_PROBATION, 190, Standing.SILENT),
+        (ON_PROBATION, 190, Standing.AWAY),
         (COMMITTED, 1_700, Standing.HEALTHY),
-        (COMMITTED, 1_900, Standing.SILENT),
+        (COMMITTED, 1_900, Standing.AWAY),
     ],
 )
 def test_the_word_online_of_a_device_that_tells_nothing_more_is_not_believed_for_ever(told, unheard_s, found):
@@ -230,7 +233,7 @@ def test_strangers_are_counted_only_where_there_is_nobody_else():
 def test_every_device_is_in_exactly_one_list_of_the_tally():
     devices = [healthy("a"), dead("b"), away("c"), seen("d"), healthy("e")]
     found = tally.tally(tally.count(rollout(), picture(*devices, at=SOON)))
-    assert (found.healthy, found.silent, found.offline, found.pending) == (("a", "e"), ("b",), ("c",), ("d",))
+    assert (found.healthy, found.away, found.offline, found.pending) == (("a", "e"), ("b",), ("c",), ("d",))
     assert (found.failed, found.held, found.vanished, found.degraded) == ((), (), (), ())
 
 
