@@ -88,7 +88,7 @@ def _is_up(state: LinkState) -> bool:
 
 
 async def device(number: int, proxy: ChaosProxy, artifact: Artifact, store: FileStore) -> None:
-    settings = LinkSettings(proxy.host, proxy.port, f"cuts-{number}", backoff_base_s=0.05, backoff_cap_s=0.2)
+    settings = LinkSettings(proxy.host, proxy.port, f"cuts-{number}", backoff_cap_s=1.0)
     link = MqttLink(settings)
     connection = Connection(link)
     connection.open()

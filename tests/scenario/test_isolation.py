@@ -57,7 +57,8 @@ def test_a_device_speaks_under_its_own_topics_only(fleet, tmp_path):
 
 def test_a_device_hears_what_is_for_all_and_for_itself(fleet, tmp_path):
     settings = fleet.enrol("pi-1", tmp_path)
-    heard = [ROOT.device(COMMAND, ONE), ROOT.meta("7.root"), ROOT.chunk(topics.sha256(b"1"))]
+    chunk = topics.sha256(b"1")
+    heard = [ROOT.device(COMMAND, ONE), ROOT.meta("7.root"), ROOT.chunk(chunk), ROOT.slice(chunk, 3)]
     others = [ROOT.device(COMMAND, OTHER), ROOT.device(REPORT, OTHER), ROOT.device(PREDICTION, OTHER)]
     with client(fleet.operator) as operator, client(as_device(settings)) as device:
         device.up().hear("#", f"{ROOT.prefix}/#", *heard, *others)

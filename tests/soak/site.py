@@ -76,8 +76,8 @@ def _device(fleet: Fleet, folder: Path, port: int) -> Path:
 
 
 def _retained(fleet: Fleet) -> set[str]:
-    """Topics of what is signed, and of its chunks, that the broker above holds."""
-    filters = [f"{ROOT.prefix}/{what}/#" for what in ("meta", "target", "chunk")]
+    """Topics of what is signed, and of its whole chunks, that the broker above holds."""
+    filters = [f"{ROOT.prefix}/{what}/+" for what in ("meta", "target", "chunk")]
     with client(fleet.operator) as reader:
         reader.up().hear(*filters, "$SYS/broker/uptime")
         reader.heard.wait_until(lambda heard: any(m.topic.startswith("$SYS") for m in heard), PATIENCE_S)

@@ -136,13 +136,13 @@ class _Pull:
                 pass
         finally:
             unwatch()
-            self._requests.narrow(())
+            self._requests.withdraw()
 
     def _on_state(self, state: LinkState) -> None:
         if isinstance(state, Down):
             # Or the link would ask for the whole of the old window at once when it is back.
             self._window = windows.cut(self._window)
-            self._requests.narrow(())
+            self._requests.withdraw()
         self._requests.woken.set()
 
     async def _turn(self) -> bool:

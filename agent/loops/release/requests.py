@@ -25,6 +25,8 @@ class Requests:
         self._arrived: Batch = {}
         self._slices: dict[Digest, list[bytes]] = {}
         """The first ones of chunks that are not together yet."""
+        self._sliced: bool | None = None
+        """Whether chunks stand in slices here: on a site's broker they do not. None: nobody knows yet."""
         self.arrived_s: dict[Digest, float] = {}
         """When each chunk last came, on the clock of the window: the disk's time is not the line's."""
         self.heard_s = 0.0
@@ -36,9 +38,16 @@ class Requests:
         return self._topics.chunk(self._chunks[chunk].published)
 
     def ask(self, chunks: Sequence[Digest], *, sliced: bool) -> None:
-        """Sliced, a chunk comes slice by slice, beginning with the first that has not come."""
+        """Sliced, a chunk comes slice by slice, beginning with the first that has not come; but whole, where
+        one came whole after its slices did not.
+        """
         self._awaited.update(chunks)
         self._subscribe([self._next(chunk) if sliced else (chunk, None) for chunk in chunks])
+
+    def withdraw(self) -> None:
+        """All of them, when the link was cut or nothing more is wanted."""
+        self.narrow(())
+        self._sliced = None
 
     def narrow(self, to: Iterable[Digest]) -> None:
         """Withdraw every subscription but those for these chunks."""
@@ -53,7 +62,8 @@ class Requests:
         return batch
 
     def _next(self, chunk: Digest) -> tuple[Digest, int | None]:
-        return chunk, len(self._slices.get(chunk, ())) if self._chunks[chunk].slices else None
+        sliced = self._chunks[chunk].slices and self._sliced is not False
+        return chunk, len(self._slices.get(chunk, ())) if sliced else None
 
     def _subscribe(self, wanted: Iterable[tuple[Digest, int | None]]) -> None:
         named = {self._name(chunk, number): (chunk, number) for chunk, number in wanted}
@@ -73,18 +83,26 @@ class Requests:
 
     def _arrive(self, message: Message) -> None:
         """A retained message may come more than once, and after it was withdrawn: it counts once."""
-        if message.topic in self._standing:
+        expected = message.topic in self._standing
+        if expected:
             self._standing.remove(message.topic)
             self._link.unsubscribe([message.topic])
         chunk, number = self._meaning[message.topic]
         if chunk not in self._awaited:
             return
         self.heard_s = self._clock.monotonic_ns() / 1e9
+        self._learn(chunk, number, expected=expected)
         if number is None:
             self._complete(chunk, message.payload)
         elif number == len(self._slices.setdefault(chunk, [])):
             self._add(chunk, message.payload)
         self.woken.set()
+
+    def _learn(self, chunk: Digest, number: int | None, *, expected: bool) -> None:
+        if number is not None:
+            self._sliced = True
+        elif expected and self._sliced is None and self._name(chunk, 0) in self._meaning:
+            self._sliced = False
 
     def _add(self, chunk: Digest, part: bytes) -> None:
         self._slices[chunk].append(part)

@@ -20,6 +20,7 @@ from agent.wire.topics import (
     META,
     PREDICTION,
     REPORT,
+    SLICE,
     STATUS,
     TARGET,
     TELEMETRY,
@@ -32,7 +33,8 @@ SITE: Final = "site"
 CLAIM: Final = "claim"
 SERVER: Final = "server"
 FOR_ALL: Final = (META, TARGET, CHUNK)
-"""What is signed, or named by its digest. The index is one of the first."""
+"""What is signed, or named by its digest. The index is one of the first. A site's broker keeps no more of it:
+its devices are near it, and slices would double what crosses its line."""
 SAID_BY_DEVICES: Final = (STATUS, REPORT, EVENT, PREDICTION, TELEMETRY, FRAME, ANSWER)
 
 
@@ -51,7 +53,7 @@ def access_list(root: Root, expelled: Iterable[DeviceId]) -> str:
         f"topic read {root.everywhere(COMMAND)}",
         "",
         "# Every device: what is for all, and its own topics.",
-        *(f"pattern read {root.everywhere(channel)}" for channel in FOR_ALL),
+        *(f"pattern read {root.everywhere(channel)}" for channel in (*FOR_ALL, SLICE)),
         *(f"pattern write {root.everywhere(channel, '%u')}" for channel in (*SAID_BY_DEVICES, CHECK)),
         *(f"pattern read {root.everywhere(channel, '%u')}" for channel in (COMMAND, CHECK)),
         "",

@@ -75,3 +75,30 @@ def test_slices_that_are_not_the_chunk_are_refused_and_the_whole_is_asked_for(tm
     run(tearing())
     assert bench.store.verify(LONG_ARTIFACT.digest)
     assert TOPICS.chunk(sha256(LONG)) in asked
+
+
+def test_where_no_slices_stand_one_is_missed_after_a_cut_and_the_rest_is_pulled_whole(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, HoldingLink)
+    longs = [random.Random(seed).randbytes(SLICE_BYTES * 2) for seed in range(4)]
+    artifact = artifact_of(*longs)
+
+    async def tearing() -> None:
+        link = bench.link
+        assert isinstance(link, HoldingLink)
+        for piece in longs:
+            bench.publish(piece)
+        fetching = asyncio.create_task(bench.fetch(artifact))
+        await until(lambda: len(link.held) == 4)
+        link.drop()
+        await until(lambda: not link.filters)
+        link.restore()
+        while not fetching.done():
+            link.let_through(1)
+            await asyncio.sleep(0)
+        await fetching
+
+    run(tearing())
+    assert bench.store.verify(artifact.digest)
+    assert [topic for topic in bench.broker.subscribed if topic.endswith("/0")] == [
+        TOPICS.slice(sha256(longs[0]), 0)
+    ]
