@@ -127,6 +127,14 @@ class Workspace:
         """What devices are given as their pinned root."""
         return self.folder / "root.json"
 
+    def approvers(self) -> tuple[str, ...]:
+        """The keys that count as a second person's, as the file lists them now.
+
+        Raises:
+            ConfigError: as `read`.
+        """
+        return read(self.folder / FILE).approval.keys
+
     @property
     def ledger(self) -> Path:
         """What was decided about rollouts and devices."""
@@ -226,13 +234,17 @@ def write_file(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as partial:
-            partial.write(content)
-            partial.flush()
-            os.fsync(partial.fileno())
-            Path(partial.name).chmod(0o644)
-        Path(partial.name).replace(path)
+            try:
+                partial.write(content)
+                partial.flush()
+                os.fsync(partial.fileno())
+                Path(partial.name).chmod(0o644)
+                Path(partial.name).replace(path)
+            except BaseException:
+                Path(partial.name).unlink()
+                raise
     except OSError as error:
-        raise StoreFailed(f"{path} cannot be written: {error}") from error
+        raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error
 
 
 class ArtifactFolder:

@@ -225,6 +225,7 @@ def _prepared(
     at: Desk, wanted: Wanted, fleet: Fleet, picture: Picture, asked: Asked
 ) -> tuple[Order, tuple[AnyEntry, ...], Fleet]:
     """The order, what must be written before it to free the stream, and the fleet with that written."""
+    approvals.require_keys(wanted.policy, at.workspace.settings.approval.keys)
     before = _freeing(fleet, picture, wanted, _standing(at, fleet, wanted.stream))
     free = starting.after(fleet, before, picture)
     standing = _standing(at, free, wanted.stream)

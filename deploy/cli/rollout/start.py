@@ -16,6 +16,7 @@ from deploy.core.rollouts import waves
 from deploy.core.rollouts.words import Line, Outcome
 
 NAMED_MAX = 10
+ON_ITS_OWN = "published; shoal serve lets further waves in and ends it, shoal rollout status tells"
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ def run(options: Namespace) -> int:
     if options.json:
         output.say_json(_answer(begun))
     else:
-        output.say(*_said(begun))
+        output.say(*_said(begun, ON_ITS_OWN))
     return 0
 
 
@@ -56,7 +57,7 @@ def _stay(workspace: Workspace, wanted: Wanted, options: Namespace) -> int:
 
     def tell(begun: Begun, lines: Sequence[Line]) -> Callable[[Line], None]:
         if not options.json:
-            output.say(*_said(begun))
+            output.say(*_said(begun, "published; stays until it has ended, Ctrl-C leaves it to shoal serve"))
         return serve_command.teller(lines)
 
     with output.progress("publishing") as on_progress:
@@ -81,7 +82,7 @@ def _answer(begun: Begun) -> Answer:
     )
 
 
-def _said(begun: Begun) -> list[str]:
+def _said(begun: Begun, published: str) -> list[str]:
     answer, order = _answer(begun), begun.rollout.order
     to = f"{order.release.name}@{order.release.version}"
     lines = [f"rollout {answer.rollout} of stream {order.stream}: {to} in waves {', '.join(order.waves)}"]
@@ -99,7 +100,7 @@ def _said(begun: Begun) -> list[str]:
     named = ", ".join(answer.devices[:NAMED_MAX]) + (", ..." if len(answer.devices) > NAMED_MAX else "")
     inside = f"{len(answer.devices)} of {answer.known} known devices{': ' + named if named else ''}"
     lines.append(f"  wave {answer.wave}: {inside}")
-    return [*lines, "published; shoal serve lets further waves in and ends it, shoal rollout status tells"]
+    return [*lines, published]
 
 
 COMMAND = Command("start", "offer a release to the first wave of the fleet", add_options, run, asking.EPILOG)

@@ -8,6 +8,7 @@ from agent.wire.documents import Plan
 from deploy.assemble import rollouts, workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command
+from deploy.core.rollouts import approvals
 from deploy.core.rollouts.state import Rollout
 from deploy.core.rollouts.words import Judgement, Order, Outcome, Tally
 
@@ -84,7 +85,10 @@ def stands(rollout: Rollout) -> str:
         return f"{'taken back and revoked' if rollout.revoke else 'taken back'}: {rollout.aborted}"
     if rollout.outcome is not None:
         return rollout.outcome.value
-    where = f"at wave {rollout.order.waves[rollout.wave]}" if rollout.wave >= 0 else "not begun"
+    if rollout.wave < 0:
+        awaited = approvals.awaited(rollout)
+        return f"not begun{', ' if awaited else ''}{awaited}"
+    where = f"at wave {rollout.order.waves[rollout.wave]}"
     return f"{where}, paused" if rollout.paused else where
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from deploy.core.refusal import Refused
-from deploy.core.rollouts.state import Fleet
-from deploy.core.rollouts.words import Approved, Line, Order, Started
+from deploy.core.rollouts.state import Fleet, Rollout
+from deploy.core.rollouts.words import Approved, Line, Order, Policy, Started
 
 Verify = Callable[[str, str, bytes], bool]
 """Key, signature, content: whether the key made it."""
@@ -49,6 +49,31 @@ def lacking(order: Order, wave: int, approved: Collection[str]) -> int:
     """How many signatures the wave still needs, given the keys that signed."""
     wanted = order.policy.approvals_min if order.waves[wave] in order.policy.approve else 0
     return max(0, wanted - len(approved))
+
+
+def awaited(rollout: Rollout) -> str:
+    """What the next wave lacks, and how it comes by it; empty: no signature."""
+    wave = rollout.wave + 1
+    if wave >= len(rollout.order.waves):
+        return ""
+    size = rollout.order.waves[wave]
+    missing = lacking(rollout.order, wave, rollout.approved.get(wave, ()))
+    if not missing:
+        return ""
+    more = f"{missing} more signature{'s' if missing > 1 else ''}"
+    return f"wave {size} needs {more}: shoal rollout approve {rollout.name} --wave {size} --key FILE"
+
+
+def require_keys(policy: Policy, keys: Collection[str]) -> None:
+    """
+    Raises:
+        Refused: a wave would wait for more signatures than there are people who can sign.
+    """
+    if policy.approve and policy.approvals_min > len(keys):
+        raise Refused(
+            f"the policy wants wave {policy.approve[0]} signed with {policy.approvals_min} keys, and "
+            f"shoal.toml lists {len(keys)} under [approval]: shoal approver FILE makes one"
+        )
 
 
 def approve(

@@ -214,16 +214,11 @@ def _next(of: Subject, rollout: Rollout, person: Person) -> tuple[AnyEntry, ...]
     if rollout.last_wave:
         return (Ended(by=person.by, rollout=of.name, outcome=Outcome.COMPLETED),)
     wave = rollout.wave + 1
-    size = rollout.order.waves[wave]
-    missing = approvals.lacking(rollout.order, wave, rollout.approved.get(wave, ()))
-    if missing:
-        raise Refused(
-            f"wave {size} needs {missing} more signature{'s' if missing > 1 else ''}: "
-            f"shoal rollout approve {of.name} --wave {size} --key FILE"
-        )
+    if unsigned := approvals.awaited(rollout):
+        raise Refused(unsigned)
     before = standing.newer(_standing(of, rollout), of.signed)
     plan = waves.plan(rollout, wave, of.picture, before)
-    return (_steered(rollout, plan, wave, person, f"wave {size}: {person.why or 'the gate agrees'}"),)
+    return (_steered(rollout, plan, wave, person, person.why or "the gate agrees"),)
 
 
 def _steered(rollout: Rollout, plan: Plan, wave: int, person: Person, why: str) -> Steered:

@@ -109,9 +109,7 @@ def start(
     started = Started(by=person.by, order=order)
     if approvals.lacking(order, 0, ()):
         return (started,)
-    let_in = Steered(
-        by=person.by, rollout=order.rollout, plan=first, wave=0, why=person.why or f"wave {order.waves[0]}"
-    )
+    let_in = Steered(by=person.by, rollout=order.rollout, plan=first, wave=0, why=person.why)
     return started, let_in
 
 

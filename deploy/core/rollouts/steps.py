@@ -62,7 +62,7 @@ def _first(rollout: Rollout, picture: Picture, standing: Plan | None) -> tuple[A
     """Its order waits for a signature, or for someone to see the fleet whole."""
     if rollout.paused or picture.missing or approvals.lacking(rollout.order, 0, rollout.approved.get(0, ())):
         return ()
-    return (_steered(rollout, 0, picture, standing, f"wave {rollout.order.waves[0]}"),)
+    return (_steered(rollout, 0, picture, standing, ""),)
 
 
 def _follows(of: Subject, rollout: Rollout, judgement: Judgement) -> tuple[AnyEntry, ...]:
@@ -98,7 +98,7 @@ def _promoted(rollout: Rollout, picture: Picture) -> tuple[AnyEntry, ...]:
     wave = rollout.wave + 1
     if approvals.lacking(rollout.order, wave, rollout.approved.get(wave, ())):
         return ()
-    return (_steered(rollout, wave, picture, rollout.plan, f"wave {rollout.order.waves[wave]}"),)
+    return (_steered(rollout, wave, picture, rollout.plan, "the gate agrees"),)
 
 
 def _end_taken_back(rollout: Rollout, standing: Plan | None) -> tuple[AnyEntry, ...]:
