@@ -7,7 +7,7 @@
 # make bench-bytes        what a device pulls from one model to the next: packed, shared chunks, patches (1 minute)
 # make bench-cuts         every byte of DEVICES=200 that pull a model, half of their links cut CUTS=20 times
 # make bench-controller   what a wave costs the controller for 1 to 10,000 devices (needs mosquitto; 3 minutes)
-# make census             10,000 devices connect and report to a Mosquitto as it comes: is the count exact?
+# make census             10,000 devices on a Mosquitto as it comes: is the count exact; is a wave held that lacks a shard?
 # make simulate           a rollout over DEVICES=1000 simulated devices; SCENARIO=name or file, SEED=0
 # make blast              SEEDS=100 rollouts of a model that silently ends 30 % of DEVICES=1000: how many it reached
 #
@@ -130,6 +130,7 @@ blast: $(VENV)/.demo
 
 census: $(VENV)/.dev
 	$(bin)/python bench/census.py
+	$(bin)/python -m bench.withheld
 
 test-systemd:
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/systemd/install

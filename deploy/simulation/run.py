@@ -32,21 +32,17 @@ from deploy.core.rollouts.state import Fleet
 from deploy.core.rollouts.words import (
     Aborted,
     AnyEntry,
-    ClassWithdrawn,
-    Ended,
     Enrolled,
-    Judged,
     Line,
     Outcome,
     Policy,
-    Started,
     Steered,
 )
-from deploy.simulation import ground, outcome, scenario, telling
+from deploy.simulation import course, ground, outcome, scenario, telling
 from deploy.simulation.crowd import Crowd, crowd, processes
 from deploy.simulation.ground import Ground
 from deploy.simulation.meter import Usage, usage
-from deploy.simulation.outcome import Cost, Decision, Moment, Ran
+from deploy.simulation.outcome import Cost, Decision, Ran
 from deploy.simulation.own_broker import OwnBroker
 from deploy.simulation.scenario import Clock, Scenario
 from deploy.simulation.telling import Begun, Finish, Post, Sample, Served
@@ -218,7 +214,8 @@ class _Run:
                 stop.set()
 
     def _line(self, line: Line) -> None:
-        self._on_stage(f"{self._since(line.at.timestamp()):6.1f} s  {in_words(line.entry)}")
+        words = course.in_words(line.entry, self._request.scenario.rollout.waves)
+        self._on_stage(f"{self._since(line.at.timestamp()):6.1f} s  {words}")
 
     def _settle(self, ended: Outcome | None) -> float:
         """Wait until the fleet is where the end of the rollout sends it; seconds from its start."""
@@ -237,12 +234,14 @@ class _Run:
         return Used(self._devices.sample, usage(own).cpu_s, broker)
 
     def _decisions(self, desk: Desk) -> Iterator[Decision]:
+        waves = self._request.scenario.rollout.waves
         for line in desk.ledger.lines():
             if not isinstance(line.entry, Enrolled):
                 at_s = round(self._since(line.at.timestamp()), 2)
                 entry = line.entry
-                label = _label(entry) if isinstance(entry, Steered) else ""
-                yield Decision(at_s=at_s, kind=type(entry).__name__, words=in_words(entry), label=label)
+                label = course.label(entry, waves) if isinstance(entry, Steered) else ""
+                words = course.in_words(entry, waves)
+                yield Decision(at_s=at_s, kind=type(entry).__name__, words=words, label=label)
 
     def _told(
         self,
@@ -254,7 +253,7 @@ class _Run:
     ) -> Ran:
         said = self._devices.ended()
         ends = tuple(device for each in said for device in each.devices)
-        course = tuple(_course(self._devices.timeline, self._began_s))
+        moments = tuple(course.moments(self._devices.timeline, self._began_s))
         aborted_s = next((d.at_s for d in decisions if d.kind == Aborted.__name__), None)
         return Ran(
             scenario=self._request.scenario.name,
@@ -267,10 +266,10 @@ class _Run:
             up_s=round(up_s, 2),
             stretch=round(self._stretch, 2),
             rollout_s=round(rollout_s, 2),
-            detect_s=outcome.between(course, lambda moment: moment.fallen > 0, aborted_s),
-            revert_s=outcome.after(course, aborted_s, lambda moment: moment.on_candidate == 0),
+            detect_s=outcome.between(moments, lambda moment: moment.fallen > 0, aborted_s),
+            revert_s=outcome.after(moments, aborted_s, lambda moment: moment.on_candidate == 0),
             cost=replace(cost, devices_peak_bytes=sum(each.peak_bytes for each in said)),
-            course=course,
+            course=moments,
             decisions=decisions,
             ends=outcome.ends(ends),
             failures=tuple(outcome.failures(self._request.scenario, ended, ends)),
@@ -355,42 +354,6 @@ def _cost(before: Used, after: Used) -> Cost:
         broker_peak_bytes=after.broker.peak_bytes,
         devices_peak_bytes=0,
     )
-
-
-def _course(timeline: Sequence[tuple[float, Sample]], began_s: float) -> Iterator[Moment]:
-    for at_s, sample in timeline:
-        if at_s >= began_s:
-            yield Moment(
-                at_s=round(at_s - began_s, 2),
-                exposed=sample.exposed,
-                on_candidate=sample.on_candidate,
-                on_stable=sample.on_stable,
-                there=sample.there,
-                fallen=sample.fallen,
-            )
-
-
-def in_words(entry: AnyEntry) -> str:
-    """A line of the ledger, for the course of a run."""
-    match entry:
-        case Started(order=order):
-            return f"started {order.rollout}"
-        case Steered(plan=plan):
-            return f"plan {plan.serial}: {_label(entry)}"
-        case Judged(judgement=judgement):
-            return f"{judgement.verdict}: {judgement.words}"
-        case Aborted():
-            return "aborted: its files are refused for ever"
-        case ClassWithdrawn(hardware=hardware, why=why):
-            return f"taken back from {hardware}: {why}"
-        case Ended(outcome=ended):
-            return f"ended: {ended}"
-        case _:
-            return type(entry).__name__.lower()
-
-
-def _label(steered: Steered) -> str:
-    return steered.why if steered.wave >= 0 else "all taken back"
 
 
 def _require_handles(devices: int) -> None:
