@@ -148,7 +148,7 @@ class Believer:
         left = not online and (status.goodbye or known.left)
         if online == known.online:
             news = device not in self._seen or present(known, at) != known
-            self._put(msgspec.structs.replace(_beaten(known, status, at), left=left))
+            self._believe(msgspec.structs.replace(_beaten(known, status, at), left=left))
             return news
         told = msgspec.structs.replace(
             _beaten(known, status, at),
@@ -157,7 +157,7 @@ class Believer:
             gone_at=None if online or not known.online else at,
             free_at=at if online and self._comes(device) else known.free_at,
         )
-        return self._put(told)
+        return self._believe(told)
 
     def _comes(self, device: DeviceId) -> bool:
         """Whether it was not there all along: seen away before, or never heard of."""
@@ -183,7 +183,7 @@ class Believer:
             heard_at=before.heard_at if before is not None and again else at,
             free_at=_freed_at(known if pipeline == MAIN else before, report, at),
         )
-        return self._put(_telling(self._equipped(known, report), pipeline, fresh))
+        return self._believe(_telling(self._equipped(known, report), pipeline, fresh))
 
     def _equipped(self, known: Seen, report: Report) -> Seen:
         member = self.members.get(report.device)
@@ -225,6 +225,11 @@ class Believer:
             seen, hardware=seen.hardware or member.hardware, tags=member.tags or seen.tags
         )
 
+    def _believe(self, seen: Seen) -> bool:
+        """As it has just said itself: what was not believed before is no more to be told."""
+        self._refused.pop(seen.id, None)
+        return self._put(seen)
+
     def _put(self, seen: Seen) -> bool:
         if self._gone(seen.id):
             self._sorted = None if self._seen.pop(seen.id, None) else self._sorted
@@ -236,8 +241,6 @@ class Believer:
         self._seen[seen.id] = seen
         if before is None:
             self._sorted = None
-        if self._refused:
-            self._refused.pop(seen.id, None)
         return before != seen
 
     def _gone(self, device: DeviceId) -> bool:
