@@ -1,9 +1,9 @@
 """How often the agent has started on this device, in one small file that is replaced as a whole."""
 
 import logging
-import os
-import tempfile
 from pathlib import Path
+
+from agent.adapters import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ def count(path: Path, above: int = 0) -> int:
     """
     number = max(_last(path), above) + 1
     try:
-        _replace(path, f"{number}\n".encode())
+        whole_file.replace(path, f"{number}\n".encode())
     except OSError as error:
         log.warning("boot.not-kept", extra={"boot": number, "reason": error.strerror or str(error)})
     return number
@@ -30,17 +30,3 @@ def _last(path: Path) -> int:
     except (OSError, ValueError) as error:
         log.warning("boot.unreadable", extra={"path": str(path), "reason": str(error)})
         return 0
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".boot-", delete=False) as new:
-        new.write(content)
-        new.flush()
-        os.fsync(new.fileno())
-    Path(new.name).replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,11 +1,10 @@
 """The obeyed commands in one small file, replaced as a whole and fsynced."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 
+from agent.adapters import whole_file
 from agent.core.commands import Memory
 from agent.wire.errors import StoreFailed
 
@@ -26,16 +25,6 @@ class MemoryFile:
 
     def save(self, memory: Memory) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._path.parent, prefix=".commands-", delete=False) as new:
-                new.write(msgspec.json.encode(memory))
-                new.flush()
-                os.fsync(new.fileno())
-            Path(new.name).replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            whole_file.replace(self._path, msgspec.json.encode(memory))
         except OSError as error:
             raise StoreFailed(f"{self._path}: {error.strerror}") from error

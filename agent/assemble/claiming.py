@@ -4,14 +4,13 @@ import logging
 import os
 import platform
 import secrets
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from agent.adapters import openssl
+from agent.adapters import openssl, whole_file
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import MqttLink
 from agent.adapters.lock_folder import exclusive
@@ -86,7 +85,7 @@ def _prepare(folder: Path) -> str:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not named.exists():
             openssl.make_key(folder / KEY)
-            _write(named, secrets.token_hex(NAME_BYTES).encode())
+            whole_file.replace(named, secrets.token_hex(NAME_BYTES).encode())
         return named.read_text()
     except OSError as error:
         raise StoreFailed(f"{folder}: {error.strerror}") from error
@@ -113,21 +112,8 @@ def _keep(settings: Settings, folder: Path, answer: ClaimAnswer) -> None:
     secret = claims.seal_secret(shared, topics.root(settings.broker.root), DeviceId(answer.device))
     identity = msgspec.json.encode(Identity(device=answer.device, tags=answer.tags))
     try:
-        _write(folder / CERTIFICATE, answer.certificate.encode())
-        _write(folder / SEAL_KEY, key_text(DeviceKey(secret, answer.boots_above)))
-        _write(folder / FILE, identity)
+        whole_file.replace(folder / CERTIFICATE, answer.certificate.encode())
+        whole_file.replace(folder / SEAL_KEY, key_text(DeviceKey(secret, answer.boots_above)))
+        whole_file.replace(folder / FILE, identity)
     except OSError as error:
         raise StoreFailed(f"{folder}: {error.strerror}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as new:
-        new.write(content)
-        new.flush()
-        os.fsync(new.fileno())
-    Path(new.name).replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

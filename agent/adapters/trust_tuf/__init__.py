@@ -34,8 +34,8 @@ from tuf.api.metadata import Metadata, Snapshot, TargetFile, Targets, Timestamp
 from tuf.api.metadata import Root as RootMetadata
 from tuf.ngclient import Updater, UpdaterConfig
 
+from agent.adapters import whole_file
 from agent.adapters.trust_tuf.envelopes import Delegator
-from agent.adapters.trust_tuf.files import fsync, write
 from agent.adapters.trust_tuf.retained import BASE, MAX_TARGETS_BYTES, Fetcher, Reader
 from agent.adapters.trust_tuf.retained import MAX_BYTES as METADATA_MAX_BYTES
 from agent.core.update import freshness
@@ -202,7 +202,7 @@ class TufTrust:
             synchronized=self._clock.synchronized(),
         )
         if mark is not None and mark != self._mark:
-            write(self._mark_path, msgspec.json.encode(mark))
+            whole_file.replace(self._mark_path, msgspec.json.encode(mark))
             self._mark = mark
 
     def _sync(self, trusted: "TrustedMetadataSet") -> None:
@@ -213,7 +213,7 @@ class TufTrust:
         if versions.items() <= self._synced.items():
             return
         for path in (*self._metadata.rglob("*.json"), self._metadata / "root_history", self._metadata):
-            fsync(path)
+            whole_file.sync(path)
         self._synced |= versions
 
     def _find(self, path: str, role: str) -> TargetFile | None:
@@ -242,7 +242,7 @@ class TufTrust:
         content = self._reader.read(self._root.target(named), found.length)
         with self._as_ours():
             found.verify_length_and_hashes(content)
-            write(path, content)
+            whole_file.replace(path, content)
             self._prune()
         return content
 
