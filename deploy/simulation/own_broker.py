@@ -4,7 +4,6 @@ import contextlib
 import logging
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from deploy.adapters.broker_local import BrokerKind, LocalBroker, mosquitto_defaults, start_broker
@@ -28,9 +27,7 @@ class OwnBroker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def _start(self, kind: BrokerKind | None, port: int | None) -> AbstractContextManager[LocalBroker]:

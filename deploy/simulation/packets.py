@@ -14,8 +14,6 @@ from agent.wire.topics import Qos
 
 PINGREQ: Final = b"\xc0\x00"
 DISCONNECT: Final = b"\xe0\x00"
-LENGTH_MAX: Final = 268_435_455
-"""Of what follows the fixed header (2.2.3)."""
 
 _LEVEL_3_1_1: Final = 4
 _CLEAN_SESSION, _WILL, _WILL_RETAIN, _PASSWORD, _USERNAME = 0x02, 0x04, 0x20, 0x40, 0x80

@@ -38,8 +38,6 @@ CLASSES_MAX: Final = 32
 16 KiB: the smaller classes, and those with names that are none, are counted together."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-Classes = Mapping[str, Collection[DeviceId]]
-
 
 def plan(rollout: Rollout, wave: int, picture: Picture, previous: Plan | None) -> Plan:
     """The plan that lets this wave in.
