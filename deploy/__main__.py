@@ -10,6 +10,7 @@ def main() -> int:
         sys.stderr.write(f"shoal: {error.name} is missing: pip install 'shoal[operator]'\n")
         return 78
     except KeyboardInterrupt:
+        sys.stderr.write("shoal: interrupted\n")
         return 130
     return command_line()
 

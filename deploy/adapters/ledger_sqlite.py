@@ -127,23 +127,25 @@ class SqliteLedger:
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         if not self._path.exists():
             return []
-        with self._opened() as opened:
+        with self._opened("cannot be read") as opened:
             return opened.execute(query, values).fetchall()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it, or nothing where the block raises."""
-        with self._opened() as opened:
+        with self._opened("cannot be written, and nothing was decided") as opened:
             opened.execute("BEGIN IMMEDIATE")
             try:
                 yield opened
+                opened.execute("COMMIT")
             except BaseException:
-                opened.execute("ROLLBACK")
+                # SQLite has rolled back by itself where the disk is full.
+                if opened.in_transaction:
+                    opened.execute("ROLLBACK")
                 raise
-            opened.execute("COMMIT")
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
+    def _opened(self, otherwise: str) -> Iterator[sqlite3.Connection]:
         try:
             if not self._path.exists():
                 self._path.touch(mode=0o600)
@@ -154,7 +156,7 @@ class SqliteLedger:
                 _prepare(opened)
                 yield opened
         except (sqlite3.Error, OSError) as error:
-            raise StoreFailed(f"the ledger {self._path}: {error}") from error
+            raise StoreFailed(f"the ledger {self._path} {otherwise}: {error}") from error
 
 
 def _prepare(opened: sqlite3.Connection) -> None:

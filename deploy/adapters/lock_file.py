@@ -109,6 +109,9 @@ def _read(lock: int) -> Holder | None:
 
 
 def _write(lock: int, content: bytes) -> None:
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, content, 0)
-    os.fsync(lock)
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, content, 0)
+        os.fsync(lock)
+    except OSError as error:
+        raise StoreFailed(f"the controller's lock cannot be written: {error.strerror}") from error

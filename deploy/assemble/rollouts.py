@@ -106,7 +106,7 @@ def preview(workspace: Workspace, wanted: Wanted) -> Preview:
         ConfigError: a setting is wrong.
     """
     with desk(workspace) as at:
-        fleet, picture = at.fleet(), of_stream(at.picture(), wanted.stream)
+        fleet, picture = at.fleet(), of_stream(at.live().picture(), wanted.stream)
         order, _, free = _prepared(at, wanted, fleet, picture, _asked(at.repository, wanted))
         weigh = _weigh(at.repository, order.release)
         return previews.preview(order, picture, _standing(at, free, order.stream), weigh)

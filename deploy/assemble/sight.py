@@ -1,7 +1,7 @@
 """What the operator can know of the fleet without steering it: as it stands, or as it was last read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -11,7 +11,7 @@ from agent.adapters.clock_system import SystemClock
 from agent.ports.clock import Clock
 from agent.wire import topics
 from agent.wire.documents import Instant, Plan
-from agent.wire.errors import ConfigError
+from agent.wire.errors import ConfigError, StoreFailed
 from agent.wire.topics import DeviceId
 from deploy.adapters import workspace as files
 from deploy.adapters.workspace import Workspace
@@ -53,6 +53,8 @@ class Sight:
     repository: Repository
     lines: tuple[Line, ...]
     """Of the ledger."""
+    unkept: str = ""
+    """Why what was read could not be kept for questions without a broker; else empty."""
 
     def plan(self, stream: str) -> Plan | None:
         """The newest, as it was decided or signed here."""
@@ -103,14 +105,22 @@ def look(workspace: Workspace, patience: Patience) -> Sight:
 
     Raises:
         LinkDown: the broker cannot be reached.
-        StoreFailed: the disk refused.
+        StoreFailed: the ledger cannot be read.
         ConfigError: a setting is wrong.
     """
     with connected(workspace) as session:
         kept = _read(session, patience, SystemClock())
-    if not kept.missing:
+    found = _sight(workspace, kept)
+    return found if kept.missing else replace(found, unkept=_keep(workspace, kept))
+
+
+def _keep(workspace: Workspace, kept: Kept) -> str:
+    """Why it could not be, if it could not: what was read is no less true on a full or a read-only disk."""
+    try:
         files.write_file(workspace.folder / KEPT, msgspec.msgpack.encode(kept))
-    return _sight(workspace, kept)
+    except StoreFailed as error:
+        return str(error)
+    return ""
 
 
 def look_at(workspace: Workspace, device: DeviceId, patience: Patience) -> Sight:

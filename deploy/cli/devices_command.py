@@ -153,18 +153,21 @@ def run(options: Namespace) -> int:
         output.say(_nobody(every))
     for missing in seen.picture.missing:
         output.note(f"incomplete: {missing}; devices may be missing, try a longer --wait")
+    if seen.unkept:
+        output.note(f"not kept for shoal why --offline: {seen.unkept}")
     return 0
 
 
 def _show(found: tuple[Row, ...], counts: Counts, limit: int | None) -> None:
     said, room = devices_table.summary(counts), output.room()
+    hint = ": --limit N, or all in a pipe" if limit is None else ""
     if limit is None and room is not None:
         below = sum(1 + len(line) // room.columns for line in said)
         limit = max(room.lines - below - OTHER_LINES, LINES_MIN)
     shown = found[:limit]
     output.say(*devices_table.table(shown, None if room is None else room.columns))
     if len(found) > len(shown):
-        said.append(f"{len(found) - len(shown):,} more rows: --limit N, or all in a pipe")
+        said.append(f"{len(found) - len(shown):,} more rows{hint}")
     sys.stdout.flush()
     for line in said:
         output.note(line)

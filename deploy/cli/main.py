@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AgentError as error:
         output.complain(str(error))
         return REFUSED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        output.complain(str(interrupt) or "interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the answer has seen enough; the interpreter must not flush into the pipe again.

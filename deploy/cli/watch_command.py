@@ -62,8 +62,8 @@ def _follow(watcher: Watcher, shown: Callable[[], AbstractContextManager[Show]])
                 view = watcher.look()
                 show(view)
     except KeyboardInterrupt:
-        output.note(f"{view.outlook.rollout.name} goes on: {watch_frame.stands(view.outlook)}")
-        raise
+        stands = watch_frame.stands(view.outlook)
+        raise KeyboardInterrupt(f"{view.outlook.rollout.name} goes on: {stands}") from None
     return view
 
 

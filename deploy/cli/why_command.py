@@ -75,7 +75,7 @@ def _facts(found: Explained) -> list[str]:
     seen = "no plan seen" if found.seen_serial is None else f"plan {found.seen_serial} seen"
     newest = "" if found.plan_serial in {None, found.seen_serial} else f" of {found.plan_serial}"
     facts = (
-        "online" if found.online else "not online",
+        "online" if found.online else "offline",
         f"runs {found.serves}" if found.serves else "runs nothing",
         f"phase {found.phase}" if found.phase else "",
         f"counted as {found.standing}" if found.standing else "",

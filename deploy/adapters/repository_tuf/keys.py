@@ -10,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 
-from agent.wire.errors import ConfigError
+from agent.wire.errors import ConfigError, StoreFailed
 
 
 class Role(StrEnum):
@@ -42,13 +42,24 @@ class KeyFolders:
         return (self._offline if role in OFFLINE else self._online) / f"{role}-{keyid[:8]}.pem"
 
     def save(self, role: Role, signer: CryptoSigner) -> None:
+        """
+        Raises:
+            StoreFailed: the disk refused.
+        """
         path = self.path(role, signer.public_key.keyid)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(opened, "wb") as file:
-            file.write(signer.private_bytes)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(opened, "wb") as file:
+                try:
+                    file.write(signer.private_bytes)
+                    file.flush()
+                    os.fsync(file.fileno())
+                except BaseException:
+                    path.unlink()
+                    raise
+        except OSError as error:
+            raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error
 
     def signers(
         self, role: Role, keyids: Iterable[str], threshold: int, fresh: Mapping[str, CryptoSigner]
@@ -90,7 +101,7 @@ def _load(path: Path, keyid: str) -> CryptoSigner:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigError(f"{path} is no unencrypted Ed25519 key in PEM: {error}") from error
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     if signer.public_key.keyid != keyid:
         raise ConfigError(f"{path} holds another key ({signer.public_key.keyid[:8]}) than its name says")
     return signer

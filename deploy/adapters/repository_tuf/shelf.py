@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from agent.wire.codec import decode, encode
 from agent.wire.documents import Index
-from agent.wire.errors import ConfigError, WireError
+from agent.wire.errors import ConfigError, StoreFailed, WireError
 from agent.wire.topics import Digest, sha256
 
 LOCK_WAIT_S: Final = 5.0
@@ -70,9 +70,9 @@ class Shelf:
 
         Raises:
             ConfigError: somebody else has held the lock for too long.
+            StoreFailed: the disk refused.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("ab") as lock:
+        with self._lock() as lock:
             deadline = time.monotonic() + self._lock_wait_s
             while not _taken(lock.fileno()):
                 if time.monotonic() > deadline:
@@ -82,6 +82,14 @@ class Shelf:
                     )
                 time.sleep(_LOCK_POLL_S)
             yield
+
+    def _lock(self) -> IO[bytes]:
+        path = self.folder / "lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("ab")
+        except OSError as error:
+            raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error
 
     def _read(self, path: Path) -> bytes:
         try:
@@ -101,15 +109,26 @@ def _taken(opened: int) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All or nothing, and on disk when it returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix="tmp", delete=False) as unfinished:
-        unfinished.write(content)
-        unfinished.flush()
-        os.fsync(unfinished.fileno())
-    Path(unfinished.name).replace(path)
-    opened = os.open(path.parent, os.O_RDONLY)
+    """All or nothing, and on disk when it returns.
+
+    Raises:
+        StoreFailed: the disk refused.
+    """
     try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="tmp", delete=False) as unfinished:
+            try:
+                unfinished.write(content)
+                unfinished.flush()
+                os.fsync(unfinished.fileno())
+                Path(unfinished.name).replace(path)
+            except BaseException:
+                Path(unfinished.name).unlink()
+                raise
+        opened = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error

@@ -186,7 +186,7 @@ def test_ctrl_c_ends_with_130(monkeypatch, capsys):
 
     monkeypatch.setattr(command_line.model_command.workspaces, "open_registry", interrupted)
     assert main(["model", "list"]) == 130
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "shoal: interrupted\n"
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
