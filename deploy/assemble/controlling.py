@@ -315,7 +315,7 @@ class Desk:
             case Stands():
                 self._published = version
             case Behind(found):
-                self.reassert(found, f"the broker held timestamp {found or 'none of ours'}")
+                self.reassert(found, "it lost what it was given" if found else "it held nothing of ours")
                 self.hearing.anew("the broker had lost what devices look for")
             case Elsewhere():
                 fence.require_ours(place, str(self.workspace.folder))

@@ -147,7 +147,8 @@ def _of_the_rollout(entry: Paused | Resumed | Aborted | ClassWithdrawn | Ended) 
 def _of_the_fleet(entry: Reasserted | Renewed | TookOver | Enrolled | Expelled) -> str:
     match entry:
         case Reasserted(timestamp=timestamp, found=found, why=why):
-            return f"the broker had timestamp {found}, and was brought to {timestamp}{_because(why)}"
+            held = f"timestamp {found}" if found else "no timestamp"
+            return f"the broker had {held}, and was brought to {timestamp}{_because(why)}"
         case Renewed(timestamp=timestamp):
             return f"timestamp {timestamp} was signed"
         case TookOver(controller=controller, why=why):

@@ -258,16 +258,20 @@ class Believer:
         return (*(self._refused[device] for device in sorted(self._refused)), *more)
 
     def _withheld(self) -> tuple[str, ...]:
-        """Shards in which most of those who were heard before have left nothing."""
+        """Shards in which most of those who were heard before have left nothing. A device that was away
+        already when a broker lost its memory cannot say so again.
+        """
         expected = dict.fromkeys(SHARDS, 0)
         found = dict.fromkeys(SHARDS, 0)
         for device in self.marks:
-            if "/" not in device and not self._gone(device):
+            seen = self._seen.get(device)
+            excused = seen is not None and not seen.online and device not in self._heard
+            if "/" not in device and not excused and not self._gone(device):
                 place = self._shards.get(device) or self._shards.setdefault(device, shard(device))
                 expected[place] += 1
                 found[place] += device in self._heard
         return tuple(
-            f"shard {each}: {expected[each]} devices were heard there before, and the broker has word of "
+            f"shard {each}: of {expected[each]} devices that were heard there before, the broker has word of "
             f"{found[each]}: it lost or withholds the others (shoal revoke those that are gone for good)"
             for each in SHARDS
             if 2 * found[each] < expected[each]

@@ -227,6 +227,14 @@ def test_one_device_that_left_nothing_is_not_a_shard():
     assert picture.missing == ()
 
 
+@pytest.mark.parametrize(("before", "missing"), [(Presence.OFFLINE, 0), (Presence.ONLINE, 1)])
+def test_who_was_away_already_is_not_missing_from_a_broker_that_lost_its_memory(before, missing):
+    of = believer()
+    told(of, sent(REPORT, report()), sent(STATUS, status()), sent(STATUS, status(before)))
+    of.begin_reading()
+    assert len(of.picture(NOON).missing) == missing
+
+
 @given(st.permutations([(boot, number) for boot in (1, 2) for number in (1, 2, 3)]))
 def test_in_whatever_order_reports_come_the_newest_is_believed_and_never_an_older_one_again(order):
     of, highest = believer(SEALED), (0, 0)
