@@ -204,8 +204,8 @@ def create(folder: Path, settings: Settings) -> Workspace:
         raise Refused(f"{workspace.folder} is not empty: choose another folder")
     try:
         workspace.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for inside in (workspace.online_keys, workspace.offline_keys):
-            inside.mkdir(mode=0o700, parents=True)
+        for inside in (workspace.folder / "keys", workspace.online_keys, workspace.offline_keys):
+            inside.mkdir(mode=0o700)
         workspace.artifacts.mkdir(parents=True)
     except OSError as error:
         raise StoreFailed(f"{workspace.folder} cannot be made: {error}") from error
