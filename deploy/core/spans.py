@@ -1,4 +1,6 @@
-"""Spans of time, amounts of bytes, and numbers of things, as people say them."""
+"""Spans of time, amounts of bytes, numbers of things and lists of names, as people say them."""
+
+from collections.abc import Sequence
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -21,3 +23,9 @@ def volume(amount_bytes: float) -> str:
 
 def counted(number: int, of: str) -> str:
     return f"{number:,} {of}" if number == 1 else f"{number:,} {of}s"
+
+
+def listed(names: Sequence[str], named_max: int | None = None) -> str:
+    """The first of them, and how many there are beside; None: all."""
+    beside = len(names) - len(names[:named_max])
+    return ", ".join(names[:named_max]) + (f" and {beside:,} more" if beside else "")

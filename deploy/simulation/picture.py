@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 from xml.sax.saxutils import escape
 
+from deploy.core.spans import volume
 from deploy.simulation.outcome import Cost, Moment, Ran
 
 SPARKS: Final = " ▁▂▃▄▅▆▇█"
@@ -45,9 +46,9 @@ def _exposed(ran: Ran) -> str:
 
 
 def _cost(cost: Cost) -> Iterator[str]:
-    received, sent = _megabytes(cost.device_received_bytes), _megabytes(cost.device_sent_bytes)
+    received, sent = volume(cost.device_received_bytes), volume(cost.device_sent_bytes)
     cpu = f"{cost.devices_cpu_s:.1f} s devices, {cost.controller_cpu_s:.1f} s controller"
-    memory = f"{_megabytes(cost.devices_peak_bytes)} devices, {_megabytes(cost.broker_peak_bytes)} broker"
+    memory = f"{volume(cost.devices_peak_bytes)} devices, {volume(cost.broker_peak_bytes)} broker"
     yield f"  messages         {cost.device_messages} to and from devices: {received} in, {sent} out"
     yield f"  processor        {cpu}, {cost.broker_cpu_s:.1f} s broker"
     yield f"  memory, most     {memory}"
@@ -55,10 +56,6 @@ def _cost(cost: Cost) -> Iterator[str]:
 
 def _seconds(seconds: float | None, what: str) -> str:
     return "-" if seconds is None else f"{seconds:.1f} s {what}"
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"
 
 
 def spark(values: Sequence[int]) -> str:
@@ -114,7 +111,7 @@ def _axes(scale: _Scale) -> Iterator[str]:
         yield f'<line x1="{MARGIN_PX}" x2="{WIDTH_PX - MARGIN_PX}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>'
         yield _text(MARGIN_PX - 8, y + 4, f"{count:.0f}", anchor="end")
         yield _text(x, HEIGHT_PX - MARGIN_PX + 18, f"{at_s:.0f} s", anchor="middle")
-    yield _text(MARGIN_PX - 8, MARGIN_PX - 12, "devices", anchor="end")
+    yield _text(MARGIN_PX - 8, MARGIN_PX - 14, "devices", anchor="end")
 
 
 def _plans(ran: Ran, scale: _Scale) -> Iterator[str]:
@@ -126,7 +123,7 @@ def _plans(ran: Ran, scale: _Scale) -> Iterator[str]:
                 'stroke="#999" stroke-dasharray="3 3"/>'
             )
             late = x > WIDTH_PX * 0.75
-            yield _text(x - 3 if late else x + 3, MARGIN_PX + 12, decision.label, "#777", _anchor(late=late))
+            yield _text(x - 3 if late else x + 3, MARGIN_PX - 4, decision.label, "#777", _anchor(late=late))
 
 
 def _anchor(*, late: bool) -> str:

@@ -7,7 +7,7 @@ from deploy.cli import output
 from deploy.cli.command import Command
 from deploy.cli.rollout import asking
 from deploy.core.rollouts.preview import Preview, WaveAhead
-from deploy.core.spans import span, volume
+from deploy.core.spans import listed, span, volume
 
 HEADINGS = ("WAVE", "JOIN", "IN ALL", "ONLINE", "CLASSES", "EACH", "TOGETHER", "TAKES", "SEES", "OVERLOOKS")
 NAMED_MAX = 12
@@ -45,7 +45,7 @@ def _said(found: Preview, named_max: int | None) -> list[str]:
         (found.unknown, "have not told their hardware yet, and are not counted"),
     ):
         if ids:
-            lines.append(f"{len(ids)} {words}: {_listed([str(each) for each in ids], named_max)}")
+            lines.append(f"{len(ids)} {words}: {listed([str(each) for each in ids], named_max)}")
     return [
         *lines,
         "",
@@ -74,12 +74,7 @@ def _cells(wave: WaveAhead) -> tuple[str, ...]:
 
 def _devices(wave: WaveAhead, named_max: int | None) -> list[str]:
     told = [f"{each.device}{'' if each.online else ' (offline)'}" for each in wave.joining]
-    return [f"wave {wave.wave}: {_listed(told, named_max)}"]
-
-
-def _listed(told: list[str], named_max: int | None) -> str:
-    more = len(told) - len(told[:named_max])
-    return ", ".join(told[:named_max]) + (f" and {more} more" if more else "") if told else "nobody"
+    return [f"wave {wave.wave}: {listed(told, named_max) or 'nobody'}"]
 
 
 COMMAND = Command(

@@ -14,6 +14,7 @@ from deploy.cli.command import Command
 from deploy.cli.rollout import asking, status
 from deploy.core.rollouts import waves
 from deploy.core.rollouts.words import Line, Outcome
+from deploy.core.spans import listed
 
 NAMED_MAX = 10
 ON_ITS_OWN = "published; shoal serve lets further waves in and ends it, shoal rollout status tells"
@@ -97,7 +98,7 @@ def _said(begun: Begun, published: str) -> list[str]:
     if answer.plan is None:
         sign = f"shoal rollout approve {answer.rollout} --wave {answer.wave} --key FILE"
         return [*lines, f"  wave {answer.wave} waits for a signature: {sign}"]
-    named = ", ".join(answer.devices[:NAMED_MAX]) + (", ..." if len(answer.devices) > NAMED_MAX else "")
+    named = listed(answer.devices, NAMED_MAX)
     inside = f"{len(answer.devices)} of {answer.known} known devices{': ' + named if named else ''}"
     lines.append(f"  wave {answer.wave}: {inside}")
     return [*lines, published]

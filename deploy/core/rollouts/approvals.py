@@ -15,6 +15,7 @@ from typing import Final
 from deploy.core.refusal import Refused
 from deploy.core.rollouts.state import Fleet, Rollout
 from deploy.core.rollouts.words import Approved, Line, Order, Policy, Started
+from deploy.core.spans import counted
 
 Verify = Callable[[str, str, bytes], bool]
 """Key, signature, content: whether the key made it."""
@@ -60,7 +61,7 @@ def awaited(rollout: Rollout) -> str:
     missing = lacking(rollout.order, wave, rollout.approved.get(wave, ()))
     if not missing:
         return ""
-    more = f"{missing} more signature{'s' if missing > 1 else ''}"
+    more = counted(missing, "more signature")
     return f"wave {size} needs {more}: shoal rollout approve {rollout.name} --wave {size} --key FILE"
 
 

@@ -16,6 +16,7 @@ from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Rollout
 from deploy.core.rollouts.tally import BAD, COUNTED, Counted, Standing
 from deploy.core.rollouts.words import Finding, GatePolicy, Judgement, Verdict
+from deploy.core.spans import listed
 
 GRAVITY: Final = (Verdict.ABORT, Verdict.HOLD, Verdict.PROMOTE)
 NAMED_MAX: Final = 5
@@ -291,6 +292,4 @@ def _hold(name: str, words: str, *, value: float | None = None, limit: float | N
 
 
 def _named(counted: Sequence[Counted]) -> str:
-    ids = sorted(each.seen.id for each in counted)
-    more = f" and {len(ids) - NAMED_MAX} more" if len(ids) > NAMED_MAX else ""
-    return ", ".join(ids[:NAMED_MAX]) + more
+    return listed(sorted(each.seen.id for each in counted), NAMED_MAX)

@@ -1,6 +1,6 @@
 import pytest
 
-from deploy.core.spans import span, volume
+from deploy.core.spans import listed, span, volume
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,8 @@ def test_a_span_is_told_in_its_largest_unit(seconds, said):
 )
 def test_a_volume_is_told_in_the_unit_that_keeps_it_short(amount_bytes, said):
     assert volume(amount_bytes) == said
+
+
+@pytest.mark.parametrize(("named_max", "said"), [(None, "a, b, c"), (3, "a, b, c"), (2, "a, b and 1 more")])
+def test_a_list_names_the_first_and_counts_the_others(named_max, said):
+    assert listed(["a", "b", "c"], named_max) == said
