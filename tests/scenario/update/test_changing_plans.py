@@ -106,3 +106,24 @@ def test_a_revoked_candidate_is_held_and_a_revoked_download_ends(home):
             assert device.link.filters == ()
 
     run(life())
+
+
+def test_what_was_revoked_once_stays_refused_whatever_a_later_plan_says(home):
+    """Whoever has stolen the online keys can leave a revocation out; he cannot make a device forget it."""
+
+    async def life():
+        async with living(home) as device:
+            await device.commits("1")
+            home.publish("2")
+            home.order(2, candidate="2", revoked=(home.fitted("2").manifest,))
+            await device.looks_again()
+        async with living(home) as device:
+            for serial, offer in ((3, {"candidate": "2"}), (4, {"stable": "2"})):
+                home.order(serial, **offer)
+                await device.looks_again()
+                assert home.report.plan_serial == serial
+                assert (home.report.phase, home.report.reason) == (Phase.HELD, Reason.REVOKED)
+            assert device.record.state.active.version == "1"
+            assert home.broker.subscribed[ROOT.chunk(sha256(pieces("2")[0]))] == 0
+
+    run(life())
