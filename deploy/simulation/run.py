@@ -285,7 +285,7 @@ def stretch(up_s: float, devices: int) -> float:
 
 def stretched(policy: Policy, times: float) -> Policy:
     gate = policy.gate
-    return replace(policy, gate=replace(gate, deadline_s=gate.deadline_s * times))
+    return replace(policy, gate=replace(gate, deadline_s=gate.deadline_s * times, soak_s=gate.soak_s * times))
 
 
 def serving_at_first(told: Scenario, devices: int) -> int:

@@ -27,7 +27,7 @@ def test_every_shipped_scenario_can_be_read_and_says_what_it_is(name):
 def test_the_scenarios_that_were_asked_for_are_there():
     assert {
         SILENT, "healthy", "crashes", "refusals", "slow-links", "offline-half", "wrong-clocks",
-        "lying-devices", "churn", "broker-killed",
+        "lying-devices", "churn", "broker-killed", "broker-forgets", "late-deaths",
     } <= set(scenario.shipped())  # fmt: skip
 
 
@@ -130,12 +130,11 @@ def test_the_times_to_detect_and_to_revert_are_read_off_the_course():
 
 
 def test_deadlines_are_longer_on_a_machine_that_is_slow_and_never_shorter():
-    policy = scenario.read(SILENT).rollout.policy
+    policy = scenario.read("late-deaths").rollout.policy
     assert run.stretch(1.0, 1000) == 1.0
     assert run.stretch(70.0, 1000) == pytest.approx(2.0)
-    assert run.stretched(policy, 2.0) == replace(
-        policy, gate=replace(policy.gate, deadline_s=2 * policy.gate.deadline_s)
-    )
+    twice = replace(policy.gate, deadline_s=2 * policy.gate.deadline_s, soak_s=2 * policy.gate.soak_s)
+    assert run.stretched(policy, 2.0) == replace(policy, gate=twice)
 
 
 @pytest.mark.parametrize(
