@@ -10,7 +10,7 @@ All of it is found one hardware class at a time: five times an Edge TPU's latenc
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import fmean
 from typing import Final, TypeVar
@@ -33,9 +33,12 @@ SURE_FROM: Final = 3
 and does not abort."""
 RESTARTS_TOLD: Final = 3
 """More of them in one device say no more."""
+SIGMAS: Final = 3.0
+"""So far chance goes: once in 740 times where frames are independent of each other."""
 WEIGHT: Final = 1_000_000
 COLDEST_C: Final = -60.0
 HOTTEST_C: Final = 150.0
+P95: Final = 0.95
 SHORTEST_MS: Final = 0.001
 """Less cannot be told apart."""
 _key = lru_cache(maxsize=4_096)(label_key)
@@ -58,6 +61,8 @@ class Measured:
 
     value: float
     devices: int
+    least: float = -math.inf
+    """What it is at least, whatever chance made of so few frames."""
 
 
 def pairs(counted: Iterable[Counted], release: Digest) -> tuple[Pair, ...]:
@@ -93,15 +98,17 @@ def _latency(of: Sequence[Pair], policy: GatePolicy, hardware: str) -> Finding |
     if measured is None:
         return None
     words = f"p95 of invoke is {measured.value:.2f} times that of the release before"
-    return _finding("latency", measured, policy.latency_ratio_max, words, hardware, Verdict.ABORT)
+    against = _beyond_chance(measured, policy.latency_ratio_max)
+    return _finding("latency", measured, policy.latency_ratio_max, words, hardware, against)
 
 
 def _errors(of: Sequence[Pair], policy: GatePolicy, hardware: str) -> Finding | None:
-    measured = _mean(of, lambda pair: _error_share(pair.now) - _error_share(pair.before))
+    measured = errors_more(of, policy.error_share_max)
     if measured is None:
         return None
     words = f"{measured.value:.3f} more of the frames fail than under the release before"
-    return _finding("errors", measured, policy.error_share_max, words, hardware, Verdict.ABORT)
+    against = _beyond_chance(measured, policy.error_share_max)
+    return _finding("errors", measured, policy.error_share_max, words, hardware, against)
 
 
 def _confidence(of: Sequence[Pair], policy: GatePolicy, hardware: str) -> Finding | None:
@@ -174,7 +181,23 @@ def latency_ratio(of: Sequence[Pair], frames_min: int) -> Measured | None:
     if not kept:
         return None
     now, before = _merged(now for now, _ in kept), _merged(before for _, before in kept)
-    return Measured(_p95(now) / _p95(before), len(timed))
+    spread = _spread(P95, sum(now.count for now, _ in kept)), _spread(P95, sum(b.count for _, b in kept))
+    least = _ms(now, P95 - spread[0]) / _ms(before, min(P95 + spread[1], 1.0))
+    return Measured(_p95(now) / _p95(before), len(timed), least)
+
+
+def errors_more(of: Sequence[Pair], limit: float) -> Measured | None:
+    """How much larger the share of frames is that fail. Chance is what it is where the limit is just met."""
+    measured = _mean(of, lambda pair: _error_share(pair.now) - _error_share(pair.before))
+    if measured is None:
+        return None
+    met = min(fmean(_error_share(pair.before) for pair in of) + limit, 1.0)
+    return replace(measured, least=measured.value - _spread(met, sum(pair.now.frames for pair in of)))
+
+
+def _spread(share: float, of: int) -> float:
+    """How far the share of so many that was found may lie from the true one (normal approximation)."""
+    return SIGMAS * math.sqrt(share * (1.0 - share) / of)
 
 
 def confidence_drop(of: Sequence[Pair]) -> Measured | None:
@@ -240,6 +263,11 @@ def _by(measured: Measured) -> Verdict:
     return Verdict.ABORT if measured.devices >= SURE_FROM else Verdict.HOLD
 
 
+def _beyond_chance(measured: Measured, limit: float) -> Verdict:
+    """What so few frames could show by chance is looked at until there are more."""
+    return Verdict.ABORT if measured.least > limit else Verdict.HOLD
+
+
 def _error_share(of: Evidence) -> float:
     return min(of.errors / of.frames, 1.0)
 
@@ -288,7 +316,11 @@ def _of_bins(zeros: int, bins: dict[int, int], count: int) -> Histogram:
 
 
 def _p95(histogram: Histogram) -> float:
-    return max(quantile(histogram, 0.95), SHORTEST_MS)
+    return _ms(histogram, P95)
+
+
+def _ms(histogram: Histogram, share: float) -> float:
+    return max(quantile(histogram, share), SHORTEST_MS)
 
 
 def _scored(bins: Sequence[int]) -> bool:
