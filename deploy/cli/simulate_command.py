@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Final
 
-from agent.wire.errors import ConfigError, StoreFailed
+from agent.wire.errors import ConfigError, PortError, StoreFailed
 from deploy.cli import output
 from deploy.cli.command import Command, add_json
 from deploy.simulation import picture, run, scenario
@@ -51,34 +51,41 @@ def _count(text: str) -> int:
 
 def _run(options: Namespace) -> int:
     told = scenario.read(options.scenario)
-    runs = []
+    runs, lost = [], []
     for seed in range(options.seed, options.seed + options.runs):
-        ran = run.run(Request(told, options.devices, seed, options.broker), output.note)
-        runs.append(ran)
+        try:
+            runs.append(run.run(Request(told, options.devices, seed, options.broker), output.note))
+        except PortError as error:
+            if options.runs == 1:
+                raise
+            lost.append(seed)
+            output.complain(f"seed {seed} came to no end: {error}")
+            continue
         if not options.json:
-            output.say(*picture.lines(ran))
+            output.say(*picture.lines(runs[-1]))
     if options.json:
         output.say_json(runs[0] if options.runs == 1 else runs)
     elif options.runs > 1:
-        output.say(*_together(runs))
-    if options.plot is not None:
+        output.say(*_together(runs, lost))
+    if options.plot is not None and runs:
         _draw(options.plot, runs[-1])
-    return NOT_AS_EXPECTED if any(ran.failures for ran in runs) else 0
+    return NOT_AS_EXPECTED if lost or any(ran.failures for ran in runs) else 0
 
 
-def _together(runs: list[Ran]) -> list[str]:
+def _together(runs: list[Ran], lost: list[int]) -> Iterator[str]:
     """What many runs come to."""
-    exposed = sorted(ran.exposed for ran in runs)
-    p50, p99 = _percentile(exposed, 50), _percentile(exposed, 99)
     ended = Counter("not ended" if ran.outcome is None else ran.outcome.value for ran in runs)
+    yield f"{len(runs)} runs: " + ", ".join(f"{count} {outcome}" for outcome, count in ended.most_common())
+    if runs:
+        exposed = sorted(ran.exposed for ran in runs)
+        p50, p99 = _percentile(exposed, 50), _percentile(exposed, 99)
+        yield f"  exposed          p50 {p50:g}, p99 {p99:g}, most {exposed[-1]}"
+    yield from _spread("time to detect", [ran.detect_s for ran in runs])
+    yield from _spread("time to revert", [ran.revert_s for ran in runs])
     failed = ", ".join(str(ran.seed) for ran in runs if ran.failures)
-    return [
-        f"{len(runs)} runs: " + ", ".join(f"{count} {outcome}" for outcome, count in ended.most_common()),
-        f"  exposed          p50 {p50:g}, p99 {p99:g}, most {exposed[-1]}",
-        *_spread("time to detect", [ran.detect_s for ran in runs]),
-        *_spread("time to revert", [ran.revert_s for ran in runs]),
-        f"  not as expected: seeds {failed}" if failed else "  all of them as the scenario expects",
-    ]
+    yield f"  not as expected: seeds {failed}" if failed else "  all of them as the scenario expects"
+    if lost:
+        yield f"  came to no end: seeds {', '.join(map(str, lost))}"
 
 
 def _spread(name: str, seconds: list[float | None]) -> Iterator[str]:
