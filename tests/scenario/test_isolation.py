@@ -1,5 +1,6 @@
 """What Mosquitto lets each of them do, with what `shoal enrol`, `revoke` and `broker-config` wrote."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from agent.core.refusal import Refusal
 from agent.ports.link import Down
 from agent.wire import topics
 from agent.wire.seal import key_from
-from agent.wire.topics import COMMAND, PREDICTION, REPORT, STATUS, DeviceId, Root
+from agent.wire.topics import CLAIM_ANSWER, CLAIM_REQUEST, COMMAND, PREDICTION, REPORT, STATUS, DeviceId, Root
 from deploy.adapters.workspace import find
 from deploy.assemble.controlling import seal_keys
 from deploy.cli.main import main
@@ -66,6 +67,33 @@ def test_a_device_hears_what_is_for_all_and_for_itself(fleet, tmp_path):
         for topic in (*others, *heard):
             operator.say(topic, b"x")
         assert sorted(set(_delivered(operator, device, [*heard, *others]))) == sorted(heard)
+
+
+@pytest.mark.parametrize("called", ["+", "#", "other", "operator"])
+def test_whatever_a_device_calls_itself_it_hears_and_answers_no_claim_of_another(fleet, tmp_path, called):
+    """The name of a claim is the id that its client chose; rights of a name are in the certificate alone."""
+    settings = replace(as_device(fleet.enrol("pi-1", tmp_path)), client_id=called)
+    claims = [ROOT.claim(CLAIM_ANSWER, "mine"), ROOT.claim(CLAIM_REQUEST, "mine")]
+    with client(fleet.operator) as operator, client(settings) as device:
+        _listen(operator)
+        device.up().hear(*claims, ROOT.everywhere(CLAIM_ANSWER), ROOT.everywhere(CLAIM_REQUEST))
+        for topic in claims:
+            device.say(topic, b"forged")
+        assert _delivered(operator, operator, claims) == []
+        operator.say(claims[0], b"answer")
+        device.say(ROOT.device(STATUS, ONE), b"acknowledged after what came before it")
+        assert device.topics == []
+
+
+def test_who_takes_the_client_id_of_another_throws_it_out_and_it_comes_back(fleet, tmp_path):
+    victim = as_device(fleet.enrol("pi-1", tmp_path / "victim"))
+    thief = replace(as_device(fleet.enrol("pi-2", tmp_path / "thief")), client_id=victim.client_id)
+    with client(victim) as device:
+        device.up()
+        with client(thief) as other:
+            other.up()
+            device.states.wait_until(lambda states: any(isinstance(state, Down) for state in states), 30.0)
+        device.up()
 
 
 def test_who_has_no_certificate_is_not_let_in(fleet):
