@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from agent.wire.documents import Delegate
 from deploy.adapters.secret_files import write_secret
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import broker_files, enrolling, membership, workspaces
@@ -39,7 +40,10 @@ def add_enrol_options(parser: ArgumentParser) -> None:
         "--tag", action="append", default=[], metavar="T", help="for --match 'tag=T'; may be given again"
     )
     parser.add_argument(
-        "--hardware", default="", metavar="H", help="cpu or edgetpu, as far as it is known before it reports"
+        "--hardware",
+        default="",
+        choices=[each.value for each in Delegate],
+        help="as far as it is known before it reports",
     )
     parser.add_argument(
         "--password", action="store_true", help="a password for the broker, instead of a certificate"

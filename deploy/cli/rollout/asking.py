@@ -122,7 +122,7 @@ def wanted(options: Namespace, workspace: Workspace, why: str = "") -> Wanted:
     """
     return Wanted(
         release=options.release,
-        stream=options.stream or workspace.settings.fleet.stream,
+        stream=names.segment("stream", options.stream or workspace.settings.fleet.stream),
         waves=options.waves,
         match=matching.parse(options.match),
         policy=policy(options),
@@ -157,4 +157,6 @@ def _limits(options: Namespace, prefix: str, read: P) -> P:
     try:
         return msgspec.convert(msgspec.structs.asdict(read) | said, type(read))
     except msgspec.ValidationError as error:
-        raise Refused(f"--{prefix} options: {error}") from error
+        words, _, name = str(error).removesuffix("`").partition(" - at `$.")
+        option = f"--{prefix}-{name.replace('_', '-')}"
+        raise Refused(f"{option} {said.get(name, '')}: {words[:1].lower()}{words[1:]}") from error

@@ -272,7 +272,8 @@ class Believer:
                 found[place] += device in self._heard
         return tuple(
             f"shard {each}: of {expected[each]} devices that were heard there before, the broker has word of "
-            f"{found[each]}: it lost or withholds the others (shoal revoke those that are gone for good)"
+            f"{found[each]}: it lost or withholds the others, or they are not believed (shoal devices names "
+            "them; shoal revoke those that are gone for good)"
             for each in SHARDS
             if 2 * found[each] < expected[each]
         )

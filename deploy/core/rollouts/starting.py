@@ -210,8 +210,8 @@ def _refuse_uncounted(order: Order, picture: Picture) -> None:
     if not waves.counted(order, picture):
         wanted = f" that matches {' & '.join(order.match)}" if order.match else ""
         raise Refused(
-            f"no device{wanted} has reported yet, so there is none to try it on: start one, "
-            "or offer it to whoever comes with --waves all"
+            f"no device{wanted} of stream {order.stream} has reported yet, so there is none to try it on: "
+            "start one, or offer it to whoever comes with --waves all"
         )
 
 
