@@ -1,5 +1,6 @@
 """One simulated rollout: a broker, a fleet, the controller that steers every fleet, and what came of it."""
 
+import dataclasses
 import logging
 import os
 import resource
@@ -190,7 +191,8 @@ class _Run:
         watch = threading.Thread(target=self._watch, args=(stop, faults))
         watch.start()
         try:
-            Controller(desk, stop, self._line, PACE).run(lambda fleet: outcome_of(fleet) is not None)
+            pace = dataclasses.replace(PACE, lag_s=PACE.lag_s * self._stretch)
+            Controller(desk, stop, self._line, pace).run(lambda fleet: outcome_of(fleet) is not None)
         finally:
             stop.set()
             watch.join()
