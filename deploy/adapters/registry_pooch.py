@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
-import pooch
 from msgspec import Meta, Struct
 
 from agent.wire.documents import Delegate, HexDigest
@@ -72,7 +71,6 @@ class PoochRegistry:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        pooch.get_logger().setLevel(logging.WARNING)
 
     def models(self) -> tuple[RegisteredModel, ...]:
         """
@@ -116,6 +114,9 @@ class _Download:
         raise self._translated(outcome) from outcome
 
     def _work(self) -> None:
+        import pooch  # noqa: PLC0415 - a sixth of what every command would load, and few fetch a model
+
+        pooch.get_logger().setLevel(logging.WARNING)
         try:
             path = pooch.retrieve(
                 self._url,

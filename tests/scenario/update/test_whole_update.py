@@ -50,6 +50,7 @@ def test_a_release_is_fetched_proven_activated_watched_and_committed(home):
         last=committed(second),
         plan_serial=2,
         capabilities=CAPABILITIES,
+        stream="main",
     )
     assert home.phases == ["idle", *["fetching", "trial", "probation", "idle"] * 2]
     size = home.manifests["2"].variants[0].artifact.length
