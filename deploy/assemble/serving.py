@@ -26,8 +26,8 @@ from deploy.assemble.controlling import Desk
 from deploy.core.refusal import Refused
 from deploy.core.rollouts import lagging, steps
 from deploy.core.rollouts.picture import Picture
-from deploy.core.rollouts.state import Fleet
-from deploy.core.rollouts.words import AnyEntry, Line, TookOver
+from deploy.core.rollouts.state import Fleet, Rollout
+from deploy.core.rollouts.words import AnyEntry, Judged, Judgement, Line, TookOver, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,10 @@ class Pace:
     lag_s: float = 900.0
     """After which a device that speaks and has not seen the plan tells that the broker lost something."""
     retry_cap_s: float = 30.0
+    restated_s: float = 10.0
+    """Between two lines that only say anew why a rollout waits: a device that says something else each second
+    must not fill the disk with pictures of the fleet.
+    """
 
     def rest_s(self, spent_s: float) -> float:
         """How long nothing is looked at after a turn that took so much of a processor: it gets a tenth of
@@ -130,6 +134,8 @@ class Controller:
     _lag_at: float = float("-inf")
     _claims_at: float = float("-inf")
     _failures: int = 0
+    _restated_at: dict[str, float] = field(default_factory=dict)
+    """By rollout."""
 
     def run(self, until: Callable[[Fleet], bool] = lambda _: False) -> None:
         """Serve until `stop` is set or `until` holds of what the ledger says.
@@ -192,12 +198,22 @@ class Controller:
             if steps.decisive(entries) and desk.live().age_s > self.pace.fresh_s:
                 stale.set()
                 return ()
-            return entries
+            return () if self._restates_soon(fleet.rollouts[name], entries) else entries
 
         desk.write(make)
         if stale.is_set():
             desk.live().read()
             desk.write(make)
+
+    def _restates_soon(self, rollout: Rollout, entries: tuple[AnyEntry, ...]) -> bool:
+        """Whether it was said only just why the rollout waits."""
+        match rollout.judgement, entries:
+            case Judgement(verdict=Verdict.HOLD), (Judged(judgement=Judgement(verdict=Verdict.HOLD)),):
+                now = time.monotonic()
+                if now - self._restated_at.get(rollout.name, float("-inf")) < self.pace.restated_s:
+                    return True
+                self._restated_at[rollout.name] = now
+        return False
 
     def _step(self, fleet: Fleet, name: str, picture: Picture) -> tuple[AnyEntry, ...]:
         try:

@@ -1,7 +1,9 @@
 """Whoever holds the broker, and what his controller makes of it: enrolled devices, sealed words."""
 
+import dataclasses
 import random
 import shutil
+from threading import Event
 
 import pytest
 from msgspec.structs import replace
@@ -9,13 +11,15 @@ from msgspec.structs import replace
 from agent.wire import codec
 from agent.wire.documents import Index
 from agent.wire.errors import PortError
-from agent.wire.reports import Presence
+from agent.wire.reasons import Reason
+from agent.wire.reports import Phase, Presence
 from agent.wire.topics import REPORT, STATUS
 from deploy.assemble import membership
+from deploy.assemble.serving import Controller
 from deploy.core.enrolment.orders import Identity
 from deploy.core.rollouts import starting
 from deploy.core.rollouts.words import GatePolicy, Judged, Outcome, Steered, Verdict
-from tests.fakes.controlled import ANN, POLICY, Controlled
+from tests.fakes.controlled import ANN, HASTE, POLICY, Controlled
 
 DEVICES = 10
 ACTS = 8
@@ -137,3 +141,18 @@ def test_serving_needs_no_offline_key_and_no_authority(fleet):
         fleet.puppets.follow(fleet.plan())
         fleet.turn(desk)
         assert desk.fleet().rollouts["r"].outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize(("restated_s", "lines"), [(3_600.0, 2), (0.0, 8)])
+def test_a_device_that_says_something_else_all_the_time_fills_no_ledger(fleet, restated_s, lines):
+    with fleet.desk() as desk:
+        fleet.start(desk, "1", "100%", policy=PATIENT)
+        plan = fleet.plan()
+        controller = Controller(desk, Event(), pace=dataclasses.replace(HASTE, restated_s=restated_s))
+        for turn in range(8):
+            for report in tuple(fleet.puppets.told.values()):
+                held = {"phase": Phase.HELD, "reason": Reason.VETO} if turn % 2 else {"phase": Phase.FETCHING}
+                fleet.puppets.report(replace(report, plan_serial=plan.serial, **held))
+            controller.turn()
+        judged = [each.judgement.verdict for each in told(desk) if isinstance(each, Judged)]
+        assert judged == [Verdict.HOLD] * lines
