@@ -3,7 +3,8 @@
 A .tflite file is cut at the edges of its large tensors, so that another head, other biases or longer
 metadata leave the chunks of the other weights what they were: devices and brokers have those already.
 For a new head with recalibrated biases on a MobileNet v2 that is 42 % of the file to pull, where a fixed
-cut makes it 67 %. Any other file is cut at fixed distances. A chunk is packed where that pays.
+cut makes it 67 %. A golden set is cut at the edges of its pictures, which stay what they are when a new model
+gives them other scores. Any other file is cut at fixed distances. A chunk is packed where that pays.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +15,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from agent.core.tflite import flatmodel
-from agent.wire.documents import CHUNK_MAX_BYTES, Artifact, Chunk, Packed
-from agent.wire.errors import Malformed
+from agent.wire import codec
+from agent.wire.documents import CHUNK_MAX_BYTES, Artifact, Chunk, GoldenSet, Packed
+from agent.wire.errors import Malformed, WireError
 from agent.wire.topics import Digest, sha256
 
 LARGE_TENSOR_BYTES: Final = 16_384
@@ -85,9 +87,9 @@ def _contents(artifact: Artifact, content: bytes) -> Iterator[tuple[Chunk, bytes
 
 def _edges(content: bytes) -> list[int]:
     """Where chunks begin and end: from 0 to the length, never further apart than a chunk may be long."""
-    tensors, large_bytes = _tensors(content), LARGE_TENSOR_BYTES
+    lasting, large_bytes = _lasting(content), LARGE_TENSOR_BYTES
     while True:
-        large = [span for span in tensors if span[1] >= large_bytes]
+        large = [span for span in lasting if span[1] >= large_bytes]
         edges = _spread(large, len(content))
         if len(edges) <= CHUNKS_MAX or not large:
             return edges
@@ -100,11 +102,26 @@ def _spread(spans: list[tuple[int, int]], length: int) -> list[int]:
     return [edge for start, end in between for edge in range(start, end, CHUNK_MAX_BYTES)] + [length]
 
 
-def _tensors(content: bytes) -> list[tuple[int, int]]:
-    """Start and length of each; none where the file is no model, or one whose large tensors overlap."""
+def _lasting(content: bytes) -> list[tuple[int, int]]:
+    """Start and length of each tensor of a model or picture of a golden set; none where the file is neither,
+    or a model whose large tensors overlap.
+    """
     try:
         large = [span for span in flatmodel.buffers(content) if span[1] >= LARGE_TENSOR_BYTES]
     except Malformed:
-        return []
+        return _pictures(content)
     overlap = any(start + length > after for (start, length), (after, _) in pairwise(large))
     return [] if overlap else large
+
+
+def _pictures(content: bytes) -> list[tuple[int, int]]:
+    try:
+        cases = codec.decode(content, GoldenSet).cases
+    except WireError:
+        return []
+    spans, end = list[tuple[int, int]](), 0
+    for case in cases:
+        start = content.index(case.png, end)
+        end = start + len(case.png)
+        spans.append((start, len(case.png)))
+    return spans

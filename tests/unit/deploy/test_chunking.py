@@ -9,7 +9,15 @@ from msgspec.structs import replace
 
 from agent.core.tflite import flatmodel
 from agent.wire import codec
-from agent.wire.documents import CHUNK_MAX_BYTES, ZSTD_PATCH, Artifact, Manifest, Patch
+from agent.wire.documents import (
+    CHUNK_MAX_BYTES,
+    ZSTD_PATCH,
+    Artifact,
+    GoldenCase,
+    GoldenSet,
+    Manifest,
+    Patch,
+)
 from agent.wire.errors import Malformed
 from agent.wire.topics import sha256
 from deploy.adapters.packer_zstd import ZstandardPacker
@@ -108,6 +116,23 @@ def test_another_head_and_longer_metadata_leave_the_other_weights_where_they_are
     weights = (60_000, 100_000, 80_000)
     old, new = model_of(300, *weights, 20_000), model_of(300, *weights, 24_000, 900, 900)
     assert shared_bytes(old, new) >= sum(weights)
+
+
+def golden_of(*pictures: bytes, scores: list[tuple[int, float]]) -> bytes:
+    cases = tuple(GoldenCase(png=picture, expected=tuple(scores)) for picture in pictures)
+    return codec.encode(GoldenSet(cases=cases))
+
+
+@given(st.lists(st.integers(0, LARGE_TENSOR_BYTES * 6), max_size=5))
+def test_chunks_add_up_to_any_golden_set(lengths: list[int]) -> None:
+    check(golden_of(*(random.Random(n).randbytes(n) for n in lengths), scores=[(7, 0.25)]))
+
+
+def test_other_scores_leave_the_pictures_of_a_golden_set_where_they_are() -> None:
+    pictures = [random.Random(n).randbytes(130_000 + n) for n in range(8)]
+    before, after = ([(3, 0.5)], [(1_000, 0.125), (70_000, 0.1)])
+    new = golden_of(*pictures, scores=after)
+    assert len(new) - shared_bytes(golden_of(*pictures, scores=before), new) < 1_000
 
 
 def test_an_empty_file_is_refused() -> None:
