@@ -17,8 +17,8 @@ from deploy.adapters.workspace import ArtifactFolder, Workspace
 from deploy.assemble import workspaces
 from deploy.assemble.session import Session, connected
 from deploy.core import fence
-from deploy.core.chunking import Parcel
 from deploy.core.fence import Place
+from deploy.core.release.chunking import Parcel
 from deploy.flows import fence as read_fence
 from deploy.flows import publish
 from deploy.flows.fence import Patience

@@ -10,9 +10,9 @@ from deploy.adapters.packer_zstd import ZstandardPacker
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder, Workspace
 from deploy.assemble import workspaces
-from deploy.core import golden, patching, variants, versions
 from deploy.core.refusal import Refused
-from deploy.core.variants import Examined, ModelFile, Options
+from deploy.core.release import golden, patching, variants, versions
+from deploy.core.release.variants import Examined, ModelFile, Options
 from deploy.flows import release as flow
 from deploy.flows.golden import GoldenFrame
 from deploy.flows.release import Draft, Released

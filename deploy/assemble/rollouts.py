@@ -18,8 +18,8 @@ from deploy.adapters.workspace import Workspace
 from deploy.assemble import serving
 from deploy.assemble.controlling import Desk, desk, open_ledger
 from deploy.assemble.publishing import OnProgress
-from deploy.core import versions
 from deploy.core.refusal import Refused
+from deploy.core.release import versions
 from deploy.core.rollouts import approvals, orders, starting, state, steps
 from deploy.core.rollouts import preview as previews
 from deploy.core.rollouts import standing as standings

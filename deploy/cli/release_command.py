@@ -13,7 +13,7 @@ from deploy.assemble.release import Request, Result
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.core.refusal import Refused
-from deploy.core.variants import Options
+from deploy.core.release.variants import Options
 
 EPILOG = """\
 examples:

@@ -8,9 +8,9 @@ from agent.core.inference import scores
 from agent.core.inference.tensors import Preparer
 from agent.ports.runtime import Model, Runtime
 from agent.wire.documents import GoldenCase, GoldenSet, OutputContract
-from deploy.core import golden
 from deploy.core.refusal import Refused
-from deploy.core.variants import Examined
+from deploy.core.release import golden
+from deploy.core.release.variants import Examined
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from agent.ports.link import Link, Message, Outgoing
 from agent.wire.documents import SLICE_BYTES, Chunk
 from agent.wire.errors import LinkDown, Malformed, Unavailable
 from agent.wire.topics import CHUNK, INDEX, META, SLICE, TARGET, TIMESTAMP_NAME, Channel, Digest, Root, sha256
-from deploy.core.chunking import Parcel
+from deploy.core.release.chunking import Parcel
 from deploy.ports.repository import Publication
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,11 @@ from agent.wire import codec
 from agent.wire.documents import ZSTD_PATCH, Artifact, Golden, Manifest, Patch, ReleaseRef, Variant
 from agent.wire.errors import StoreFailed, WireError
 from agent.wire.topics import sha256
-from deploy.core import names, patching, variants
-from deploy.core.chunking import cut, pack
+from deploy.core import names
 from deploy.core.refusal import Refused
-from deploy.core.variants import Examined, ModelFile, Options
+from deploy.core.release import patching, variants
+from deploy.core.release.chunking import cut, pack
+from deploy.core.release.variants import Examined, ModelFile, Options
 from deploy.flows.golden import GoldenFrame, golden_set
 from deploy.ports.artifacts import Artifacts
 from deploy.ports.packer import Packer

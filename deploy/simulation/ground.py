@@ -25,7 +25,7 @@ from deploy.adapters import workspace as adapter
 from deploy.adapters.ledger_sqlite import SqliteLedger
 from deploy.adapters.workspace import ArtifactFolder, Workspace
 from deploy.assemble import workspaces
-from deploy.core.chunking import cut
+from deploy.core.release.chunking import cut
 from deploy.core.rollouts.words import Enrolled
 from deploy.simulation import scenario, telling
 from deploy.simulation.children import LABELS

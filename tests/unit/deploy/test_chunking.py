@@ -3,6 +3,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from deploy.core.release.chunking import CHUNKS_MAX, LARGE_TENSOR_BYTES, PACKED_SHARE_MAX, cut, pack
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -21,7 +22,6 @@ from agent.wire.documents import (
 from agent.wire.errors import Malformed
 from agent.wire.topics import sha256
 from deploy.adapters.packer_zstd import ZstandardPacker
-from deploy.core.chunking import CHUNKS_MAX, LARGE_TENSOR_BYTES, PACKED_SHARE_MAX, cut, pack
 from tests.fakes.operator import manifest
 
 MODELS = Path(__file__).parents[4] / "shared" / "models"

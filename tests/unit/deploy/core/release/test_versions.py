@@ -1,7 +1,7 @@
 import pytest
+from deploy.core.release import versions
 
 from agent.wire.documents import ReleaseRef
-from deploy.core import versions
 from deploy.core.refusal import Refused
 
 

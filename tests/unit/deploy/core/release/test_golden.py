@@ -2,8 +2,7 @@ import hashlib
 
 import numpy as np
 import pytest
-
-from deploy.core import golden
+from deploy.core.release import golden
 
 
 def test_expected_scores_are_the_best_first_and_short():

@@ -1,6 +1,7 @@
+from deploy.core.release import patching
+
 from agent.wire.documents import ReleaseRef
 from agent.wire.topics import sha256
-from deploy.core import patching
 
 
 def refs(*versions: str, name: str = "birds") -> list[ReleaseRef]:
