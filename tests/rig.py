@@ -15,7 +15,6 @@ from pathlib import Path
 from threading import Condition
 from typing import Self
 
-from deploy.core.release.chunking import cut
 from msgspec.structs import replace
 
 from agent.adapters.clock_system import SystemClock
@@ -29,6 +28,7 @@ from agent.wire.topics import DeviceId, Qos, Root
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder, Workspace, find
 from deploy.assemble import publishing
+from deploy.core.release.chunking import cut
 
 DEVICE = DeviceId("rig")
 POLICY = ("--trial-shadow-frames=6", "--probation-healthy-windows=2", "--probation-window-frames=8")

@@ -22,7 +22,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from deploy.core.release.chunking import pack
 
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
@@ -36,6 +35,7 @@ from agent.wire.documents import Artifact
 from agent.wire.topics import Root
 from deploy.adapters.broker_local import BrokerKind, LocalBroker, start_broker
 from deploy.adapters.packer_zstd import ZstandardPacker
+from deploy.core.release.chunking import pack
 from deploy.flows.publish import publish
 from deploy.ports.repository import Metadata, Publication
 from tests.fakes.chaosproxy import ChaosProxy

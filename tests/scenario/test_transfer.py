@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.core.release.chunking import Parcel, cut
-
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.adapters.packing_zstd import Zstandard
@@ -18,6 +16,7 @@ from agent.loops.release.fetch import fetch
 from agent.ports.link import LinkState, Up
 from agent.wire.topics import Root, sha256
 from deploy.adapters.broker_local import LocalBroker
+from deploy.core.release.chunking import Parcel, cut
 from deploy.flows.publish import publish
 from deploy.ports.repository import Metadata, Publication, Target
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from deploy.core.release import versions
 from msgspec.structs import replace
 
 from agent.core.update import provision
 from agent.wire.documents import Artifact, Manifest, ReleaseRef, Variant
+from deploy.core.release import versions
 
 WORTH_SHARE: Final = 0.6
 """Of the packed file: a patch is bytes on the broker besides, for those devices alone that have its base."""

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from deploy.core.release.variants import Options
 
 from agent.wire.documents import Fit
 from deploy.adapters.workspace import Fleet, Settings, Workspace
 from deploy.assemble.release import Request, patch_base
 from deploy.core.refusal import Refused
+from deploy.core.release.variants import Options
 from tests.fakes.clock import FakeClock
 from tests.fakes.operator import Operator
 

@@ -1,8 +1,6 @@
 import numpy as np
 import pytest
 import zstandard
-from deploy.core.release import golden
-from deploy.core.release.variants import ModelFile, Options
 
 from agent.adapters.packing_zstd import Zstandard
 from agent.core.tflite import flatmodel
@@ -16,6 +14,8 @@ from deploy.adapters.registry_pooch import models_folder
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder
 from deploy.core.refusal import Refused
+from deploy.core.release import golden
+from deploy.core.release.variants import ModelFile, Options
 from deploy.flows import release as flow
 from deploy.flows.golden import GoldenFrame
 from deploy.flows.release import Draft

@@ -2,6 +2,7 @@ import hashlib
 
 import numpy as np
 import pytest
+
 from deploy.core.release import golden
 
 

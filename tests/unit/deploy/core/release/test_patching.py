@@ -1,7 +1,6 @@
-from deploy.core.release import patching
-
 from agent.wire.documents import ReleaseRef
 from agent.wire.topics import sha256
+from deploy.core.release import patching
 
 
 def refs(*versions: str, name: str = "birds") -> list[ReleaseRef]:

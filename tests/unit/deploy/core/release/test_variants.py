@@ -1,9 +1,9 @@
 import pytest
-from deploy.core.release import variants
-from deploy.core.release.variants import ModelFile, Options
 
 from agent.wire.documents import Activation, Delegate, Fit, Normalization
 from deploy.core.refusal import Refused
+from deploy.core.release import variants
+from deploy.core.release.variants import ModelFile, Options
 from tests import models
 
 CPU = "mobilenet_v1_0.25_128_quant.tflite"

@@ -1,8 +1,8 @@
 import pytest
-from deploy.core.release import versions
 
 from agent.wire.documents import ReleaseRef
 from deploy.core.refusal import Refused
+from deploy.core.release import versions
 
 
 def refs(*named):
