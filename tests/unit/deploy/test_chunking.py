@@ -3,7 +3,6 @@ import struct
 from pathlib import Path
 
 import pytest
-from deploy.core.release.chunking import CHUNKS_MAX, LARGE_TENSOR_BYTES, PACKED_SHARE_MAX, cut, pack
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -22,6 +21,7 @@ from agent.wire.documents import (
 from agent.wire.errors import Malformed
 from agent.wire.topics import sha256
 from deploy.adapters.packer_zstd import ZstandardPacker
+from deploy.core.release.chunking import CHUNKS_MAX, LARGE_TENSOR_BYTES, PACKED_SHARE_MAX, cut, pack
 from tests.fakes.operator import manifest
 
 MODELS = Path(__file__).parents[4] / "shared" / "models"

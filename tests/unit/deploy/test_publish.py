@@ -6,12 +6,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from deploy.core.release.chunking import Parcel
 
 from agent.ports.link import Message, Outgoing
 from agent.wire.documents import Artifact, Chunk
 from agent.wire.errors import LinkDown, Malformed, Unavailable
 from agent.wire.topics import Root, sha256
+from deploy.core.release.chunking import Parcel
 from deploy.flows.publish import IN_FLIGHT_MAX, WINDOW, Patience, publish
 from deploy.ports.repository import Metadata, Publication, Target
 from tests.fakes.link import MemoryBroker, MemoryLink

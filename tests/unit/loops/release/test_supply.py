@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import pytest
-from deploy.core.release.chunking import Parcel, pack
 
 from agent.adapters.packing_zstd import Zstandard
 from agent.adapters.store_files import FileStore
@@ -17,6 +16,7 @@ from agent.wire.documents import ZSTD_PATCH, Artifact, Patch
 from agent.wire.errors import DiskFull, Malformed
 from agent.wire.topics import Root, sha256
 from deploy.adapters.packer_zstd import ZstandardPacker
+from deploy.core.release.chunking import Parcel, pack
 from tests.fakes.clock import FakeClock
 from tests.fakes.link import MemoryBroker, MemoryLink
 from tests.fakes.store import MemoryStore
