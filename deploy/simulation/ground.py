@@ -21,6 +21,8 @@ from agent.wire.documents import (
     ReleaseRef,
     Variant,
 )
+from agent.wire.reports import Phase, Report
+from agent.wire.topics import Digest
 from deploy.adapters import workspace as adapter
 from deploy.adapters.ledger_sqlite import SqliteLedger
 from deploy.adapters.workspace import ArtifactFolder, Workspace
@@ -69,7 +71,10 @@ def lay(folder: Path, url: str, root: str, told: Scenario, seed: int, devices: i
     candidate = _release(workspace, CANDIDATE, told.fleet.model_bytes, seed)
     ref = repository.add_release(stable)
     candidate_ref = repository.add_release(candidate)
-    repository.set_plan(Plan(stream=workspace.settings.fleet.stream, serial=1, stable=ref))
+    policy, stream = told.rollout.policy, workspace.settings.fleet.stream
+    repository.set_plan(
+        Plan(stream=stream, serial=1, stable=ref, trial=policy.trial, probation=policy.probation)
+    )
     _enrol(workspace, told, devices)
     return Ground(workspace, ref, candidate_ref, candidate)
 
@@ -118,3 +123,13 @@ def _noise(seed: str, length: int) -> bytes:
 def _kept(workspace: Workspace, content: bytes) -> Artifact:
     ArtifactFolder(workspace.artifacts).put(content)
     return cut(content)
+
+
+def has_proven(report: Report | None, release: Digest) -> bool:
+    """Whether the device serves it and has committed it."""
+    return (
+        report is not None
+        and report.phase not in {Phase.TRIAL, Phase.PROBATION}
+        and report.active is not None
+        and report.active.manifest == release
+    )

@@ -58,6 +58,7 @@ UP_S: Final = 600.0
 UP_EACH_S: Final = 0.03
 """What a device costs until it serves its first release, on the two cores that scenarios are written for."""
 UP_GRACE_S: Final = 10.0
+PROVEN_EVERY_S: Final = 0.5
 SETTLE_S: Final = 60.0
 SALTS: Final = 8
 HANDLES_A_DEVICE: Final = 4
@@ -135,6 +136,7 @@ class _Run:
         if self._stretch > 1.0:
             self._on_stage(f"this machine is slow at it now: deadlines are {self._stretch:.1f} times as long")
         with controlling.desk(self._laid.workspace) as desk:
+            self._prove(desk, expected)
             self._devices.tell(Served())
             self._let_go()
             before = self._used()
@@ -145,6 +147,24 @@ class _Run:
             decisions = tuple(self._decisions(desk))
         self._devices.tell(Finish())
         return self._told(ended, up_s, rollout_s, cost, decisions)
+
+    def _prove(self, desk: Desk, expected: int) -> None:
+        """A release that is still on probation is none to measure another against.
+
+        Raises:
+            Unavailable: it took too long.
+        """
+        ends_s, stable, never = time.monotonic() + UP_S, self._laid.stable.manifest, threading.Event()
+        while (
+            proven := sum(ground.has_proven(seen.report, stable) for seen in desk.picture().devices)
+        ) < expected:
+            self._devices.check()
+            if time.monotonic() > ends_s:
+                raise Unavailable(
+                    f"not within {UP_S:g} s: {expected} devices commit the first release, {proven} have"
+                )
+            desk.wait(PROVEN_EVERY_S, never)
+            never.wait(PROVEN_EVERY_S)
 
     def _let_go(self) -> None:
         """Who is to be away from the beginning is known to the broker, and away."""

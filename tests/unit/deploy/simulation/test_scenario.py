@@ -6,11 +6,13 @@ from hypothesis import strategies as some
 from msgspec.structs import replace
 
 from agent.wire.errors import ConfigError
+from agent.wire.reports import Phase
 from deploy.core.rollouts.words import Outcome
-from deploy.simulation import outcome, picture, run, scenario
+from deploy.simulation import ground, outcome, picture, run, scenario
 from deploy.simulation.outcome import Cost, Decision, Moment, Ran
 from deploy.simulation.scenario import Behaviour, Expect, Fate, Fault, Fleet, Group, Scenario
 from deploy.simulation.telling import CANDIDATE, STABLE, Whereabouts
+from tests.fakes import rollouts
 
 SILENT = "silent-deaths"
 
@@ -143,6 +145,22 @@ def test_deadlines_are_longer_on_a_machine_that_is_slow_and_never_shorter():
 def test_who_must_serve_and_who_must_be_away_before_a_rollout_begins(name, serve, away):
     told = scenario.read(name)
     assert (run.serving_at_first(told, 100), run.away_at_first(told, 100)) == (serve, away)
+
+
+@pytest.mark.parametrize(
+    ("changes", "proven"),
+    [
+        ({}, True),
+        ({"phase": Phase.PROBATION}, False),
+        ({"phase": Phase.TRIAL}, False),
+        ({"active": None}, False),
+        ({"active": rollouts.running(rollouts.CANDIDATE)}, False),
+    ],
+)
+def test_a_release_is_measured_against_one_that_has_been_committed(changes, proven):
+    report = rollouts.report("pi", **changes)
+    assert ground.has_proven(report, rollouts.STABLE.manifest) is proven
+    assert not ground.has_proven(None, rollouts.STABLE.manifest)
 
 
 NOTHING = Cost(
