@@ -1,7 +1,9 @@
 """What the operator can know of the fleet without steering it: as it stands, or as it was last read."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -12,7 +14,7 @@ from agent.ports.clock import Clock
 from agent.wire import topics
 from agent.wire.documents import Instant, Plan
 from agent.wire.errors import ConfigError, StoreFailed
-from agent.wire.topics import DeviceId
+from agent.wire.topics import MAIN, DeviceId
 from deploy.adapters import workspace as files
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import controlling, workspaces
@@ -21,7 +23,7 @@ from deploy.core import history, outlook, roster
 from deploy.core.fleet import Device, Row, fold
 from deploy.core.rollouts import standing, state
 from deploy.core.rollouts.believing import Believer
-from deploy.core.rollouts.picture import Picture, of_stream
+from deploy.core.rollouts.picture import Picture, of_pipeline
 from deploy.core.rollouts.state import Fleet, Rollout
 from deploy.core.rollouts.words import Line
 from deploy.core.why import Case
@@ -60,35 +62,54 @@ class Sight:
         """The newest, as it was decided or signed here."""
         return standing.newer(standing.plans(self.ledger).get(stream), self.repository.plan(stream))
 
-    def cases(self, stream: str) -> Callable[[str], Case]:
-        """What is known of each device; of one that nobody knows, nothing."""
-        plan, rollout = self.plan(stream), self.rollout(stream)
-        coming = () if rollout is None else outlook.to_come(rollout, self.picture)
+    def cases(self, stream: str) -> Callable[[str, str], Case]:
+        """What is known of each device by one of its pipelines; of one that nobody knows, nothing.
+
+        Args:
+            stream: that a pipeline follows which does not say so itself.
+        """
         seen = {each.id: each for each in self.picture.devices}
-        seen |= {each.id: each for each in of_stream(self.picture, stream).devices}
-        failed = {} if rollout is None else history.first_failed(self.lines, rollout.name)
         refused: dict[str, list[str]] = {}
         for words in self.picture.refused:
             refused.setdefault(words.split(" ", 1)[0], []).append(words)
+        known = functools.cache(self._known)
 
-        def case(device: str) -> Case:
+        def case(device: str, pipeline: str) -> Case:
             named = DeviceId(device)
+            found = seen.get(named)
+            told = None if found is None else of_pipeline(found, pipeline)
+            report = None if told is None else told.report
+            of = known(report.stream if report is not None and report.stream else stream)
             return Case(
                 at=self.picture.at,
-                seen=seen.get(named),
+                seen=told,
                 member=self.ledger.members.get(named),
-                plan=plan,
-                rollout=rollout,
-                coming=coming,
-                failed_at=failed.get(named),
+                plan=of.plan,
+                rollout=of.rollout,
+                coming=of.coming,
+                failed_at=of.failed_at.get(named),
                 refused=tuple(refused.get(device, ())),
             )
 
         return case
 
+    def _known(self, stream: str) -> "_Stream":
+        rollout = self.rollout(stream)
+        if rollout is None:
+            return _Stream(self.plan(stream), None, (), {})
+        coming = outlook.to_come(rollout, self.picture)
+        return _Stream(self.plan(stream), rollout, coming, history.first_failed(self.lines, rollout.name))
+
     def rows(self, stream: str) -> tuple[Row, ...]:
-        """Every device with the cause that counts for it; those that were enrolled and never heard, too."""
+        """Every pipeline of every device with the cause that counts for it; also devices that were enrolled
+        and never heard. `stream` is as in `cases`.
+        """
         return roster.rows(self.ids(), self.devices, self.cases(stream))
+
+    def pipelines(self, device: str) -> tuple[str, ...]:
+        """Of which something is believed, `main` first."""
+        found = next((each for each in self.picture.devices if each.id == device), None)
+        return (MAIN, *(told.report.pipeline for told in found.further)) if found is not None else (MAIN,)
 
     def rollout(self, stream: str) -> Rollout | None:
         """The one that goes on in the stream, or else the last that did."""
@@ -98,6 +119,16 @@ class Sight:
     def ids(self) -> tuple[str, ...]:
         """Every device that was enrolled or has left word."""
         return tuple(sorted({*self.ledger.members, *(device.id for device in self.devices)}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """What counts for everybody who follows it."""
+
+    plan: Plan | None
+    rollout: Rollout | None
+    coming: tuple[Plan, ...]
+    failed_at: dict[DeviceId, datetime]
 
 
 def look(workspace: Workspace, patience: Patience) -> Sight:

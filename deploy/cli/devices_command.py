@@ -133,6 +133,7 @@ def wanted(options: Namespace) -> Wanted:
         standings=frozenset(map(Standing, options.standing)),
         release=options.release,
         presence=options.presence,
+        stream=options.stream or "",
     )
 
 

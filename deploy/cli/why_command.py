@@ -4,7 +4,10 @@ import textwrap
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
+from msgspec.structs import replace
+
 from agent.wire import topics
+from agent.wire.topics import MAIN
 from deploy.assemble import sight, workspaces
 from deploy.assemble.sight import Sight
 from deploy.cli import command, output
@@ -30,7 +33,9 @@ exit codes: 0 explained, whatever the reason; 1 nobody knows the device, or the 
 
 def add_options(parser: ArgumentParser) -> None:
     command.add_workspace(parser)
-    parser.add_argument("device", metavar="DEVICE", help="the id of one device")
+    parser.add_argument(
+        "device", metavar="DEVICE[/PIPELINE]", help="the id of one device; main is the pipeline by default"
+    )
     command.add_stream(parser)
     parser.add_argument(
         "--offline", action="store_true", help="do without the broker: from what was read here the last time"
@@ -40,12 +45,10 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
-    device = topics.device_id(options.device)
+    text, _, pipeline = options.device.partition("/")
+    device = topics.device_id(text)
     seen = sight.remember(workspace) if options.offline else sight.look_at(workspace, device, Patience())
-    if options.device not in seen.ids():
-        raise Refused(_nobody(options.device, seen))
-    stream = options.stream or workspace.settings.fleet.stream
-    found = why.explain(options.device, seen.cases(stream)(options.device))
+    found = _explained(seen, device, pipeline or MAIN, options.stream or workspace.settings.fleet.stream)
     if options.json:
         output.say_json(found)
         return 0
@@ -55,6 +58,25 @@ def run(options: Namespace) -> int:
     for missing in seen.picture.missing:
         output.note(f"incomplete: {missing}")
     return 0
+
+
+def _explained(seen: Sight, device: str, pipeline: str, stream: str) -> Explained:
+    """With a word of the other pipelines, if it is `main`.
+
+    Raises:
+        Refused: nobody knows the device, or it has no such pipeline.
+    """
+    if device not in seen.ids():
+        raise Refused(_nobody(device, seen))
+    pipelines, case_of = seen.pipelines(device), seen.cases(stream)
+    if pipeline not in pipelines:
+        raise Refused(f"{device} tells of no pipeline {pipeline}: there is {', '.join(pipelines)}")
+    if pipeline != MAIN:
+        return why.explain(f"{device}/{pipeline}", case_of(device, pipeline))
+    others = ((each, why.explain(device, case_of(device, each))) for each in pipelines if each != MAIN)
+    further = (f"pipeline {each}: {of.code}, {of.why} (shoal why {device}/{each})" for each, of in others)
+    found = why.explain(device, case_of(device, MAIN))
+    return replace(found, besides=(*found.besides, *further))
 
 
 def _nobody(device: str, seen: Sight) -> str:

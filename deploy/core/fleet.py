@@ -41,6 +41,8 @@ class Row(Struct, frozen=True, kw_only=True):
     device: str
     online: bool
     pipeline: str = MAIN
+    stream: str = ""
+    """Whose plans the pipeline follows, as far as it tells."""
     running: str = ""
     delegate: str = ""
     phase: Phase | None = None
@@ -135,6 +137,7 @@ def _row(report: Report, device: Device, now: datetime, *, online: bool) -> Row:
         device=device.id,
         online=online,
         pipeline=report.pipeline,
+        stream=report.stream,
         running=f"{active.name}@{active.version}" if active else "",
         delegate=active.delegate if active else "",
         phase=report.phase,

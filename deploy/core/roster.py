@@ -56,19 +56,24 @@ class Wanted:
     release: str = ""
     """`NAME` or `NAME@VERSION`, of what runs."""
     presence: Presence | None = None
+    stream: str = ""
+    """That the pipeline follows; of one that does not tell, nobody knows."""
 
 
-def rows(ids: Iterable[str], devices: Iterable[Device], case_of: Callable[[str], Case]) -> tuple[Row, ...]:
+CaseOf = Callable[[str, str], Case]
+"""What is known of a device by one of its pipelines."""
+
+
+def rows(ids: Iterable[str], devices: Iterable[Device], case_of: CaseOf) -> tuple[Row, ...]:
     """Sorted by id, a device's main pipeline first."""
     known = {str(device.id): device for device in devices}
-    return tuple(
-        row for name in ids for row in _rows(known.get(name) or Device(DeviceId(name)), case_of(name))
-    )
+    return tuple(row for name in ids for row in _rows(known.get(name) or Device(DeviceId(name)), case_of))
 
 
-def _rows(device: Device, case: Case) -> Iterable[Row]:
-    for row in fleet.rows(device, case.at):
-        yield _explained(row, device, case) if row.pipeline == MAIN else row
+def _rows(device: Device, case_of: CaseOf) -> Iterable[Row]:
+    at = case_of(device.id, MAIN).at
+    for row in fleet.rows(device, at):
+        yield _explained(row, device, case_of(device.id, row.pipeline))
 
 
 def _explained(row: Row, device: Device, case: Case) -> Row:
@@ -97,6 +102,7 @@ def _is_wanted(row: Row, wanted: Wanted) -> bool:
         and (not wanted.reasons or (row.code or row.reason) in wanted.reasons)
         and (not wanted.standings or row.standing in wanted.standings)
         and (not wanted.release or wanted.release in {row.running, name})
+        and (not wanted.stream or row.stream in {"", wanted.stream})
         and (wanted.presence is None or row.online is (wanted.presence is Presence.ONLINE))
         and matching.unmatched(wanted.match, facts) is None
     )
@@ -142,7 +148,7 @@ def _urgency(row: Row) -> int:
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """Of devices; one whose pipelines have several causes counts for each of them."""
+    """Of devices; one whose pipelines stand differently or have several causes counts for each of them."""
 
     devices: int
     online: int
@@ -155,7 +161,7 @@ class Counts(Struct, frozen=True, kw_only=True):
 
 def counts(every: Sequence[Row]) -> Counts:
     online = {row.device: row.online for row in every}
-    standings = {row.device: row.standing for row in every if row.standing is not None}
+    standings = {(row.device, row.pipeline): row.standing for row in every if row.standing is not None}
     codes = dict.fromkeys((row.device, row.code or row.reason) for row in every)
     by_standing = Counter(standings.values())
     return Counts(

@@ -47,7 +47,8 @@ def explained(fleet, wanted):
     ends, found = time.monotonic() + PATIENCE_S, None
     while time.monotonic() < ends and (found is None or not wanted(found)):
         time.sleep(0.1)  # not as fast as it can: the device shares this machine
-        found = why.explain(rig.DEVICE, sight.look(fleet.workspace, Patience()).cases("main")(rig.DEVICE))
+        cases = sight.look(fleet.workspace, Patience()).cases("main")
+        found = why.explain(rig.DEVICE, cases(rig.DEVICE, "main"))
     assert found is not None
     assert wanted(found), found
     return found

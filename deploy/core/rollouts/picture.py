@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from agent.wire.documents import Instant
 from agent.wire.reports import Report
-from agent.wire.topics import DeviceId
+from agent.wire.topics import MAIN, DeviceId
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -61,6 +61,16 @@ class Picture(Struct, frozen=True, kw_only=True):
     """From when on devices could be heard without a break: no silence is longer. None: all along."""
 
 
+def of_pipeline(seen: Seen, pipeline: str) -> Seen:
+    """The device by what this pipeline of it tells; without a report where that has told nothing."""
+    if pipeline == MAIN:
+        return replace(seen, further=()) if seen.further else seen
+    told = next((told for told in seen.further if told.report.pipeline == pipeline), None)
+    if told is None:
+        return replace(seen, report=None, heard_at=None, further=())
+    return _by(seen, told)
+
+
 def of_stream(picture: Picture, stream: str) -> Picture:
     """The fleet as far as it follows this stream: of each device the first pipeline that does, `main` before
     the others. A device that has not reported yet may.
@@ -74,10 +84,12 @@ def _of_stream(seen: Seen, stream: str) -> Seen | None:
         return replace(seen, further=()) if seen.further else seen
     for told in seen.further:
         if told.report.stream == stream:
-            return replace(
-                seen, report=told.report, heard_at=told.heard_at, free_at=_later(seen, told), further=()
-            )
+            return _by(seen, told)
     return None
+
+
+def _by(seen: Seen, told: Told) -> Seen:
+    return replace(seen, report=told.report, heard_at=told.heard_at, free_at=_later(seen, told), further=())
 
 
 def _later(seen: Seen, told: Told) -> datetime | None:

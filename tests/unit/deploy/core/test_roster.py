@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from agent.wire.documents import Plan, ReleaseRef
 from agent.wire.reasons import Reason
 from agent.wire.reports import Capabilities, Phase, Presence, Report, Running, Status
-from agent.wire.topics import DeviceId
+from agent.wire.topics import MAIN, DeviceId
 from deploy.core import roster
 from deploy.core.fleet import Device
 from deploy.core.rollouts import matching
@@ -50,8 +50,8 @@ DEVICES = tuple(
 )
 
 
-def case(name):
-    told = REPORTS.get(name)
+def case(name, pipeline):
+    told = REPORTS.get(name) if pipeline == MAIN else report(name, version="9", pipeline=pipeline)
     if told is None:
         return Case(NOW, member=Member(DeviceId(name)), plan=PLAN)
     tags = ("garden",) if name == "b" else told.capabilities.tags
@@ -70,9 +70,15 @@ def names(rows):
 
 def test_every_device_has_its_cause_and_its_further_pipelines_follow_it():
     assert [(row.device, row.code) for row in ROWS] == [
-        ("a", "serving-stable"), ("a", ""), ("b", "serving-stable"), ("c", "low-disk"), ("d", "never-seen"),
+        ("a", "serving-stable"), ("a", "pending"), ("b", "serving-stable"), ("c", "low-disk"),
+        ("d", "never-seen"),
     ]  # fmt: skip
     assert ROWS[0].why == "", "what is as it should be needs no words"
+
+
+def test_rows_are_those_that_follow_a_stream_or_do_not_say_which():
+    every = (replace(ROWS[0], stream="main"), replace(ROWS[1], stream="door"), ROWS[2])
+    assert roster.chosen(every, Wanted(stream="door")) == every[1:]
 
 
 def test_tags_are_those_that_are_believed():
@@ -104,7 +110,7 @@ def test_a_row_is_shown_where_all_that_was_asked_holds(wanted, found):
         (SortBy.DEVICE, "a"),
         (SortBy.SEEN, "b"),
         (SortBy.ONLINE, "b"),
-        (SortBy.REASON, "a"),
+        (SortBy.REASON, "c"),
         (SortBy.PLAN, "d"),
         (SortBy.HARDWARE, "d"),
         (SortBy.RUNNING, "d"),
@@ -128,7 +134,7 @@ def test_devices_are_counted_once_each_by_their_cause():
         online=2,
         offline=2,
         standings={},
-        codes={"serving-stable": 2, "low-disk": 1, "never-seen": 1},
+        codes={"serving-stable": 2, "pending": 1, "low-disk": 1, "never-seen": 1},
     )
 
 
@@ -140,7 +146,7 @@ def test_who_is_offline_and_who_is_held_by_that_are_counted_apart():
 
 
 def test_a_device_of_which_only_a_further_pipeline_is_shown_is_counted_too():
-    held = replace(ROWS[1], reason="veto")
+    held = replace(ROWS[1], code="veto")
     assert roster.counts([held]) == Counts(devices=1, online=1, offline=0, standings={}, codes={"veto": 1})
 
 
