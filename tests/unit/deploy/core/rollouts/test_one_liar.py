@@ -12,6 +12,7 @@ from deploy.core import why
 from deploy.core.rollouts import gate, waves
 from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.condensed import condense, expand
+from deploy.core.rollouts.picture import of_stream
 from deploy.core.rollouts.state import Member
 from deploy.core.rollouts.words import Verdict
 from deploy.core.why import Case
@@ -94,7 +95,7 @@ FAILED, PENDING = tuple(map(failed, HONEST)), tuple(map(pending, HONEST))
 @example(_told(("before", "invoke_ms", "bins"), {"1" + "0" * 310: 60}), ONLINE)
 def test_whatever_it_says_is_refused_or_can_be_judged_kept_planned_with_and_explained(told, presence):
     liar = _seen(told, presence)
-    of = picture(HEALTHY[0], *liar, at=LATE)
+    of = of_stream(picture(HEALTHY[0], *liar, at=LATE), GOING.order.stream)
     judgement = gate.judge(GOING, of)
     assert gate.judge(GOING, expand(condense(of, GOING))).verdict is judgement.verdict
     waves.plan(GOING, 0, of, GOING.plan)
@@ -121,3 +122,10 @@ def test_one_device_saves_no_release_that_fails_on_the_others(liar):
 @given(LIES)
 def test_one_device_lets_nobody_go_on_before_the_others_have_ended(liar):
     assert gate.judge(GOING, picture(*PENDING, *liar, at=300.0)).verdict is not Verdict.PROMOTE
+
+
+def test_a_class_with_few_devices_goes_alone_where_one_of_it_fails():
+    corals = [shows(f"coral-{number}", heard_at=after(HEARD), hardware="edgetpu") for number in range(8)]
+    of = picture(*HEALTHY, *corals, failed("liar", hardware="edgetpu"), at=LATE)
+    judgement = gate.judge(GOING, of)
+    assert (judgement.verdict, judgement.classes) == (Verdict.ABORT, ("edgetpu",))
