@@ -21,7 +21,7 @@ SILENT = "silent-deaths"
 def test_every_shipped_scenario_can_be_read_and_says_what_it_is(name):
     told = scenario.read(name)
     assert told.name == name
-    assert told.words
+    assert 0 < len(told.words) <= 115, "it stands over the drawing in one line"
     assert told.expect.ends is not None
     assert sum(group.share for group in told.fleet.group) == pytest.approx(1.0)
 
