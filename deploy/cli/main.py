@@ -3,62 +3,45 @@
 import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Final
 
 from agent.wire.errors import AgentError, ConfigError
-from deploy.cli import (
-    audit_command,
-    broker_command,
-    claims_command,
-    demo_command,
-    devices_command,
-    enrol_command,
-    history_command,
-    model_command,
-    output,
-    release_command,
-    remote_command,
-    rollout,
-    serve_command,
-    simulate_command,
-    watch_command,
-    why_command,
-    workspace_commands,
-)
+from deploy.cli import output
 from deploy.cli.command import Command, Group
-from deploy.cli.rollout import approve
 
 OK: Final = 0
 REFUSED: Final = 1
 CONFIG: Final = 78
 INTERRUPTED: Final = 130
 
-COMMANDS: Final[tuple[Command | Group, ...]] = (
-    workspace_commands.INIT,
-    model_command.GROUP,
-    release_command.COMMAND,
-    rollout.GROUP,
-    serve_command.COMMAND,
-    audit_command.GROUP,
-    devices_command.COMMAND,
-    why_command.COMMAND,
-    watch_command.COMMAND,
-    history_command.COMMAND,
-    remote_command.COMMAND,
-    enrol_command.ENROL,
-    enrol_command.REVOKE,
-    enrol_command.MEMBERS,
-    claims_command.GROUP,
-    broker_command.COMMAND,
-    approve.APPROVER,
-    workspace_commands.DEVICE_CONFIG,
-    workspace_commands.SIGN,
-    workspace_commands.ROTATE,
-    workspace_commands.PUBLISH,
-    simulate_command.COMMAND,
-    demo_command.COMMAND,
-)
+COMMANDS: Final[Mapping[str, str]] = {
+    "init": "workspace_commands.INIT",
+    "model": "model_command.GROUP",
+    "release": "release_command.COMMAND",
+    "rollout": "rollout.GROUP",
+    "serve": "serve_command.COMMAND",
+    "audit": "audit_command.GROUP",
+    "devices": "devices_command.COMMAND",
+    "why": "why_command.COMMAND",
+    "watch": "watch_command.COMMAND",
+    "history": "history_command.COMMAND",
+    "command": "remote_command.COMMAND",
+    "enrol": "enrol_command.ENROL",
+    "revoke": "enrol_command.REVOKE",
+    "members": "enrol_command.MEMBERS",
+    "claims": "claims_command.GROUP",
+    "broker-config": "broker_command.COMMAND",
+    "approver": "rollout.approve.APPROVER",
+    "device-config": "workspace_commands.DEVICE_CONFIG",
+    "sign": "workspace_commands.SIGN",
+    "rotate-keys": "workspace_commands.ROTATE",
+    "publish": "workspace_commands.PUBLISH",
+    "simulate": "simulate_command.COMMAND",
+    "demo": "demo_command.COMMAND",
+}
+"""Where each stands below this package: whoever types one waits for that alone to be loaded."""
 
 EPILOG = """\
 exit codes: 0 done; 1 refused, or something outside failed; 2 wrong usage; 78 a file or an option must change
@@ -66,7 +49,8 @@ exit codes: 0 done; 1 refused, or something outside failed; 2 wrong usage; 78 a 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(words).parse_args(words)
     try:
         code: int = options.run(options)
         sys.stdout.flush()
@@ -86,14 +70,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def parser() -> ArgumentParser:
+def commands(words: Sequence[str] = ()) -> tuple[Command | Group, ...]:
+    """The one that these words begin with; all, where they begin with none."""
+    wanted = words[:1] if words and words[0] in COMMANDS else tuple(COMMANDS)
+    return tuple(_command(COMMANDS[each]) for each in wanted)
+
+
+def _command(place: str) -> Command | Group:
+    module, _, name = place.rpartition(".")
+    found: Command | Group = getattr(import_module(f"deploy.cli.{module}"), name)
+    return found
+
+
+def parser(words: Sequence[str] = ()) -> ArgumentParser:
+    """For what was typed; see `commands`."""
     top = ArgumentParser(
         prog="shoal",
         description="Puts quantized .tflite models onto a fleet of Raspberry Pi and Coral devices over MQTT.",
         epilog=EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    _add(top, COMMANDS)
+    _add(top, commands(words))
     return top
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from agent.wire.documents import MaintenanceWindow, TrialPolicy
 from agent.wire.errors import ConfigError
-from deploy.cli import main as command_line
+from deploy.cli import model_command
 from deploy.cli.command import Group
-from deploy.cli.main import COMMANDS, main, parser
+from deploy.cli.main import COMMANDS, commands, main, parser
 from deploy.cli.rollout import asking
 from deploy.core.rollouts.words import GatePolicy, Policy
 
@@ -23,7 +23,7 @@ def everything(commands, words=()):
             yield (*words, command.name)
 
 
-ALL = tuple(everything(COMMANDS))
+ALL = tuple(everything(commands()))
 
 
 @pytest.mark.parametrize("words", [(), ("model",), *ALL], ids=" ".join)
@@ -34,6 +34,23 @@ def test_every_command_explains_itself(words, capsys):
     said = capsys.readouterr().out
     assert said.startswith(f"usage: {' '.join(('shoal', *words))}")
     assert "None" not in said
+
+
+def test_every_command_is_found_under_its_name():
+    assert [command.name for command in commands()] == list(COMMANDS)
+    assert [[command.name for command in commands([word])] for word in COMMANDS] == [
+        [word] for word in COMMANDS
+    ]
+
+
+def test_whoever_looks_at_devices_does_not_wait_for_arrays_to_be_loaded():
+    probe = (
+        "import sys; from deploy.cli import main; main.commands(['devices']); print('numpy' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "False", done.stderr
 
 
 @pytest.mark.parametrize(
@@ -159,7 +176,7 @@ def test_the_root_of_trust_of_another_fleet_is_not_overwritten(workspace, capsys
         (["release", "a", "--name", "x", "--version", "1", "--offline-keys", "gone"], 78, "no such folder"),
         (["rollout", "start", "x", "--match", "garden"], 1, "KEY=VALUE"),
         (["rollout", "start", "x", "--match", "tag=a & colour=b"], 1, "hardware, tag, id"),
-        (["rollout", "plan", "x", "--trial-agreement-min", "2"], 1, "agreement_min"),
+        (["rollout", "plan", "x", "--trial-agreement-min", "2"], 1, "--trial-agreement-min 2.0"),
         (["rollout", "start", "x", "--spread-s", "-1"], 1, "0 or more"),
         (["rollout", "start", "x", "--policy", "gone.toml"], 78, "gone.toml: No such file"),
         (["rollout", "status", "x"], 1, "there is no rollout 'x'"),
@@ -184,7 +201,7 @@ def test_ctrl_c_ends_with_130(monkeypatch, capsys):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line.model_command.workspaces, "open_registry", interrupted)
+    monkeypatch.setattr(model_command.workspaces, "open_registry", interrupted)
     assert main(["model", "list"]) == 130
     assert capsys.readouterr().err == "shoal: interrupted\n"
 
