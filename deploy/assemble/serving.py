@@ -59,8 +59,9 @@ class Pace:
 
     def rest_s(self, spent_s: float) -> float:
         """How long nothing is looked at after a turn that took so much of a processor: it gets a tenth of
-        one at most. What a turn waited for its broker costs nobody anything, and is followed by no rest: a
-        fleet whose broker has just come back would be left alone for minutes.
+        one at most. What a turn waited for its broker costs nobody anything, and what devices tell is taken
+        in on the link's thread, however often it is looked at: neither is followed by a rest, or a fleet
+        that was just let in, or whose broker has just come back, would be left alone for minutes.
         """
         return max(self.busy_s, 9.0 * spent_s)
 
@@ -148,7 +149,7 @@ class Controller:
         self._told = self.desk.newest
         self.desk.hearing.anew("a controller began")
         while not self.stop.is_set() and not (until(fleet) and not self.desk.outstanding):
-            begun = time.process_time()
+            begun = time.thread_time()
             try:
                 self.turn()
                 self._failures = 0
@@ -157,7 +158,7 @@ class Controller:
                 log.warning("controller.failed", extra={"reason": str(error), "times": self._failures})
             fleet = self._tell()
             if not until(fleet):
-                self._rest(time.process_time() - begun)
+                self._rest(time.thread_time() - begun)
 
     def turn(self) -> None:
         """One look, and what follows from it.
