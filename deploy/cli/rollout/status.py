@@ -67,11 +67,20 @@ def said(rollout: Rollout) -> list[str]:
         lines.append(f"  plan {plan.serial}, stable {back}")
     if rollout.withdrawn:
         lines.append(f"  taken back from {', '.join(rollout.withdrawn)}")
+    return [*lines, *_judged(rollout)]
+
+
+def _judged(rollout: Rollout) -> list[str]:
+    """What was found before it was taken back holds no more: devices have left it since."""
     judged = rollout.judgement
-    if judged is not None:
-        lines.append(f"  devices: {_counts(judged.tally)}")
-        lines.append(f"  gate: {judged.verdict}: {output.printable(judged.words)}")
-    return lines
+    if judged is None:
+        waits = rollout.outcome is None and rollout.plan is not None
+        return ["  gate: nobody has looked yet: shoal serve does"] if waits else []
+    then = ", before it was taken back" if rollout.aborted is not None else ""
+    return [
+        f"  devices{then}: {_counts(judged.tally)}",
+        f"  gate{then}: {judged.verdict}: {output.printable(judged.words)}",
+    ]
 
 
 def _counts(tally: Tally) -> str:
