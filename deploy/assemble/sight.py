@@ -19,14 +19,15 @@ from deploy.adapters import workspace as files
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import controlling, workspaces
 from deploy.assemble.session import Session, connected
-from deploy.core import history, outlook, roster
-from deploy.core.fleet import Device, Row, fold
+from deploy.core import history
+from deploy.core.devices import outlook, roster
+from deploy.core.devices.fleet import Device, Row, fold
+from deploy.core.devices.why import Case
 from deploy.core.rollouts import standing, state
 from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.picture import Picture, of_pipeline
 from deploy.core.rollouts.state import Fleet, Rollout
 from deploy.core.rollouts.words import Line
-from deploy.core.why import Case
 from deploy.flows.devices import Patience, read_fleet, read_one
 from deploy.ports.repository import Repository
 

@@ -12,8 +12,9 @@ from typing import Final
 from agent.wire.topics import DeviceId
 from deploy.adapters.workspace import Workspace
 from deploy.assemble.controlling import Desk, desk
-from deploy.core import history, outlook
-from deploy.core.outlook import Outlook, WaveView
+from deploy.core import history
+from deploy.core.devices import outlook
+from deploy.core.devices.outlook import Outlook, WaveView
 from deploy.core.refusal import Refused
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Fleet, Rollout

@@ -12,13 +12,13 @@ from agent.wire.reports import Phase, Presence
 from deploy.assemble import sight, workspaces
 from deploy.cli import command, devices_table, output
 from deploy.cli.command import Command
-from deploy.core import roster
-from deploy.core.causes import Cause
-from deploy.core.fleet import Row
+from deploy.core.devices import roster
+from deploy.core.devices.causes import Cause
+from deploy.core.devices.fleet import Row
+from deploy.core.devices.roster import Counts, SortBy, Wanted
 from deploy.core.refusal import Refused
 from deploy.core.rollouts import matching
 from deploy.core.rollouts.tally import Standing
-from deploy.core.roster import Counts, SortBy, Wanted
 from deploy.flows.devices import Patience
 
 CODES: Final = (*Reason, *Cause)

@@ -6,8 +6,8 @@ from typing import Final
 from agent.wire.reports import CameraState
 from agent.wire.topics import MAIN
 from deploy.cli import output
-from deploy.core.fleet import Row
-from deploy.core.roster import Counts
+from deploy.core.devices.fleet import Row
+from deploy.core.devices.roster import Counts
 from deploy.core.spans import counted, span
 
 HEADINGS: Final = (

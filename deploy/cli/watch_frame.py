@@ -9,7 +9,7 @@ from rich.text import Text
 
 from deploy.assemble.watching import View
 from deploy.cli.output import printable
-from deploy.core.outlook import Outlook, WaveState, WaveView
+from deploy.core.devices.outlook import Outlook, WaveState, WaveView
 from deploy.core.rollouts.tally import Standing
 from deploy.core.rollouts.words import Judgement, Outcome, Verdict
 from deploy.core.spans import counted, span, volume

@@ -12,10 +12,10 @@ from deploy.assemble import sight, workspaces
 from deploy.assemble.sight import Sight
 from deploy.cli import command, output
 from deploy.cli.command import Command
-from deploy.core import why
+from deploy.core.devices import why
+from deploy.core.devices.why import Explained
 from deploy.core.refusal import Refused
 from deploy.core.spans import span
-from deploy.core.why import Explained
 from deploy.flows.devices import Patience
 
 WIDTH: Final = 110

@@ -14,7 +14,7 @@ from functools import partial
 from agent.ports.link import Link, LinkState, Message, Outgoing, Up
 from agent.wire.errors import LinkDown
 from agent.wire.topics import Qos, Root
-from deploy.core.newest import Newest
+from deploy.core.devices.newest import Newest
 
 log = logging.getLogger(__name__)
 

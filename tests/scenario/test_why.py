@@ -13,8 +13,8 @@ from deploy.adapters.broker_local import BrokerKind
 from deploy.assemble import publishing, sight
 from deploy.assemble.session import connected
 from deploy.cli.main import main
-from deploy.core import why
-from deploy.core.causes import Cause
+from deploy.core.devices import why
+from deploy.core.devices.causes import Cause
 from deploy.flows.devices import Patience
 from tests import rig
 from tests.fakes.operator import manifest

@@ -13,7 +13,7 @@ from agent.wire.topics import STATUS, DeviceId
 from deploy.adapters import workspace
 from deploy.assemble import sight
 from deploy.cli.main import main
-from deploy.core import why
+from deploy.core.devices import why
 from tests.fakes.controlled import Controlled
 
 PI = DeviceId("pi-1")

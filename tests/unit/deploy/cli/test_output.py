@@ -2,7 +2,7 @@ import pytest
 
 from agent.wire.reports import CameraState, Phase
 from deploy.cli import devices_table, output
-from deploy.core.fleet import Row
+from deploy.core.devices.fleet import Row
 
 
 def test_columns_are_as_wide_as_their_widest_cell():

@@ -13,7 +13,7 @@ from agent.wire.reports import Outcome as Ending
 from agent.wire.topics import DeviceId
 from deploy.assemble.watching import View, turned
 from deploy.cli import watch_frame
-from deploy.core import outlook
+from deploy.core.devices import outlook
 from deploy.core.rollouts import words
 from deploy.core.rollouts.picture import Picture, Seen
 from deploy.core.rollouts.state import Rollout, Turn

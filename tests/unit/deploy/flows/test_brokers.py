@@ -8,7 +8,7 @@ from agent.wire.errors import LinkDown, Unavailable
 from agent.wire.reports import Phase, Presence, Report, Status
 from agent.wire.topics import REPORT, STATUS, DeviceId, Qos
 from deploy.assemble.session import Session
-from deploy.core.fleet import fold
+from deploy.core.devices.fleet import fold
 from deploy.flows.brokers import Brokers
 from deploy.flows.devices import Patience, read_fleet
 from tests.brokers import Inbox

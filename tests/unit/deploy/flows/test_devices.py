@@ -8,7 +8,7 @@ from agent.wire import codec, topics
 from agent.wire.documents import Index
 from agent.wire.reports import Phase, Presence, Report, Status
 from agent.wire.topics import REPORT, SHARDS, STATUS, DeviceId
-from deploy.core.fleet import Device, fold
+from deploy.core.devices.fleet import Device, fold
 from deploy.flows.devices import Fleet, Patience, read_fleet, read_one, sweep
 from tests.fakes.link import MemoryBroker, MemoryLink
 

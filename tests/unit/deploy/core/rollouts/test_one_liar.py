@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from agent.wire import codec
 from agent.wire.seal import seal
 from agent.wire.topics import REPORT, STATUS, DeviceId, Root
-from deploy.core import why
+from deploy.core.devices import why
+from deploy.core.devices.why import Case
 from deploy.core.rollouts import gate, waves
 from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.condensed import condense, expand
 from deploy.core.rollouts.picture import of_stream
 from deploy.core.rollouts.state import Member
 from deploy.core.rollouts.words import Verdict
-from deploy.core.why import Case
 from tests.fakes.rollouts import (
     CANDIDATE,
     STABLE,

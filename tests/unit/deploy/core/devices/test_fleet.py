@@ -17,8 +17,8 @@ from agent.wire.reports import (
     Status,
 )
 from agent.wire.topics import EVENT, REPORT, STATUS, Address, DeviceId
-from deploy.core import fleet
-from deploy.core.fleet import Device, Fold, Row
+from deploy.core.devices import fleet
+from deploy.core.devices.fleet import Device, Fold, Row
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 CAM = DeviceId("cam")

@@ -19,14 +19,14 @@ from agent.wire.reports import (
     Running,
 )
 from agent.wire.topics import DeviceId
-from deploy.core import causes, why
-from deploy.core.causes import Cause
+from deploy.core.devices import causes, why
+from deploy.core.devices.causes import Cause
+from deploy.core.devices.why import Case
 from deploy.core.rollouts import words
 from deploy.core.rollouts.picture import Seen
 from deploy.core.rollouts.state import Member, Rollout, Turn
 from deploy.core.rollouts.tally import Standing
 from deploy.core.rollouts.words import Order
-from deploy.core.why import Case
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 CAM = DeviceId("cam")

@@ -13,13 +13,13 @@ from agent.core.update.matching import Term
 from agent.wire.reasons import Reason
 from agent.wire.reports import CameraState, Phase, Presence
 from agent.wire.topics import MAIN, DeviceId
-from deploy.core import fleet, why
-from deploy.core.causes import AS_MEANT, ON_ITS_WAY, Cause
-from deploy.core.fleet import Device, Row
+from deploy.core.devices import fleet, why
+from deploy.core.devices.causes import AS_MEANT, ON_ITS_WAY, Cause
+from deploy.core.devices.fleet import Device, Row
+from deploy.core.devices.why import Case
 from deploy.core.rollouts import matching
 from deploy.core.rollouts.picture import Seen
 from deploy.core.rollouts.tally import BAD, Standing
-from deploy.core.why import Case
 
 UNBLAMED: Final = frozenset(
     {

@@ -7,14 +7,14 @@ from agent.wire.documents import Plan, ReleaseRef
 from agent.wire.reasons import Reason
 from agent.wire.reports import Capabilities, Phase, Presence, Report, Running, Status
 from agent.wire.topics import MAIN, DeviceId
-from deploy.core import roster
-from deploy.core.fleet import Device
+from deploy.core.devices import roster
+from deploy.core.devices.fleet import Device
+from deploy.core.devices.roster import Counts, SortBy, Wanted
+from deploy.core.devices.why import Case
 from deploy.core.rollouts import matching
 from deploy.core.rollouts.picture import Seen
 from deploy.core.rollouts.state import Member
 from deploy.core.rollouts.tally import Standing
-from deploy.core.roster import Counts, SortBy, Wanted
-from deploy.core.why import Case
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 BIRDS = ReleaseRef(name="birds", version="1", manifest="1" * 64)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from agent.wire import codec, topics
 from agent.wire.reports import Phase, Presence, Report, Status
 from agent.wire.topics import REPORT, STATUS, DeviceId
-from deploy.core.newest import Newest
+from deploy.core.devices.newest import Newest
 
 ROOT = topics.root("shoal/test")
 DEVICE = DeviceId("pi-1")

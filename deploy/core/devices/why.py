@@ -12,7 +12,7 @@ from agent.core.update.admission import Admitted, HeldBy
 from agent.wire.documents import Plan, ReleaseRef
 from agent.wire.reasons import IN_WORDS, Reason
 from agent.wire.reports import CameraState, Outcome, Phase, Report
-from deploy.core.causes import BLIND, ON_ITS_WAY, Cause, Code, remedy
+from deploy.core.devices.causes import BLIND, ON_ITS_WAY, Cause, Code, remedy
 from deploy.core.rollouts import tally, words
 from deploy.core.rollouts.picture import Seen
 from deploy.core.rollouts.state import Member, Rollout
