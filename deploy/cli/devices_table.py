@@ -56,7 +56,17 @@ def summary(counts: Counts) -> list[str]:
     return said
 
 
+CELL_MAX: Final = 64
+"""Letters of a cell but the cause, which stands last: what a device calls a thing moves no column far."""
+
+
 def cells(row: Row) -> tuple[str, ...]:
+    """Of the table. Whatever a device wrote there, it is one line, and no command to a terminal."""
+    *short, why = map(output.printable, _cells(row))
+    return *(_cut(cell, CELL_MAX) for cell in short), why
+
+
+def _cells(row: Row) -> tuple[str, ...]:
     phase = row.phase.value if row.phase else "-"
     return (
         row.device if row.pipeline == MAIN else f"{row.device}/{row.pipeline}",
@@ -67,8 +77,8 @@ def cells(row: Row) -> tuple[str, ...]:
         condition(row),
         "-" if row.plan_serial is None else str(row.plan_serial),
         "-" if row.report_age_s is None else f"{span(row.report_age_s)} ago",
-        output.printable(",".join(row.tags)) or "-",
-        output.printable(_why(row)),
+        ",".join(row.tags) or "-",
+        _why(row),
     )
 
 

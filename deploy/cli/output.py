@@ -20,14 +20,19 @@ SHORT_BYTES: Final = 1_000_000
 """What is over in a moment needs no lines about its quarters."""
 
 
-def say(*lines: str) -> None:
-    for line in lines:
-        print(line)
+def say(*texts: str) -> None:
+    for text in texts:
+        print(_lines(text))
 
 
 def note(line: str) -> None:
     """Something worth knowing that is not the answer."""
-    print(line, file=sys.stderr)
+    print(_lines(line), file=sys.stderr)
+
+
+def _lines(text: str) -> str:
+    """What devices and brokers wrote is in most of what is said: it ends lines, and no more."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def room() -> os.terminal_size | None:
