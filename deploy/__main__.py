@@ -4,6 +4,9 @@ import sys
 def main() -> int:
     try:
         from deploy.cli.main import main as command_line  # noqa: PLC0415 - a device has no operator's packages
+
+        # Each command loads what it needs when it is asked for.
+        return command_line()
     except ModuleNotFoundError as error:
         if error.name not in {"rich", "pooch", "cryptography"}:
             raise
@@ -12,7 +15,6 @@ def main() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("shoal: interrupted\n")
         return 130
-    return command_line()
 
 
 if __name__ == "__main__":
