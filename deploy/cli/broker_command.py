@@ -77,9 +77,8 @@ def run(options: Namespace) -> int:
     if options.json:
         output.say_json({"folder": str(target), "ca": str(files.ca), "certificate": str(files.certificate)})
     else:
-        output.say(
-            *_said(target), *(_for_us(options.host[0], options.port, files) if upstream is None else ())
-        )
+        ours = _for_us(options.host[0], options.port, files, workspace.folder) if upstream is None else ()
+        output.say(*_said(target), *ours)
     return 0
 
 
@@ -101,15 +100,17 @@ def _said(target: Path) -> list[str]:
     ]
 
 
-def _for_us(host: str, port: int, files: OperatorFiles) -> list[str]:
+def _for_us(host: str, port: int, files: OperatorFiles, folder: Path) -> list[str]:
+    """As that file reads them, so that the workspace can be moved."""
+    ca, certificate, key = (path.relative_to(folder) for path in (files.ca, files.certificate, files.key))
     return [
         "",
         "for shoal.toml here:",
         "  [broker]",
         f'  url = "mqtts://{host}:{port}"',
-        f'  ca = "{files.ca}"',
-        f'  certificate = "{files.certificate}"',
-        f'  key = "{files.key}"',
+        f'  ca = "{ca}"',
+        f'  certificate = "{certificate}"',
+        f'  key = "{key}"',
     ]
 
 
