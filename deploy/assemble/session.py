@@ -115,12 +115,24 @@ def _wait_until_up(link: Link, url: str, on_state: Callable[[LinkState], None]) 
     raise LinkDown(f"the broker {url} cannot be reached: {reason}")
 
 
+def _require_files(broker: Broker) -> None:
+    """A device waits for a file that is missing; a person mends it."""
+    for name in ("password_file", "ca", "certificate", "key"):
+        path = getattr(broker, name)
+        try:
+            if path:
+                Path(path).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{path}, which shoal.toml names as {name}: {error.strerror}") from error
+
+
 def _settings(broker: Broker) -> LinkSettings:
     """
     Raises:
-        ConfigError: the address is none, or the options contradict each other.
+        ConfigError: the address is none, a file cannot be read, or the options contradict each other.
     """
     address, *further = parse_urls(broker.url)
+    _require_files(broker)
     files = (broker.ca, broker.certificate, broker.key)
     if not address.tls and any(files):
         raise ConfigError(

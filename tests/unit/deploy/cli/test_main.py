@@ -215,3 +215,13 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         shoal.stdout.close()
         assert shoal.stderr.read() == b""
     assert shoal.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["password_file", "ca", "certificate", "key"])
+def test_a_file_that_the_settings_name_and_that_is_not_there_is_for_a_person(name, workspace, capsys):
+    settings = workspace / "shoal.toml"
+    settings.write_text(settings.read_text().replace("[broker]\n", f'[broker]\n{name} = "gone"\n'))
+    assert main(["devices"]) == 78
+    assert capsys.readouterr().err.endswith(
+        f"gone, which shoal.toml names as {name}: No such file or directory\n"
+    )
