@@ -133,7 +133,7 @@ class Desk:
             return None
         if digest != self._roll[0]:
             content = self.ledger.content(digest)
-            kept = None if content is None else expand(content)
+            kept = None if content is None else _expanded(content)
             ids = None if kept is None or kept.missing else frozenset(seen.id for seen in kept.devices)
             self._roll = (digest, ids)
         return self._roll[1]
@@ -375,4 +375,13 @@ def _remembered(ledger: SqliteLedger) -> tuple[Seen, ...]:
     """The devices of the picture that was judged last."""
     judged = [line.entry for line in ledger.lines() if isinstance(line.entry, Judged)]
     content = ledger.content(judged[-1].picture) if judged else None
-    return () if content is None else expand(content).devices
+    kept = None if content is None else _expanded(content)
+    return () if kept is None else kept.devices
+
+
+def _expanded(content: bytes) -> Picture | None:
+    """None: another version of this program kept it otherwise, and what is remembered begins anew."""
+    try:
+        return expand(content)
+    except Malformed:
+        return None

@@ -4,7 +4,7 @@
 
 prints for each size of fleet how many rollouts were taken back, and how many did not come to their end within
 a day. Devices lose their network without a goodbye (2 % are away at any time, half of them for minutes, half
-for a day), one in a hundred has a slow line, frames fail now and then, and measurements are noisy as they are.
+for a day), one in a hundred has a slow line, frames fail now and then, and what is measured is noisy.
 Only the decisions are real here, and time is the rollout's own.
 """
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import structs
+
 from agent.wire.documents import Plan
 from agent.wire.errors import Malformed
 from agent.wire.topics import Digest
@@ -12,7 +14,7 @@ from deploy.core.rollouts import gate, waves
 from deploy.core.rollouts.condensed import expand
 from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Fleet, Rollout, fold
-from deploy.core.rollouts.words import Judged, Line, Steered
+from deploy.core.rollouts.words import Judged, Judgement, Line, Steered
 
 Content = Callable[[Digest], bytes | None]
 """What the ledger keeps under a digest."""
@@ -66,10 +68,17 @@ def _judged(number: int, entry: Judged, rollout: Rollout, picture: Picture | Non
     if picture is None:
         return Replayed(number, entry.rollout, Agreement.UNKNOWN, "its picture of the fleet is not there")
     again = gate.judge(rollout, picture)
-    if again == entry.judgement:
+    if _meant(again) == _meant(entry.judgement):
         return Replayed(number, entry.rollout, Agreement.SAME, f"{again.verdict}: {again.words}")
     words = f"{entry.judgement.verdict} is written, {again.verdict} follows: {again.words}"
     return Replayed(number, entry.rollout, Agreement.OTHER, words)
+
+
+def _meant(judgement: Judgement) -> Judgement:
+    """Without its words, which another version of this program may put otherwise."""
+    return structs.replace(
+        judgement, findings=tuple(structs.replace(found, words="") for found in judgement.findings)
+    )
 
 
 def _steered(number: int, entry: Steered, rollout: Rollout, picture: Picture | None) -> Replayed:

@@ -65,6 +65,8 @@ class Rollout:
     approved: Mapping[int, frozenset[str]] = field(default_factory=dict)
     """By wave, the keys that signed."""
     judgement: Judgement | None = None
+    judged_at: datetime | None = None
+    """When that was written."""
     outcome: Outcome | None = None
 
     @property
@@ -129,7 +131,7 @@ def _after(rollout: Rollout, line: Line) -> Rollout:
             turns = _turns(rollout, plan, wave, line.at)
             return replace(rollout, plan=plan, steered_at=line.at, wave=wave, wave_at=begun, turns=turns)
         case Judged(judgement=judgement):
-            return replace(rollout, judgement=judgement)
+            return replace(rollout, judgement=judgement, judged_at=line.at)
         case Paused():
             return replace(rollout, paused=True)
         case Resumed():

@@ -1,5 +1,8 @@
 """What the controller decides about a rollout now, from the ledger and a picture of the fleet alone."""
 
+from datetime import datetime
+from typing import Final
+
 from agent.wire.documents import Plan
 from agent.wire.topics import sha256
 from deploy.core.rollouts import approvals, gate, orders, waves
@@ -18,6 +21,9 @@ from deploy.core.rollouts.words import (
     Steered,
     Verdict,
 )
+
+RETOLD_SHARE: Final = 0.25
+"""Of the time for which a wave was held when that was written last."""
 
 
 def step(fleet: Fleet, name: str, picture: Picture, standing: Plan | None) -> tuple[AnyEntry, ...]:
@@ -45,7 +51,7 @@ def step(fleet: Fleet, name: str, picture: Picture, standing: Plan | None) -> tu
         return _first(rollout, picture, standing)
     judgement = gate.judge(rollout, picture)
     follows = _follows(Subject(fleet, picture, name, standing), rollout, judgement)
-    if not follows and _same(judgement, rollout.judgement):
+    if not follows and not _worth_writing(judgement, rollout, picture.at):
         return ()
     content = sha256(condense(picture, rollout))
     return Judged(rollout=name, wave=rollout.wave, judgement=judgement, picture=content), *follows
@@ -114,9 +120,16 @@ def _steered(rollout: Rollout, wave: int, picture: Picture, previous: Plan | Non
     return Steered(rollout=rollout.name, plan=plan, wave=wave, why=why)
 
 
-def _same(one: Judgement, other: Judgement | None) -> bool:
-    """Numbers change with every report; what they say changes seldom."""
-    return other is not None and _reasons(one) == _reasons(other)
+def _worth_writing(judgement: Judgement, rollout: Rollout, at: datetime) -> bool:
+    """Numbers change with every report; what they say changes seldom. A picture is kept with each entry, so
+    that a rollout which is held for weeks, with devices that come and go, must not fill the disk: its reasons
+    are told ever more seldom, and its verdict always.
+    """
+    before, judged_at = rollout.judgement, rollout.judged_at
+    if before is None or judged_at is None or before.verdict is not judgement.verdict:
+        return True
+    held_for = judged_at - (rollout.wave_at or rollout.started_at)
+    return _reasons(judgement) != _reasons(before) and at - judged_at >= RETOLD_SHARE * held_for
 
 
 def _reasons(judgement: Judgement) -> tuple[object, ...]:
