@@ -10,7 +10,7 @@ from agent.wire.reasons import Reason
 from agent.wire.reports import Outcome, Phase
 from agent.wire.topics import sha256
 from tests.scenario.one_device import ROOT, living, pieces, run
-from tests.scenario.update.steps import order_two, refused
+from tests.scenario.update.steps import committed, order_two, refused
 
 SUPERSEDED = (Reason.SUPERSEDED, "cats 1 is wanted")
 WITHDRAWN = (Reason.SUPERSEDED, "the plan offers this device nothing in its place")
@@ -47,6 +47,30 @@ def test_a_candidate_that_is_taken_back_ends_wherever_it_is(home, stage, then):
             home.order(4, stable="1", candidate="2")
             device.update.poke()
             await device.commits("2")
+
+    run(life())
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+def test_what_is_taken_back_after_it_has_committed_has_no_say_in_it(home, revoked):
+    """No trial is to be had: it would be beside a release that may answer wrongly, or not at all."""
+
+    async def life():
+        async with living(home) as device:
+            await device.commits("1")
+            home.publish("2")
+            order_two(home, device)
+            device.update.poke()
+            await device.commits("2")
+            device.spawning.clear()
+            home.order(3, stable="1", revoked=(home.fitted("2").manifest,) if revoked else ())
+            device.update.poke()
+            await device.until(lambda: device.runs == "1")
+            await device.quiet()
+            assert (device.record.state, device.record.last) == (
+                Idle(active=home.fitted("1")),
+                committed(home.fitted("1")),
+            )
 
     run(life())
 
