@@ -195,8 +195,10 @@ def the_unit_starts_and_a_release_reaches_it() -> None:
             "release", f"{model}/efficientnet_lite0_224_uint8.tflite", "--name=rig", "--version=1",
             "--golden=/usr/share/shoal/photographs", f"--labels={model}/labels.txt", f"--workspace={FLEET}",
         )  # fmt: skip
-        shoal("rollout", "start", "rig@1", "--waves=all", "--trial-shadow-frames=6", "--probation-healthy-windows=1",
-              "--probation-window-frames=8", f"--workspace={FLEET}")  # fmt: skip
+        shoal(
+            "rollout", "start", "rig@1", "--waves=all", "--trial-shadow-frames=6",
+            "--probation-healthy-windows=1", "--probation-window-frames=8", f"--workspace={FLEET}",
+        )  # fmt: skip
         took["first prediction after"] = predicts(90)
         until(lambda: re.search(r"rig 1 on \w+, p95 \d+ ms$", shown("StatusText")), 60, "the status line")
     say(f"    {shown('StatusText')}")
