@@ -18,6 +18,7 @@
 # make survive            what one device survives, once each: kills, a broker that goes away, an orderly end
 # make site               a site's broker serves a whole update while the one above it is away (1 minute)
 # make kill-controller    SIGKILL of a controller between any two of its steps: the next one goes on (1 minute)
+# make false-alarms       good releases over fleets that live as fleets do: how many are taken back (10 minutes)
 # make test-cluster       SIGKILL of a node in the middle of a rollout, over three NATS nodes and two Mosquittos
 # make test-systemd       what the installed unit lives through under a real systemd (needs root; 5 minutes)
 
@@ -40,7 +41,7 @@ bin := $(VENV)/bin
 .DEFAULT_GOAL := help
 .PHONY: help test lint types contracts pytest pytest-devices pytest-parts demo model clean \
 	bench bench-fleet bench-bytes bench-cuts bench-controller census simulate blast \
-	soak flat outage site survive kill-controller test-cluster test-systemd
+	soak flat outage site survive kill-controller false-alarms test-cluster test-systemd
 
 help:
 	@sed -n '/^PYTHON/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -109,6 +110,9 @@ outage: $(VENV)/.dev
 
 kill-controller: $(VENV)/.dev
 	$(bin)/python -m tests.soak.kill_controller
+
+false-alarms: $(VENV)/.dev
+	$(bin)/python -m tests.soak.false_alarms
 
 bench-controller: $(VENV)/.dev
 	$(bin)/python -m bench.controller

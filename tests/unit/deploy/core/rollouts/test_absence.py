@@ -6,9 +6,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from agent.core.update.cohort import OTHERS, exact_cut
+from agent.wire import codec, topics
+from agent.wire.reports import Presence, Status
 from agent.wire.topics import DeviceId
 from deploy.core.rollouts import absence, gate, tally
 from deploy.core.rollouts.absence import Share
+from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.condensed import condense, expand
 from deploy.core.rollouts.tally import Standing
 from deploy.core.rollouts.words import GatePolicy, Verdict
@@ -28,6 +31,7 @@ from tests.fakes.rollouts import (
     steered,
 )
 
+ONLINE, GONE = Presence.ONLINE, Presence.OFFLINE
 SOON, NIGHT, MORNING = 600.0, 5_000.0, 40_000.0
 GATE = GatePolicy(deadline_s=1_800.0, absence_s=180.0)
 
@@ -164,3 +168,23 @@ def test_more_of_the_others_away_never_makes_it_the_release(running, gone, other
 @given(st.integers(1, 300), st.integers(20, 2_000), st.integers(0, 2_000))
 def test_where_nobody_is_away_nobody_died(running, others, gone):
     assert not absence.beyond_chance(Share(0, running), Share(min(gone, others), others), 0.05)
+
+
+@pytest.mark.parametrize(("heard_before", "free_at"), [(True, None), (False, after(0))])
+def test_who_joins_late_has_its_deadline_from_its_coming(heard_before, free_at):
+    root, device = topics.root("shoal/test"), DeviceId("pi")
+    believer = Believer(root, lambda _: None, marks={device: (1, 1)} if heard_before else {})
+    status = Status(state=Presence.ONLINE, session="s")
+    believer.take(root.device(topics.STATUS, device), codec.encode(status), after(0))
+    assert believer.picture(after(0)).devices[0].free_at == free_at
+
+
+def test_a_will_that_comes_after_a_goodbye_does_not_undo_it():
+    root, device = topics.root("shoal/test"), DeviceId("pi")
+    believer = Believer(root, lambda _: None)
+    left = []
+    for state, goodbye in ((ONLINE, False), (GONE, True), (GONE, False), (ONLINE, False), (GONE, False)):
+        status = Status(state=state, session="s", goodbye=goodbye)
+        believer.take(root.device(topics.STATUS, device), codec.encode(status), after(0))
+        left.append(believer.picture(after(0)).devices[0].left)
+    assert left == [False, True, True, False, False]
