@@ -18,13 +18,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from deploy.core.release.chunking import pack
 from numpy.typing import NDArray
 
 from agent.adapters.packing_zstd import Zstandard
 from agent.core.tflite import flatmodel
 from agent.core.update import provision
 from deploy.adapters.packer_zstd import ZstandardPacker
+from deploy.core.release.chunking import pack
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "models" / "efficientnet_lite0" / "efficientnet_lite0_224_uint8.tflite"

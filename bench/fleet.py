@@ -29,12 +29,12 @@ from os import geteuid, sysconf
 from pathlib import Path
 from typing import Final
 
-from deploy.core.release.chunking import cut
 from receivers import Calm, Crowd, Device, Download, Wants, Whole, connect, publish
 
 from agent.wire.documents import Artifact
 from agent.wire.topics import Digest, sha256
 from deploy.adapters.broker_local import mosquitto_path
+from deploy.core.release.chunking import cut
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 MODEL: Final = ROOT / "models" / "efficientnet_lite0" / "efficientnet_lite0_224_uint8.tflite"

@@ -8,7 +8,9 @@ def test_a_wrong_command_is_told_those_that_are_for_people(capsys):
         main(["nope"])
     said = capsys.readouterr().err
     assert ended.value.code == 2
-    assert [word for word in ("run", "check", "hold", "classify", "inspect", "invoke") if word not in said] == []
+    assert [
+        word for word in ("run", "check", "hold", "classify", "inspect", "invoke") if word not in said
+    ] == []
     assert [word for word in ("worker", "canary", "feeder", "_native", "_examine") if word in said] == []
 
 
