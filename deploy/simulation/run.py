@@ -243,7 +243,9 @@ class _Run:
         """Wait until the fleet is where the end of the rollout sends it; seconds from its start."""
         if ended is Outcome.REVERTED:
             with suppress(Unavailable):
-                self._devices.wait(lambda sample: sample.on_candidate == 0, SETTLE_S, "nobody runs it")
+                self._devices.wait(
+                    lambda sample: sample.on_candidate == 0, SETTLE_S * self._stretch, "nobody runs it"
+                )
         self._devices.mark()
         return self._devices.now_s - self._began_s
 
