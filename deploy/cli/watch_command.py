@@ -1,6 +1,7 @@
 """`shoal watch`: a rollout as it goes on, live in the terminal or line by line in a pipe."""
 
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +17,8 @@ from deploy.cli.command import Command
 from deploy.core.rollouts.words import Outcome
 
 REVERTED: Final = 3
+BACK_S: Final = 20.0
+"""For so long devices are watched that go back; who is away then may be so for weeks."""
 EPILOG = """\
 It reads only: leave it with Ctrl-C and the rollout goes on. What stands in a terminal follows its size; in a
 pipe it is a line whenever something changes.
@@ -52,12 +55,14 @@ def run(options: Namespace) -> int:
 
 
 def _follow(watcher: Watcher, shown: Callable[[], AbstractContextManager[Show]]) -> View:
-    """To the rollout's end."""
-    view = watcher.look()
+    """To the rollout's end, and a little on while devices come back from what was taken back meanwhile."""
+    view, back_by_s = watcher.look(), 0.0
     try:
         with shown() as show:
             show(view)
-            while view.outlook.rollout.outcome is None:
+            while view.outlook.rollout.outcome is None or _comes_back(view, back_by_s):
+                if view.outlook.rollout.outcome is None:
+                    back_by_s = time.monotonic() + BACK_S
                 watcher.wait()
                 view = watcher.look()
                 show(view)
@@ -65,6 +70,12 @@ def _follow(watcher: Watcher, shown: Callable[[], AbstractContextManager[Show]])
         stands = watch_frame.stands(view.outlook)
         raise KeyboardInterrupt(f"{view.outlook.rollout.name} goes on: {stands}") from None
     return view
+
+
+def _comes_back(view: View, by_s: float) -> bool:
+    found = view.outlook
+    reverted = found.rollout.outcome is Outcome.REVERTED and found.back < found.let_in
+    return reverted and time.monotonic() < by_s
 
 
 class _Frame:

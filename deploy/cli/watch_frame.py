@@ -1,5 +1,6 @@
 """One look at a rollout as lines of text that fit a terminal, whatever its size."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -198,11 +199,21 @@ def _foot(found: Outlook) -> str:
     return f"{found.at:%H:%M:%S} UTC, {counted(found.devices, 'device')}; Ctrl-C leaves, the rollout goes on"
 
 
+_PASSING: Final = re.compile(r", \S+ from now|, of which \d+ s are over")
+"""What a gate's words tell of the time that is left or over."""
+
+
+def timeless(words: str) -> str:
+    """The same at every moment, as long as nothing happens."""
+    return _PASSING.sub("", words)
+
+
 def plain(view: View) -> str:
     """One line without the time: it changes where something has."""
     found = view.outlook
     counts = ", ".join(f"{count} {each}" for each in STYLES if (count := found.totals.get(each, 0)))
-    judged = "" if found.judgement is None else f"; {found.judgement.verdict}: {found.judgement.words}"
+    words = "" if found.judgement is None else timeless(found.judgement.words)
+    judged = "" if found.judgement is None else f"; {found.judgement.verdict}: {words}"
     rollout = found.rollout
     where = f"wave {rollout.wave + 1} of {len(rollout.order.waves)} ({rollout.order.waves[rollout.wave]})"
     going = rollout.outcome is None and rollout.aborted is None and rollout.wave >= 0

@@ -159,3 +159,8 @@ def test_a_few_devices_that_turn_are_named_and_many_are_counted():
         "50 devices: pending, now healthy", f"{DEVICES[60]}: pending, now failed",
     ]  # fmt: skip
     assert list(turned({}, {DEVICES[0]: Standing.HELD})) == ["cam-0: held"]
+
+
+def test_a_line_in_a_pipe_does_not_change_because_time_passes():
+    told = "1 of 2 devices has until 10:00:00 UTC, 0:01:51 from now; looked at for 5 s, of which 3 s are over"
+    assert watch_frame.timeless(told) == "1 of 2 devices has until 10:00:00 UTC; looked at for 5 s"
