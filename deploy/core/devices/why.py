@@ -305,7 +305,9 @@ def _besides(found: _Finding, case: Case, standing: Standing | None) -> Iterable
     if case.failed_at is not None:
         yield f"the gate counts it as failed since {case.failed_at:%Y-%m-%d %H:%M:%S} UTC"
     if standing is Standing.SILENT:
-        yield "the gate counts it as silent, which is failed: it is past its deadline, or away for too long"
+        yield "the gate counts it as silent, which is failed: it is past its deadline"
+    if standing is Standing.AWAY:
+        yield "it went away with the release: past its deadline it has failed, unless others went too"
     if case.refused:
         yield f"something came under its name that was not believed: {case.refused[0]}"
     yield from _ailments(report)
