@@ -19,8 +19,8 @@ SITE_SAVE_S: Final = 60
 """A site's broker often stands on a card, and gets again from above what a power cut took."""
 PACKET_MAX_BYTES: Final = 1_048_576
 QUEUED_MAX: Final = 100_000
-"""A megabyte of model is some 16 chunks, and the broker of a site is given all of them at once; what its devices
-say while the one above is away waits there."""
+"""A megabyte of model is some 16 chunks, and the broker of a site is given all of them at once; what its
+devices say while the one above is away waits there."""
 
 
 @dataclass(frozen=True, slots=True)
