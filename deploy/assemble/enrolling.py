@@ -33,7 +33,8 @@ class Wanted:
     """A device, as its operator asks for it."""
 
     device: str
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
+    """None: those that it has."""
     hardware: str = ""
     url: str | None = None
     """As the device reaches the broker; None: as we do."""
@@ -66,7 +67,8 @@ def enrol(workspace: Workspace, wanted: Wanted) -> Made:
     public = public_files(workspace)
     credential = _credential(workspace, device, url, password=wanted.password)
     name = contents.named(credential)
-    identity = Identity(device, orders.tags(wanted.tags), wanted.hardware, name)
+    known = membership.read_fleet(workspace).members.get(device)
+    identity = Identity(device, orders.tags_of(known, wanted.tags), wanted.hardware, name)
     member = membership.admit(workspace, identity, wanted.why)
     key = membership.give_seal(workspace, device, secrets.token_bytes(KEY_BYTES))
     void = _void_others(workspace, device, credential)
@@ -85,7 +87,7 @@ def change_tags(workspace: Workspace, wanted: Wanted) -> Made:
     """
     device, url = orders.new_id(wanted.device), wanted.url or workspace.settings.broker.url
     known = orders.member(membership.read_fleet(workspace), device)
-    identity = Identity(device, orders.tags(wanted.tags), wanted.hardware, known.credential)
+    identity = Identity(device, orders.tags_of(known, wanted.tags), wanted.hardware, known.credential)
     public = public_files(workspace)
     member = membership.admit(workspace, identity, wanted.why)
     config = device_config(workspace, device, url, wanted.camera, identity.tags)

@@ -36,9 +36,15 @@ def add_enrol_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "device", metavar="DEVICE", help="its name: letters, digits, dots, dashes, underscores"
     )
-    parser.add_argument(
-        "--tag", action="append", default=[], metavar="T", help="for --match 'tag=T'; may be given again"
+    tags = parser.add_mutually_exclusive_group()
+    tags.add_argument(
+        "--tag",
+        action="append",
+        dest="tags",
+        metavar="T",
+        help="for --match 'tag=T'; may be given again (default: those that it has)",
     )
+    tags.add_argument("--no-tags", action="store_const", dest="tags", const=[], help="take its tags away")
     parser.add_argument(
         "--hardware",
         default="",
@@ -74,7 +80,7 @@ def run_enrol(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
     wanted = Wanted(
         device=options.device,
-        tags=tuple(options.tag),
+        tags=None if options.tags is None else tuple(options.tags),
         hardware=options.hardware,
         url=options.broker,
         camera=CameraKind(options.camera),

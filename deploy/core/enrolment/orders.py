@@ -54,6 +54,17 @@ def tags(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({names.segment("tag", text) for text in texts}))
 
 
+def tags_of(known: Member | None, wanted: Iterable[str] | None) -> tuple[str, ...]:
+    """Those that are wanted; where nothing is said of them, those that the device has.
+
+    Raises:
+        Refused: as `tags`.
+    """
+    if wanted is not None:
+        return tags(wanted)
+    return known.tags if known is not None and not known.expelled else ()
+
+
 def enrol(fleet: Fleet, identity: Identity, by: str, why: str) -> Sequence[AnyEntry]:
     """It belongs to the fleet, whatever it was before."""
     known = fleet.members.get(identity.device)

@@ -63,3 +63,17 @@ def test_who_claims_takes_nobodys_place(device):
 
 def test_who_was_expelled_is_told():
     assert orders.expelled(FLEET) == (GONE,)
+
+
+@pytest.mark.parametrize(
+    ("device", "wanted", "has"),
+    [
+        (PI, None, ("a",)),
+        (PI, [], ()),
+        (PI, ["b"], ("b",)),
+        (GONE, None, ()),
+        (DeviceId("new"), None, ()),
+    ],
+)
+def test_a_device_that_is_enrolled_anew_keeps_its_tags_where_nothing_is_said_of_them(device, wanted, has):
+    assert orders.tags_of(FLEET.members.get(device), wanted) == has
