@@ -88,6 +88,12 @@ def add_options(parser: ArgumentParser) -> None:
         help="devices begin at moments spread over so many seconds (default: the policy's, 0)",
     )
     parser.add_argument(
+        "--soak-s",
+        type=float,
+        metavar="S",
+        help="look at each wave for so long at least, for faults that come late (default: the policy's, 0)",
+    )
+    parser.add_argument(
         "--replace",
         default="",
         metavar="WHY",
@@ -141,14 +147,20 @@ def policy(options: Namespace) -> Policy:
         ConfigError: the file cannot be read or says something impossible.
     """
     read = rollouts.read_policy(options.policy) if options.policy else Policy()
-    if options.spread_s is not None and not 0 <= options.spread_s < float("inf"):
-        raise Refused("--spread-s takes a number of seconds, 0 or more")
+    soak_s = read.gate.soak_s if options.soak_s is None else _seconds("--soak-s", options.soak_s)
     return msgspec.structs.replace(
         read,
+        gate=msgspec.structs.replace(read.gate, soak_s=soak_s),
         trial=_limits(options, "trial", read.trial),
         probation=_limits(options, "probation", read.probation),
-        spread_s=read.spread_s if options.spread_s is None else options.spread_s,
+        spread_s=read.spread_s if options.spread_s is None else _seconds("--spread-s", options.spread_s),
     )
+
+
+def _seconds(option: str, value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise Refused(f"{option} takes a number of seconds, 0 or more")
+    return value
 
 
 def _limits(options: Namespace, prefix: str, read: P) -> P:

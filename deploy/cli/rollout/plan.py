@@ -7,6 +7,7 @@ from deploy.cli import output
 from deploy.cli.command import Command
 from deploy.cli.rollout import asking
 from deploy.core.rollouts.preview import Preview, WaveAhead
+from deploy.core.rollouts.words import Order
 from deploy.core.spans import listed, span, volume
 
 HEADINGS = ("WAVE", "JOIN", "IN ALL", "ONLINE", "CLASSES", "EACH", "TOGETHER", "TAKES", "SEES", "OVERLOOKS")
@@ -51,7 +52,16 @@ def _said(found: Preview, named_max: int | None) -> list[str]:
         "",
         "SEES: the smallest share of failing devices that the gate notices after the wave, with 95 %;",
         "OVERLOOKS: the largest that it lets pass, with 95 %.",
+        *_hurry(order),
         f"Nothing was published. These very waves: shoal rollout start ... --salt {order.salt}",
+    ]
+
+
+def _hurry(order: Order) -> list[str]:
+    if order.policy.gate.soak_s or len(order.waves) == 1:
+        return []
+    return [
+        "A wave follows as soon as the gate agrees: --soak-s 3600 looks at each for an hour, for late faults."
     ]
 
 
