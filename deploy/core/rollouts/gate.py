@@ -177,7 +177,7 @@ def _pending(counted: Sequence[Counted], picture: Picture) -> Finding | None:
     left_s = max(int((until - picture.at).total_seconds()), 0)
     return _hold(
         "pending",
-        f"{len(waiting)} of {len(counted)} devices have not ended the update yet ({_named(waiting)}): "
+        f"{len(waiting)} of {len(counted)} devices still on their way ({_named(waiting)}): "
         f"the last of them has until {until:%H:%M:%S} UTC, {timedelta(seconds=left_s)} from now",
         value=float(len(waiting)),
     )

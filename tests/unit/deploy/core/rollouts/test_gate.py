@@ -125,7 +125,7 @@ def test_words_name_numbers_limits_and_devices():
         "and 12 more), at most 1 may (2.0%)"
     )
     assert judged(fleet(healthy=1, pending=1), SOON).words == (
-        "1 of 2 devices have not ended the update yet (pending-0000): the last of them has until 09:30:00 "
+        "1 of 2 devices still on their way (pending-0000): the last of them has until 09:30:00 "
         "UTC, 0:20:00 from now"
     )
 
