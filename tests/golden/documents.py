@@ -162,7 +162,13 @@ EXAMPLES: dict[str, Document] = {
         device="hall-7", certificate="-----BEGIN CERTIFICATE-----\n...", tags=("hall",), boots_above=3
     ),
     "status.json": Status(
-        state=Presence.ONLINE, session="0123456789ab", boot=4, at=AT, beat_s=300.0, broker="hub:1883"
+        state=Presence.OFFLINE,
+        session="0123456789ab",
+        boot=4,
+        at=AT,
+        beat_s=300.0,
+        broker="hub:1883",
+        goodbye=True,
     ),
     "report.json": Report(
         device=device_id("pi-kitchen"),
