@@ -37,7 +37,7 @@ def test_a_killed_broker_forgets_nothing_older_than_its_interval(fleet):
             operator.up().say(topic, content, retain=True)
     said_ns, began = time.time_ns(), time.monotonic()
     until(lambda: store.exists() and store.stat().st_mtime_ns > said_ns)
-    assert time.monotonic() - began < SAVE_S + 3
+    assert time.monotonic() - began < SAVE_S + 15
     fleet.broker.kill()
     fleet.broker.start()
     with client(fleet.operator) as operator:

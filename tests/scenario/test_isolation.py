@@ -1,5 +1,6 @@
 """What Mosquitto lets each of them do, with what `shoal enrol`, `revoke` and `broker-config` wrote."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from deploy.cli.main import main
 from tests.mosquittos import HOST, Client, as_device, client, require, secured
 
 ROOT = Root("shoal/home")
+_MARKS = itertools.count()
 ONE, OTHER = DeviceId("pi-1"), DeviceId("pi-2")
 
 
@@ -34,9 +36,11 @@ def _listen(operator: Client, *more: str) -> None:
 
 
 def _delivered(sender: Client, receiver: Client, wanted: list[str]) -> list[str]:
-    """What arrived up to a mark that is certain to."""
-    mark = f"{ROOT.prefix}/meta/mark-{len(receiver.topics)}"
-    sender.say(mark, b"x")
+    """What arrived up to a mark that is certain to. It is retained: a subscription that is still under way
+    brings it, too, and then stands.
+    """
+    mark = f"{ROOT.prefix}/meta/mark-{next(_MARKS)}"
+    sender.say(mark, b"x", retain=True)
     receiver.heard.wait_until(lambda heard: any(m.topic == mark for m in heard))
     return [topic for topic in receiver.topics if topic in wanted]
 
@@ -63,7 +67,7 @@ def test_a_device_hears_what_is_for_all_and_for_itself(fleet, tmp_path):
     others = [ROOT.device(COMMAND, OTHER), ROOT.device(REPORT, OTHER), ROOT.device(PREDICTION, OTHER)]
     with client(fleet.operator) as operator, client(as_device(settings)) as device:
         device.up().hear("#", f"{ROOT.prefix}/#", *heard, *others)
-        operator.up().hear(f"{ROOT.prefix}/meta/#")
+        _delivered(operator.up(), device, [])
         for topic in (*others, *heard):
             operator.say(topic, b"x")
         assert sorted(set(_delivered(operator, device, [*heard, *others]))) == sorted(heard)
