@@ -255,8 +255,8 @@ def test_a_broker_that_answers_out_of_order_is_given_time(broker: MemoryBroker, 
 
 
 def test_a_broker_that_answers_in_order_is_waited_for_once(link: WatchedLink) -> None:
-    slowly = Patience(settle_s=0.2, silence_s=5.0)
+    slowly = Patience(settle_s=1.0, silence_s=5.0)
     began = time.monotonic()
     publish(link, ROOT, PUBLICATION, [FILE], lambda *_: None, patience=slowly)
-    assert len(PIECES) / WINDOW * slowly.settle_s >= 1.0
-    assert time.monotonic() - began < 0.8
+    assert len(PIECES) / WINDOW * slowly.settle_s >= 5.0
+    assert time.monotonic() - began < 4.0
