@@ -1,10 +1,9 @@
 """Files that only their owner may read, replaced as a whole."""
 
-import os
-import tempfile
 from pathlib import Path
 
 from agent.wire.errors import StoreFailed
+from deploy.adapters.whole_file import make_folder, write_whole
 
 
 def write_secret(path: Path, content: bytes) -> None:
@@ -13,19 +12,8 @@ def write_secret(path: Path, content: bytes) -> None:
     Raises:
         StoreFailed: the disk refused.
     """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
-            try:
-                new.write(content)
-                new.flush()
-                os.fsync(new.fileno())
-                Path(new.name).replace(path)
-            except BaseException:
-                Path(new.name).unlink()
-                raise
-    except OSError as error:
-        raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error
+    make_folder(path.parent, 0o700)
+    write_whole(path, content, 0o600)
 
 
 def read_secret(path: Path) -> bytes | None:

@@ -1,8 +1,6 @@
 """The operator's folder: `shoal.toml`, the keys, the signed repository and the files of releases."""
 
 import hashlib
-import os
-import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -12,6 +10,7 @@ from msgspec import Meta, Struct
 
 from agent.wire.errors import ConfigError, StoreFailed
 from agent.wire.topics import Digest, MqttVersion, sha256
+from deploy.adapters.whole_file import make_folder, write_whole
 from deploy.core.refusal import Refused
 
 FILE: Final = "shoal.toml"
@@ -231,20 +230,8 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         StoreFailed: the disk refused.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as partial:
-            try:
-                partial.write(content)
-                partial.flush()
-                os.fsync(partial.fileno())
-                Path(partial.name).chmod(0o644)
-                Path(partial.name).replace(path)
-            except BaseException:
-                Path(partial.name).unlink()
-                raise
-    except OSError as error:
-        raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error
+    make_folder(path.parent, 0o777)
+    write_whole(path, content, 0o644)
 
 
 class ArtifactFolder:
