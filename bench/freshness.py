@@ -148,7 +148,7 @@ class Slower:
     by_s: float
 
     def load(self, content: bytes, *, threads: int, edgetpu: EdgeTpu | None = None) -> Model:
-        return Throttled(self.runtime.load(content, threads=threads, edgetpu=edgetpu), self.by_s)  # type: ignore[return-value]
+        return Throttled(self.runtime.load(content, threads=threads, edgetpu=edgetpu), self.by_s)  # type: ignore[return-value]  # it does all that is asked of one here
 
 
 def _spec(path: Path) -> ModelSpec:
