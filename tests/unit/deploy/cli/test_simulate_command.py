@@ -5,21 +5,12 @@ from agent.wire.errors import Unavailable
 from deploy.cli.main import main
 from deploy.core.rollouts.words import Outcome
 from deploy.simulation import run
-from deploy.simulation.outcome import Cost, Ran
+from deploy.simulation.outcome import Ran
+from tests.fakes.simulated import FREE
 
-COST = Cost(
-    device_received_bytes=0,
-    device_sent_bytes=0,
-    device_messages=0,
-    devices_cpu_s=0.0,
-    controller_cpu_s=0.0,
-    broker_cpu_s=0.0,
-    broker_peak_bytes=0,
-    devices_peak_bytes=0,
-)
 RAN = Ran(
     scenario="x", words="y", seed=0, devices=4, outcome=Outcome.REVERTED, exposed=1, fallen=1, up_s=1.0,
-    stretch=1.0, rollout_s=7.0, detect_s=2.0, revert_s=1.0, cost=COST, course=(), decisions=(),
+    stretch=1.0, rollout_s=7.0, detect_s=2.0, revert_s=1.0, cost=FREE, course=(), decisions=(),
     ends={"stable": 4},
 )  # fmt: skip
 ENDS = {

@@ -9,10 +9,11 @@ from agent.wire.errors import ConfigError
 from agent.wire.reports import Phase
 from deploy.core.rollouts.words import Outcome
 from deploy.simulation import ground, outcome, picture, run, scenario
-from deploy.simulation.outcome import Cost, Decision, Moment, Ran
+from deploy.simulation.outcome import Decision, Moment, Ran
 from deploy.simulation.scenario import Behaviour, Expect, Fate, Fault, Fleet, Group, Scenario
 from deploy.simulation.telling import CANDIDATE, STABLE, Whereabouts
 from tests.fakes import rollouts
+from tests.fakes.simulated import FREE
 
 SILENT = "silent-deaths"
 
@@ -163,19 +164,9 @@ def test_a_release_is_measured_against_one_that_has_been_committed(changes, prov
     assert not ground.has_proven(None, rollouts.STABLE.manifest)
 
 
-NOTHING = Cost(
-    device_received_bytes=0,
-    device_sent_bytes=0,
-    device_messages=0,
-    devices_cpu_s=0.0,
-    controller_cpu_s=0.0,
-    broker_cpu_s=0.0,
-    broker_peak_bytes=0,
-    devices_peak_bytes=0,
-)
 TAKEN_BACK = Ran(
     scenario="x", words="things & <people>", seed=7, devices=4, outcome=Outcome.REVERTED, exposed=2, fallen=1,
-    up_s=1.0, stretch=2.0, rollout_s=7.0, detect_s=2.5, revert_s=None, cost=NOTHING, course=COURSE,
+    up_s=1.0, stretch=2.0, rollout_s=7.0, detect_s=2.5, revert_s=None, cost=FREE, course=COURSE,
     decisions=(Decision(at_s=6.0, kind="Steered", words="plan 3", label="all taken back"),),
     ends={"stable": 3, "gone (dies)": 1}, failures=("nobody is well",),
 )  # fmt: skip
