@@ -26,6 +26,7 @@ PLANTED = {
     "agent/ports/planted_one.py": "import agent.ports.planted_two\n",
     "agent/ports/planted_two.py": "import agent.ports.planted_one\n",
     "deploy/core/planted.py": "import agent.loops\nimport deploy.ports\n",
+    "deploy/flows/planted.py": "import tensorflow\n",
 }
 
 

@@ -1,0 +1,1 @@
+"""What needs TensorFlow, in processes of its own; nothing else imports it, and no device has it."""

@@ -1,0 +1,49 @@
+"""One order from standard input; what comes of it, a line each, on the descriptor that was named."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, Final
+
+import msgspec
+
+from agent.wire.errors import AgentError
+from deploy.core.factory.words import Convert, Order, Refusal, Said
+
+_ORDERS: Final[Mapping[type, str]] = {Convert: "deploy.factory.convert"}
+"""Where each kind is carried out, by `carry_out(order, tell) -> Answer`: loaded only for its order."""
+_EXTRAS: Final = frozenset(
+    {"tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "jax", "h5py", "matplotlib"}
+)
+
+
+def main() -> int:
+    with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as telling:
+
+        def tell(said: Said) -> None:
+            telling.write(msgspec.json.encode(said) + b"\n")
+
+        tell(_answer(msgspec.json.decode(sys.stdin.buffer.read(), type=Order), tell))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of converters outlive their work, and some die in the interpreter's end.
+    os._exit(0)
+
+
+def _answer(order: Order, tell: Callable[[Said], None]) -> Said:
+    try:
+        carry_out: Any = import_module(_ORDERS[type(order)]).carry_out
+        answer: Said = carry_out(order, tell)
+    except AgentError as error:
+        return Refusal(detail=str(error))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        return Refusal(detail=f"{package} is not installed: pip install 'shoal[convert]'")
+    return answer
+
+
+if __name__ == "__main__":
+    sys.exit(main())
