@@ -68,7 +68,7 @@ class Representative(Struct, frozen=True, kw_only=True):
     """Data like that which the model will see."""
 
     place: str
-    """An absolute path of a folder of pictures or of an .npz file; or `module:function`, which gives samples."""
+    """An absolute path of a folder of pictures or an .npz file; or `module:function`, which gives samples."""
     signature: str = ""
     """Whose inputs it feeds; empty: of the only one, or of all."""
 
