@@ -8,7 +8,8 @@ from agent.wire.errors import StoreFailed
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Into a folder that is there. Until its mode is set, nobody but its owner can read it.
+    """Into a folder that is there; on disk when it returns. Until its mode is set, nobody but its owner can
+    read it.
 
     Raises:
         StoreFailed: the disk refused; nothing is left behind.
@@ -24,8 +25,18 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
             except BaseException:
                 Path(new.name).unlink()
                 raise
+        _sync_folder(path.parent)
     except OSError as error:
         raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """A power cut loses a new name whose folder was not synchronized, as fsync(2) says."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def make_folder(path: Path, mode: int) -> None:

@@ -3,8 +3,6 @@ crash leaves behind it is an older state, whole; files that it does not reach ar
 """
 
 import fcntl
-import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from agent.wire.codec import decode, encode
 from agent.wire.documents import Index
 from agent.wire.errors import ConfigError, StoreFailed, WireError
 from agent.wire.topics import Digest, sha256
+from deploy.adapters.whole_file import make_folder, write_whole
 
 LOCK_WAIT_S: Final = 5.0
 _LOCK_POLL_S: Final = 0.05
@@ -109,26 +108,5 @@ def _taken(opened: int) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All or nothing, and on disk when it returns.
-
-    Raises:
-        StoreFailed: the disk refused.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="tmp", delete=False) as unfinished:
-            try:
-                unfinished.write(content)
-                unfinished.flush()
-                os.fsync(unfinished.fileno())
-                Path(unfinished.name).replace(path)
-            except BaseException:
-                Path(unfinished.name).unlink()
-                raise
-        opened = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
-    except OSError as error:
-        raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error
+    make_folder(path.parent, 0o777)
+    write_whole(path, content, 0o600)
