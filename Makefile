@@ -20,6 +20,7 @@
 # make kill-controller    SIGKILL of a controller between any two of its steps: the next one goes on (1 minute)
 # make false-alarms       good releases over fleets that live as fleets do: how many are taken back (10 minutes)
 # make test-cluster       SIGKILL of a node in the middle of a rollout, over three NATS nodes and two Mosquittos
+# make test-factory       every kind of source through every quantization on both runtimes
 # make test-systemd       what the installed unit lives through under a real systemd (needs root; 5 minutes)
 
 PYTHON ?= python3
@@ -41,7 +42,7 @@ bin := $(VENV)/bin
 .DEFAULT_GOAL := help
 .PHONY: help test lint types contracts pytest pytest-devices pytest-parts demo model clean \
 	bench bench-fleet bench-bytes bench-cuts bench-controller census simulate blast \
-	soak flat outage site survive kill-controller false-alarms test-cluster test-systemd
+	soak flat outage site survive kill-controller false-alarms test-cluster test-factory test-systemd
 
 help:
 	@sed -n '/^PYTHON/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -135,6 +136,10 @@ blast: $(VENV)/.demo
 census: $(VENV)/.dev
 	$(bin)/python bench/census.py
 	$(bin)/python -m bench.withheld
+
+# The packages of a real trained model and of other trainers: what is not there is skipped, and says so.
+test-factory: $(VENV)/.dev
+	nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/factory tests/factory
 
 test-systemd:
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/systemd/install
