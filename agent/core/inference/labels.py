@@ -30,6 +30,24 @@ def parse(content: bytes) -> tuple[str, ...]:
     return _by_index(lines) or tuple(lines)
 
 
+def written(labels: Sequence[str]) -> bytes:
+    """A labels file that `parse` reads as these labels.
+
+    Raises:
+        Malformed: no file says them, because one has a line break in it or white space at an end, or the last
+            has no letters.
+    """
+    plain = "".join(f"{label}\n" for label in labels).encode()
+    if parse(plain) == tuple(labels):
+        return plain
+    # Labels that begin with numbers of their own are told from numbered ones by a number before all of them.
+    numbered = "".join(f"{index}: {label}\n" for index, label in enumerate(labels) if label).encode()
+    if parse(numbered) == tuple(labels):
+        return numbered
+    odd = next((label for label in labels if label.split() != label.split(" ")), labels[-1])
+    raise Malformed(f"the label {odd!r} cannot stand on a line of a labels file: name it otherwise")
+
+
 def _by_index(lines: Sequence[str]) -> tuple[str, ...] | None:
     entries = [_INDEXED.fullmatch(line) for line in lines if line]
     named = {int(entry[1]): entry[2] for entry in entries if entry is not None}

@@ -22,6 +22,7 @@ _U8: Final = struct.Struct("<B")
 _U16: Final = struct.Struct("<H")
 _I32: Final = struct.Struct("<i")
 _U32: Final = struct.Struct("<I")
+_U64: Final = struct.Struct("<Q")
 
 
 class Content:
@@ -94,13 +95,17 @@ class Table:
     def u32(self, index: int) -> int:
         return self._integer(index, _U32, 0)
 
-    def _target(self, index: int) -> int | None:
+    def u64(self, index: int) -> int:
+        return self._integer(index, _U64, 0)
+
+    def target(self, index: int) -> int | None:
+        """Where in the file the table, vector or string of a field lies; None where it is absent."""
         at = self._field(index)
         return None if at is None else at + self._content.integer(_U32, at)
 
     def _vector(self, index: int, item_bytes: int) -> tuple[int, int]:
         """Where the items of a vector start, and how many there are; (0, 0) where it is absent."""
-        target = self._target(index)
+        target = self.target(index)
         if target is None:
             return 0, 0
         count = self._content.integer(_U32, target)
@@ -108,17 +113,26 @@ class Table:
         return target + 4, count
 
     def table(self, index: int) -> "Table | None":
-        target = self._target(index)
+        target = self.target(index)
         return None if target is None else Table(self._content, target)
 
     def tables(self, index: int) -> Iterator["Table"]:
-        start, count = self._vector(index, 4)
-        for slot in range(start, start + 4 * count, 4):
-            yield Table(self._content, slot + self._content.integer(_U32, slot))
+        return (Table(self._content, at) for at in self.starts(index))
 
     def bytes(self, index: int) -> bytes:
         start, count = self._vector(index, 1)
         return self._content.raw[start : start + count]
+
+    def starts(self, index: int) -> Iterator[int]:
+        """Where each table of a vector of tables lies in the file."""
+        start, count = self._vector(index, 4)
+        for slot in range(start, start + 4 * count, 4):
+            yield slot + self._content.integer(_U32, slot)
+
+    @property
+    def fields(self) -> int:
+        """How many fields of the schema its writer knew."""
+        return (self._vtable_bytes - 4) // 2
 
     def span(self, index: int) -> tuple[int, int]:
         """Where a vector of bytes lies in the file: start and length, (0, 0) where it is absent."""

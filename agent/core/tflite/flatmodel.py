@@ -116,7 +116,7 @@ def examine(content: bytes) -> ModelFacts:
     Raises:
         Malformed: these are not the bytes of a whole TFLite model; the message says what is wrong.
     """
-    model = _model(content)
+    model = open_model(content)
     constants = tuple(model.tables(4))
     lengths = tuple(buffer.span(0)[1] for buffer in constants)
     codes = tuple(_operator_code(code) for code in model.tables(1))
@@ -150,11 +150,16 @@ def buffers(content: bytes) -> tuple[tuple[int, int], ...]:
     Raises:
         Malformed: as `examine`.
     """
-    spans = (buffer.span(0) for buffer in _model(content).tables(4))
+    spans = (buffer.span(0) for buffer in open_model(content).tables(4))
     return tuple(sorted(span for span in spans if span[1]))
 
 
-def _model(content: bytes) -> Table:
+def open_model(content: bytes) -> Table:
+    """The root of the file, for whoever knows the schema.
+
+    Raises:
+        Malformed: as `examine`.
+    """
     if content[4:8] != _IDENTIFIER:
         raise Malformed(f"not a TFLite model: it lacks the identifier TFL3 ({len(content)} bytes)")
     model = root(content)
