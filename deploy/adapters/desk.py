@@ -1,6 +1,7 @@
 """What lies on the operator's desk: model files, label files, photographs."""
 
 import io
+import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -44,19 +45,29 @@ def _inside(folder: Path) -> Iterable[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file())
 
 
+def picture(path: Path) -> Image.Image:
+    """The picture upright, in RGB.
+
+    Raises:
+        Refused: the file is no picture that can be decoded.
+    """
+    try:
+        with Image.open(path) as opened:
+            return ImageOps.exif_transpose(opened).convert("RGB")
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise Refused(f"{path} is no picture: {error}") from error
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
+        # Pillow's readers of damaged files raise all of these.
+        raise Refused(f"{path} cannot be decoded: {error}") from error
+
+
 def frame(path: Path, side_px: int) -> Pixels:
     """The picture upright, in RGB, with no side longer than `side_px`.
 
     Raises:
         Refused: the file is no picture that can be decoded.
     """
-    try:
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise Refused(f"{path} is no picture: {error}") from error
-    except OSError as error:
-        raise Refused(f"{path} cannot be decoded: {error}") from error
+    upright = picture(path)
     upright.thumbnail((side_px, side_px), Image.Resampling.BILINEAR)
     return np.asarray(upright)
 
