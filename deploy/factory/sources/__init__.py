@@ -1,0 +1,1 @@
+"""Models that TensorFlow did not make, each opened as a parent of what the factory converts."""
