@@ -9,9 +9,16 @@ from typing import Any, Final
 import msgspec
 
 from agent.wire.errors import AgentError
-from deploy.core.factory.words import Convert, Order, Refusal, Said
+from deploy.core.factory.seen import Compare, Draw, Evaluate
+from deploy.core.factory.words import Convert, Order, Refusal, Said, Train
 
-_ORDERS: Final[Mapping[type, str]] = {Convert: "deploy.factory.convert"}
+_ORDERS: Final[Mapping[type, str]] = {
+    Convert: "deploy.factory.convert",
+    Evaluate: "deploy.assemble.desk_models",
+    Compare: "deploy.assemble.desk_layers",
+    Draw: "deploy.factory.plots",
+    Train: "deploy.factory.train",
+}
 """Where each kind is carried out, by `carry_out(order, tell) -> Answer`: loaded only for its order."""
 _EXTRAS: Final = frozenset(
     {"tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "jax", "h5py", "matplotlib"}

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from agent.wire.documents import Fit, HexDigest, Normalization
+from deploy.core.factory.seen import Compare, Compared, Draw, Drawn, Evaluate, Evaluated
 
 SAMPLES_ADVISED: Final = (100, 500)
 """Of representative data: fewer leave ranges unseen, more only cost time (TensorFlow Lite's guide of
@@ -102,6 +103,7 @@ class Agreement(Struct, frozen=True, kw_only=True):
     difference_max: float
     """Largest distance of an output's element, over the range of the parent's output."""
     difference_mean: float
+    """Of each sample the largest distance, on average."""
     same_first_share: Annotated[float, Meta(ge=0.0, le=1.0)] | None
     """Of samples on which both name the same class; None where the model is no classifier."""
 
@@ -123,6 +125,57 @@ class Convert(Struct, frozen=True, kw_only=True, tag="convert"):
     """TensorFlow's own operators that may be left in, by name: no device of Shoal runs them."""
     custom: tuple[str, ...] = ()
     """Custom operators that may be left in, by name."""
+    accept_difference: Annotated[float, Meta(ge=0.0)] | None = None
+    """How far `Agreement.difference_mean` may go; None: as far as the mode explains."""
+
+
+class Train(Struct, frozen=True, kw_only=True, tag="train"):
+    """A folder of labelled pictures becomes a classifier on a network that knows pictures already."""
+
+    base: str
+    """A `bases.Network`, or an absolute path of a Keras model or of a float .tflite."""
+    weights: str = ""
+    """Absolute path of the float .tflite of the shipped classifier; empty where the base needs none."""
+    images: str
+    out: str
+    """Where the child writes the Keras model: a scratch file, whose name ends in .keras."""
+    confusion: str = ""
+    """Where it draws what was taken for what, as PNG; empty: nowhere."""
+    calibration: str = ""
+    """An empty folder for pictures of the training part, at the model's size; empty: none are wanted."""
+    calibration_pictures: Annotated[int, Meta(ge=1)] = 300
+    side_px: Annotated[int, Meta(ge=32, le=1024)] = 224
+    look: Look = Look()
+    """Without a normalization: the one that the base was trained with."""
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    epochs: Annotated[int, Meta(ge=1)] = 60
+    """At most; it stops when the validation pictures are no longer seen better."""
+    patience: Annotated[int, Meta(ge=1)] = 6
+    dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.2
+    views: Annotated[int, Meta(ge=0, le=100)] = 3
+    """Altered copies of each training picture: cut, coloured, mirrored."""
+    mirror: bool = True
+    """False where left and right differ, as in letters and digits."""
+    fine_tune_layers: Annotated[int, Meta(ge=0)] = 0
+    """The last so many layers of the base with weights learn too, once the head has."""
+    fine_tune_epochs: Annotated[int, Meta(ge=1)] = 5
+
+
+class Trained(Struct, frozen=True, kw_only=True, tag="trained"):
+    labels: tuple[str, ...]
+    normalization: Normalization
+    """With which the model must be fed."""
+    training: int
+    validation: int
+    test: int
+    """Pictures in each part."""
+    epochs: int
+    """Of the head; after the best one, those that waited for a better are counted too."""
+    right: int
+    """Of the test pictures, which took no part in training."""
+    confusion: tuple[tuple[int, ...], ...]
+    """Of the test pictures, by true label (row) and answer (column)."""
+    remarks: tuple[str, ...] = ()
 
 
 class Converted(Struct, frozen=True, kw_only=True, tag="converted"):
@@ -131,7 +184,10 @@ class Converted(Struct, frozen=True, kw_only=True, tag="converted"):
     source_digest: HexDigest
     signatures: tuple[Signature, ...]
     calibration: Calibration | None
-    agreement: Agreement
+    agreement: Agreement | None
+    """None: nothing here runs the custom operators that were left in."""
+    compared_on: str
+    """Name and version of the runtime that computed it for the comparison; empty: none could."""
     remarks: tuple[str, ...] = ()
 
 
@@ -149,7 +205,7 @@ class Refusal(Struct, frozen=True, kw_only=True, tag="refusal"):
     """One sentence: what, with which value, against which limit, what to do."""
 
 
-Order = Convert
-Answer = Converted
-Said = Progress | Refusal | Converted
+Order = Convert | Evaluate | Compare | Draw | Train
+Answer = Converted | Evaluated | Compared | Drawn | Trained
+Said = Progress | Refusal | Converted | Evaluated | Compared | Drawn | Trained
 """Any number of `Progress`, then one `Refusal` or the answer that belongs to the order."""
