@@ -19,6 +19,8 @@ INTERRUPTED: Final = 130
 COMMANDS: Final[Mapping[str, str]] = {
     "init": "workspace_commands.INIT",
     "model": "model_command.GROUP",
+    "compile": "compile_command.COMMAND",
+    "evaluate": "evaluate_command.COMMAND",
     "release": "release_command.COMMAND",
     "rollout": "rollout.GROUP",
     "serve": "serve_command.COMMAND",

@@ -1,6 +1,7 @@
 """What a count of pictures can tell, and what it cannot."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
@@ -64,6 +65,20 @@ def mcnemar(only_first: int, only_second: int) -> float:
     tail = sum(math.comb(trials, count) for count in range(min(only_first, only_second) + 1))
     # Integers are divided: the number of outcomes may be beyond every float.
     return min(1.0, 2 * tail / (1 << trials))
+
+
+def holm(probabilities: Sequence[float]) -> tuple[float, ...]:
+    """The probabilities of several tests, each adjusted so that the chance of one false alarm among them all
+    stays what it is for a single one.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    count, highest = len(probabilities), 0.0
+    adjusted = [0.0] * count
+    for rank, place in enumerate(sorted(range(count), key=probabilities.__getitem__)):
+        highest = max(highest, min(1.0, (count - rank) * probabilities[place]))
+        adjusted[place] = highest
+    return tuple(adjusted)
 
 
 def paired_difference(

@@ -1,0 +1,123 @@
+"""`shoal evaluate`: what models get right, what they cost, and whether a difference is one."""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+
+from agent.core.serving.delegate import RuntimeChoice
+from agent.wire.documents import Fit
+from deploy.assemble import evaluating
+from deploy.assemble.evaluating import Judged, Request
+from deploy.cli import command, output
+from deploy.cli.command import Command
+from deploy.core.factory import evaluation_table
+from deploy.core.factory.words import Progress
+
+EPILOG = """\
+examples:
+  shoal evaluate birds.tflite --data held-out/
+  shoal evaluate float.tflite int8.tflite --reference float.tflite --data held-out/ --report birds.html
+  shoal evaluate digits.tflite --data digits.npz -o evaluation.json
+
+The data are a folder with a folder of pictures for each label; a folder of pictures with a table of the
+columns file and label (.csv); or arrays x and y in an .npz file, x as bytes (count x height x width x 1 or 3)
+or as the model's input in float. Pictures without labels tell how far models agree, and how fast they are.
+Pictures are prepared and scores are read by the code that devices run.
+"""
+BOTH = "both"
+
+
+def positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=".tflite files")
+    parser.add_argument(
+        "--data", nargs="+", type=Path, required=True, metavar="PATH", help="pictures with their labels"
+    )
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="one label a line (default: those in the model)"
+    )
+    parser.add_argument(
+        "--reference", type=Path, metavar="FILE", help="the model that the others are held against"
+    )
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="at most so many pictures, spread over all of them"
+    )
+    parser.add_argument(
+        "--known-only", action="store_true", help="leave out pictures whose label the models do not know"
+    )
+    _add_running(parser)
+    written = parser.add_argument_group("what is written")
+    written.add_argument(
+        "-o", "--out", type=Path, metavar="FILE", help="the evaluation as JSON, for shoal release"
+    )
+    written.add_argument("--report", type=Path, metavar="FILE", help="a page (.html) or a picture (.png)")
+    command.add_json(parser)
+
+
+def _add_running(parser: ArgumentParser) -> None:
+    running = parser.add_argument_group("how the models run")
+    running.add_argument(
+        "--runtime",
+        choices=[*command.names(RuntimeChoice), BOTH],
+        default=RuntimeChoice.AUTO.value,
+        metavar="{auto,litert,tflite,both}",
+        help="both: each model on each runtime (default: auto, LiteRT where it is)",
+    )
+    running.add_argument("--threads", type=positive, default=1, metavar="N", help="that compute (default: 1)")
+    running.add_argument(
+        "--fit",
+        choices=command.names(Fit),
+        default=Fit.CENTRE_CROP.value,
+        metavar="{centre-crop,squash,letterbox}",
+        help="how a picture becomes the model's size (default: centre-crop)",
+    )
+
+
+def run(options: Namespace) -> int:
+    request = Request(
+        models=tuple(options.models),
+        data=tuple(options.data),
+        reference=options.reference,
+        labels=options.labels,
+        limit=options.limit,
+        threads=options.threads,
+        runtimes=_runtimes(options.runtime),
+        fit=Fit(options.fit),
+        known_only=options.known_only,
+    )
+    judged = evaluating.evaluate(request, _noted)
+    for remark in judged.report.remarks:
+        output.note(remark)
+    _write(judged, options)
+    if options.json:
+        output.say_json(judged.report)
+    else:
+        output.say(*_table(judged))
+    return 0
+
+
+def _runtimes(said: str) -> tuple[RuntimeChoice, ...]:
+    return (RuntimeChoice.LITERT, RuntimeChoice.TFLITE) if said == BOTH else (RuntimeChoice(said),)
+
+
+def _noted(progress: Progress) -> None:
+    if progress.total:
+        output.note(f"{progress.done} of {progress.total} {progress.what}")
+
+
+def _write(judged: Judged, options: Namespace) -> None:
+    if options.out is not None:
+        evaluating.write(judged.report, options.out)
+
+
+def _table(judged: Judged) -> list[str]:
+    report = judged.report
+    headings, rows = evaluation_table.table(report)
+    return [*output.columns(headings, rows), *evaluation_table.sentences(report)]
+
+
+COMMAND = Command("evaluate", "compare models: accuracy, agreement, size, latency", add_options, run, EPILOG)
