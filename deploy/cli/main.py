@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "model": "model_command.GROUP",
     "compile": "compile_command.COMMAND",
     "evaluate": "evaluate_command.COMMAND",
+    "convert": "convert_command.COMMAND",
     "release": "release_command.COMMAND",
     "rollout": "rollout.GROUP",
     "serve": "serve_command.COMMAND",

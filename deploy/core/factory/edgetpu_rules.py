@@ -155,11 +155,8 @@ def _reason(flow: Dataflow, operator: Operator, runtime: int) -> str | None:
     if since > runtime:
         return f"the Edge TPU runtime has it since version {since}, and version {runtime} is wanted"
     limit = _LIMITS.get(operator.name)
-    return (
-        _wrong_type(flow, operator)
-        or _wrong_rank(flow, operator)
-        or (limit(flow, operator) if limit else None)
-    )
+    fault = limit(flow, operator) if limit else None
+    return fault or _wrong_type(flow, operator) or _wrong_rank(flow, operator)
 
 
 def _wrong_type(flow: Dataflow, operator: Operator) -> str | None:
