@@ -1,0 +1,283 @@
+"""`shoal convert`: a trained model becomes a .tflite file that is known to answer as it does."""
+
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from agent.core.tflite.flatmodel import TensorFacts
+from agent.wire.documents import Fit, Normalization, Quantization
+from deploy.assemble import converting
+from deploy.assemble.converting import Request, Result
+from deploy.cli import command, output
+from deploy.cli.command import Command
+from deploy.core.factory.metadata import CardToWrite
+from deploy.core.factory.words import Agreement, Calibration, Look, Progress, Quantize, Signature
+from deploy.core.refusal import Refused
+
+EPILOG = """\
+examples:
+  shoal convert birds.keras -o birds.tflite --quantize float16
+  shoal convert birds.keras -o birds.tflite --quantize int8 --representative photographs/ --labels birds.txt
+  shoal convert exported/ -o birds.tflite --quantize uint8 --representative samples.npz
+  shoal convert train:model -o birds.tflite --quantize dynamic
+
+modes:
+  none           float32
+  dynamic        8-bit weights, activations are quantized while it runs; needs no data
+  float16        16-bit weights; half the size, needs no data
+  int8-float-io  integer inside where an operator has an integer form, float at both ends
+  int8, uint8    full integer with int8 or uint8 at both ends; what an Edge TPU takes
+  int16x8        16-bit activations, 8-bit weights
+
+The conversion runs in a process of its own, and what comes of it is compared with the float model, on the
+representative data where there is some, before anything is written.
+"""
+
+
+class TensorSeen(Struct, frozen=True, kw_only=True):
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    quantization: Quantization | None
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    model: str
+    digest: str
+    length_bytes: int
+    quantize: Quantize
+    arithmetic: str
+    inputs: tuple[TensorSeen, ...]
+    """Of the first signature's graph."""
+    outputs: tuple[TensorSeen, ...]
+    operators: dict[str, int]
+    signatures: tuple[Signature, ...]
+    agreement: Agreement | None
+    compared_on: str
+    calibration: Calibration | None
+    minimum_runtime: str | None
+    source_digest: str
+    converter: str
+    remarks: tuple[str, ...]
+
+
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a SavedModel's folder, a .keras, .h5, .onnx or float .tflite file, or module:function",
+    )
+    parser.add_argument("-o", "--out", required=True, type=Path, metavar="FILE", help="the .tflite file")
+    parser.add_argument(
+        "--quantize",
+        choices=command.names(Quantize),
+        default=Quantize.NONE.value,
+        metavar="MODE",
+        help=f"{', '.join(command.names(Quantize))} (default: none)",
+    )
+    parser.add_argument(
+        "--representative",
+        nargs="+",
+        default=[],
+        metavar="[SIG=]PLACE",
+        help="data like that which it will see, for ranges and for the comparison: a folder of pictures, an "
+        ".npz file or module:function; 100 to 500 samples",
+    )
+    _add_model(parser)
+    add_look(parser)
+    _add_card(parser)
+    command.add_json(parser)
+
+
+def _add_model(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("what is converted, and what may be left in")
+    group.add_argument(
+        "--signature", nargs="+", default=[], metavar="NAME", help="only these (default: all that it has)"
+    )
+    group.add_argument(
+        "--shape",
+        nargs="+",
+        type=shape,
+        default=[],
+        metavar="NAME=1xHxWxC",
+        help="sizes that the source leaves open, `any` for one that stays so (default: a batch of 1)",
+    )
+    group.add_argument(
+        "--float-fallback",
+        action="store_true",
+        help="int8, uint8, int16x8: operators without an integer form stay in float",
+    )
+    for option, what in (("--select-tf", "TensorFlow's own operators"), ("--custom", "custom operators")):
+        group.add_argument(
+            option, nargs="+", default=[], metavar="OP", help=f"leave these of {what} in: no device runs them"
+        )
+    group.add_argument(
+        "--accept-difference",
+        type=positive,
+        metavar="SHARE",
+        help="write it although its answers differ from the float model's by up to this share of their range",
+    )
+
+
+def add_look(parser: ArgumentParser) -> None:
+    """How pictures become the model's input."""
+    group = parser.add_argument_group("how a picture becomes its input")
+    group.add_argument(
+        "--fit", choices=command.names(Fit), default=Fit.CENTRE_CROP.value, help="(default: centre-crop)"
+    )
+    group.add_argument(
+        "--mean", type=numbers, metavar="M[,M,M]", help="subtracted from a colour byte (default: 127.5)"
+    )
+    group.add_argument(
+        "--std", type=numbers, metavar="S[,S,S]", help="by which the difference is divided (default: 127.5)"
+    )
+
+
+def _add_card(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("what is written into the file about it")
+    group.add_argument("--labels", type=Path, metavar="FILE", help="one label a line")
+    for option in ("--name", "--author", "--licence", "--description", "--version"):
+        group.add_argument(
+            option, default="", metavar="TEXT", help=SUPPRESS if option == "--version" else None
+        )
+
+
+def shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """`NAME=1x224x224x3`; `any` leaves a size open."""
+    name, equals, sizes = text.rpartition("=")
+    try:
+        found = tuple(-1 if size == "any" else int(size) for size in sizes.split("x")) if sizes else ()
+    except ValueError:
+        found = (0,)
+    if not equals or not name or any(size == 0 or size < -1 for size in found):
+        raise ArgumentTypeError(f"{text!r} is not NAME=SIZES, such as image=1x224x224x3")
+    return name, found
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not a number, nor three separated by commas") from error
+
+
+def positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return value
+
+
+def run(options: Namespace) -> int:
+    request = Request(
+        source=converting.source(options.source),
+        out=options.out,
+        quantize=Quantize(options.quantize),
+        representative=tuple(map(converting.representative, options.representative)),
+        look=Look(fit=Fit(options.fit), normalization=normalization(options.mean, options.std)),
+        labels=options.labels,
+        card=CardToWrite(
+            name=options.name,
+            author=options.author,
+            licence=options.licence,
+            description=options.description,
+            version=options.version,
+        ),
+        signatures=tuple(options.signature),
+        shapes=dict(options.shape),
+        float_fallback=options.float_fallback,
+        select_tf=tuple(options.select_tf),
+        custom=tuple(options.custom),
+        accept_difference=options.accept_difference,
+    )
+    result = converting.convert(request, _note)
+    answer = _answer(request, result)
+    if options.json:
+        output.say_json(answer)
+        return 0
+    output.say(*_lines(answer))
+    for remark in answer.remarks:
+        output.note(f"note: {remark}")
+    return 0
+
+
+def normalization(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> Normalization | None:
+    """
+    Raises:
+        Refused: only one of them, or not as many of each.
+    """
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None or len(mean) != len(std) or not all(value > 0 for value in std):
+        raise Refused("--mean and --std belong together: as many numbers each, and no std of zero or less")
+    return Normalization(mean=mean, std=std)
+
+
+def _note(progress: Progress) -> None:
+    output.note(f"{progress.what} ...")
+
+
+def _answer(request: Request, result: Result) -> Answer:
+    facts, converted = result.facts, result.converted
+    return Answer(
+        model=str(result.path),
+        digest=result.digest,
+        length_bytes=facts.length_bytes,
+        quantize=request.quantize,
+        arithmetic=facts.arithmetic.value,
+        inputs=tuple(map(_tensor, facts.inputs)),
+        outputs=tuple(map(_tensor, facts.outputs)),
+        operators={each.name: each.count for each in facts.operators},
+        signatures=converted.signatures,
+        agreement=converted.agreement,
+        compared_on=converted.compared_on,
+        calibration=converted.calibration,
+        minimum_runtime=facts.minimum_runtime,
+        source_digest=converted.source_digest,
+        converter=converted.converter,
+        remarks=converted.remarks,
+    )
+
+
+def _tensor(facts: TensorFacts) -> TensorSeen:
+    return TensorSeen(name=facts.name, shape=facts.shape, dtype=facts.dtype, quantization=facts.quantization)
+
+
+def _lines(answer: Answer) -> Iterator[str]:
+    yield f"{answer.model}: {answer.length_bytes:,} bytes, {answer.arithmetic}, by {answer.converter}"
+    for what, tensors in (("input", answer.inputs), ("output", answer.outputs)):
+        for tensor in tensors:
+            yield f"{what}  {_form(tensor)}"
+    yield f"operators  {', '.join(f'{name} x {count}' for name, count in answer.operators.items())}"
+    if answer.calibration is not None:
+        yield f"calibrated on {answer.calibration.samples} samples"
+    if answer.agreement is not None:
+        yield _agreement(answer.agreement, answer.compared_on)
+    if answer.minimum_runtime:
+        yield f"needs a runtime of TensorFlow {answer.minimum_runtime} or newer"
+    yield f"next: shoal evaluate {answer.model} --data DIR, then shoal release {answer.model} --name ..."
+
+
+def _form(tensor: TensorSeen) -> str:
+    found = tensor.quantization
+    scale = "" if found is None else f", scale {found.scale:.6g}, zero point {found.zero_point}"
+    return f"{tensor.name}: {' x '.join(map(str, tensor.shape)) or 'scalar'} {tensor.dtype}{scale}"
+
+
+def _agreement(found: Agreement, on: str) -> str:
+    share = found.same_first_share
+    same = "" if share is None else f", the same class for {share:.1%}"
+    return (
+        f"beside its float model on {found.samples} samples: answers {found.difference_mean:.2g} of their "
+        f"range apart on average, {found.difference_max:.2g} at most{same} ({on})"
+    )
+
+
+COMMAND = Command(
+    "convert", "turn a trained model into a .tflite file, quantized or not", add_options, run, EPILOG
+)
