@@ -60,7 +60,7 @@ def convert(request: Request, on_progress: OnProgress, factory: Factory | None =
         FactoryDied: the converter took its process with it.
         StoreFailed: the disk refused the file.
     """
-    _check_place(request.out)
+    check_place(request.out)
     names = _labels(request.labels)
     with tempfile.TemporaryDirectory(prefix="shoal-convert-") as scratch:
         made = Path(scratch) / "made.tflite"
@@ -118,8 +118,12 @@ def representative(given: str) -> Representative:
     return Representative(place=where, signature=signature)
 
 
-def _check_place(out: Path) -> None:
-    """Before minutes of work: whether the file can be written there."""
+def check_place(out: Path) -> None:
+    """Before minutes of work: whether the file can be written there.
+
+    Raises:
+        Refused: it cannot.
+    """
     folder = out.absolute().parent
     if out.is_dir():
         raise Refused(f"{out} is a folder: name a file, such as {out / 'model.tflite'}")

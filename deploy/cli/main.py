@@ -19,7 +19,9 @@ INTERRUPTED: Final = 130
 COMMANDS: Final[Mapping[str, str]] = {
     "init": "workspace_commands.INIT",
     "model": "model_command.GROUP",
+    "train": "train_command.COMMAND",
     "compile": "compile_command.COMMAND",
+    "optimize": "optimize_command.COMMAND",
     "evaluate": "evaluate_command.COMMAND",
     "convert": "convert_command.COMMAND",
     "release": "release_command.COMMAND",

@@ -83,10 +83,13 @@ def check_broken(broken: Sequence[str], readable: int) -> tuple[str, ...]:
     if not broken:
         return ()
     named = ", ".join(broken[:_NAMED_MAX]) + (", ..." if len(broken) > _NAMED_MAX else "")
-    of = f"{len(broken)} of {len(broken) + readable} pictures cannot be decoded ({named})"
+    of = f"{len(broken)} of {len(broken) + readable} pictures"
     if len(broken) > BROKEN_SHARE_MAX * (len(broken) + readable):
-        raise Refused(f"{of}, more than the {BROKEN_SHARE_MAX:.0%} that may be left out: mend or remove them")
-    return (f"{of} and were left out",)
+        raise Refused(
+            f"{of} cannot be decoded, more than the {BROKEN_SHARE_MAX:.0%} that may be left out: mend or remove "
+            f"them ({named})"
+        )
+    return (f"left out, because they cannot be decoded: {of} ({named})",)
 
 
 def distinct(found: Iterable[Picture], names: Sequence[str]) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
@@ -104,7 +107,7 @@ def distinct(found: Iterable[Picture], names: Sequence[str]) -> tuple[tuple[Pict
         kept.append(same[0])
         copies += len(same) - 1
     if copies:
-        remarks.append(f"{copies} pictures are copies of others and were left out")
+        remarks.append(f"left out, because they are copies of others: {copies} of the files")
     return tuple(kept), tuple(remarks)
 
 
