@@ -8,10 +8,13 @@ from deploy.core.factory.words import Convert, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.factory import functions
 from deploy.factory.parent import Parent
+from deploy.factory.sources import examples
 
 _BY_KIND: Final[Mapping[SourceKind, str]] = {
     SourceKind.SAVED_MODEL: "deploy.factory.saved_models",
     SourceKind.KERAS: "deploy.factory.keras_models",
+    SourceKind.ONNX: "deploy.factory.sources.onnx_files",
+    SourceKind.TFLITE: "deploy.factory.sources.tflite",
 }
 """Each has `open_source(place, order) -> Parent`."""
 _BY_LIBRARY: Final[Mapping[str, str]] = {
@@ -36,13 +39,16 @@ def open_parent(source: Source, order: Convert) -> Parent:
 
 def _returned(place: str, order: Convert) -> Parent:
     found = functions.call(place, functions.find(place))
+    if isinstance(found, tuple):
+        return examples.open_object(found, order)
     for library in _libraries(found):
         if library in _BY_LIBRARY:
             parent: Parent = import_module(_BY_LIBRARY[library]).open_object(found, order)
             return parent
     raise Refused(
-        f"{place} returns {type(found).__name__}: return a tf.function, a ConcreteFunction, a tf.Module or a "
-        f"Keras model (known are objects of {', '.join(sorted(_BY_LIBRARY))})"
+        f"{place} returns {type(found).__name__}: return a tf.function, a ConcreteFunction, a tf.Module, a "
+        f"Keras model (known are objects of {', '.join(sorted(_BY_LIBRARY))}), or a JAX function or PyTorch "
+        "module together with examples of its inputs, as (function, examples)"
     )
 
 

@@ -6,6 +6,7 @@ which no file goes through: `tflite_weights` writes them.
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -104,6 +105,19 @@ class TfliteParent:
         return feed
 
 
+def open_source(place: str, order: Convert) -> TfliteParent:
+    """
+    Raises:
+        Refused: it cannot be read, or is no float .tflite file.
+    """
+    del order  # what it asks for is looked at when it is converted
+    try:
+        content = Path(place).read_bytes()
+    except OSError as error:
+        raise Refused(f"{place} cannot be read: {error.strerror}") from error
+    return TfliteParent(content, named=place)
+
+
 def _check_float(content: bytes, named: str) -> None:
     try:
         facts = flatmodel.examine(content)
@@ -182,4 +196,4 @@ def _int16x8(content: bytes, feed: Any, order: Convert) -> bytes:
 
 
 def _calibrator(content: bytes) -> Any:
-    return calibrator.Calibrator(calibrator.add_intermediate_tensors(content))
+    return calibrator.Calibrator(calibrator.add_intermediate_tensors(tflite_weights.plain(content)))

@@ -20,6 +20,7 @@ from deploy.core.refusal import Refused
 _FEWEST_ELEMENTS: Final = 1024
 """Smaller weights stay in float, as TensorFlow Lite's converter leaves them: there is nothing to gain."""
 _FLOAT16_MAX: Final = 65504.0
+_KEPT: Final = b"keep_stablehlo_constant"
 _INT8_MAX: Final = 127
 
 
@@ -80,6 +81,19 @@ def dynamic(content: bytes) -> bytes:
         weights = _constant(model, uses[0].tensor)
         if hybrid is not None and weights is not None and weights.size >= _FEWEST_ELEMENTS:
             _narrow(model, buffer, weights, uses, hybrid)
+    return _closed(model)
+
+
+def plain(content: bytes) -> bytes:
+    """With constants that TensorFlow's quantizer sees.
+
+    Files of litert-torch ask for theirs to be kept in another dialect, in which it takes weights for inputs.
+    """
+    model = _opened(content)
+    kept = [entry for entry in model.metadata or () if entry.name != _KEPT]
+    if len(kept) == len(model.metadata or ()):
+        return content
+    model.metadata = kept
     return _closed(model)
 
 
