@@ -13,7 +13,7 @@ from agent.cli import native
 from agent.cli.classify import add_edgetpu, add_runtime, edgetpu
 from agent.cli.text import path, printable
 from agent.core.inference import contract, labels
-from agent.core.tflite import flatmodel
+from agent.core.tflite import flatmodel, needs
 from agent.core.tflite.flatmodel import ModelFacts, TensorFacts
 from agent.wire.documents import Normalization, OutputContract
 from agent.wire.errors import Malformed
@@ -122,9 +122,17 @@ def _rows(found: Findings) -> Iterator[tuple[str, str]]:
         yield "licence", card.licence
         yield "declares", _normalization(card.normalization)
     yield "converter", facts.description
-    yield "needs", f"a runtime of TensorFlow {facts.minimum_runtime}" if facts.minimum_runtime else ""
+    yield "needs", _needs(facts)
     yield "files", ", ".join(facts.files)
     yield "here", _here(found)
+
+
+def _needs(facts: ModelFacts) -> str:
+    need = needs.need(facts)
+    if need is None:
+        return f"a runtime of TensorFlow {facts.minimum_runtime}" if facts.minimum_runtime else ""
+    of = need.runtime if " " in need.runtime else f"a runtime of TensorFlow {need.runtime}"
+    return f"{of}: {need.why}" if need.why else of
 
 
 def _tensor(tensor: TensorFacts) -> str:

@@ -157,6 +157,10 @@ class Variant(Struct, frozen=True, kw_only=True):
     file: str
     delegate: Delegate
     minimum_runtime: str | None = None
+    """A TensorFlow version whose runtime has all that it uses, or one runtime's name and version. None:
+    every runtime of Shoal has it."""
+    runtime_reason: str = ""
+    """What sets that, such as `FULLY_CONNECTED version 12`."""
     patches: Annotated[tuple[Patch, ...], Meta(max_length=4)] = ()
 
 

@@ -43,7 +43,7 @@ from agent.wire.reports import CameraState, Ranked, StageLatency
 from deploy.simulation.scenario import Behaviour, Fate, Fault, chance
 
 LABELS: Final = tuple(f"part {number}" for number in range(10))
-RUNTIME: Final = "simulated 1.0"
+RUNTIME: Final = "ai-edge-litert 2.3.0"
 LOAD_S: Final = 0.05
 NEW_FRAMES: Final = 40
 """So many frames of a release are seen at the full rate, and so are those that somebody samples."""

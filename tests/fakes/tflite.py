@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "int16": 7, "int8": 9}
-ADD, RESHAPE, SOFTMAX, SVDF, CUSTOM = 0, 22, 25, 27, 32
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "int16": 7, "int8": 9, "int4": 17}
+ADD, FULLY_CONNECTED, RESHAPE, SOFTMAX, SVDF, CUSTOM = 0, 9, 22, 25, 27, 32
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     custom: str = ""
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,35 @@ def classifier(image: Form, scores: Form, *, softmax: bool = True, **others) -> 
     flat = Form(scores.shape, image.dtype, image.scale, image.zero_point)
     operators = (Operator(RESHAPE, (0,), (1,)), Operator(SOFTMAX, (1,), (2,)))
     return build(Sketch((image, flat, scores), operators, **others))
+
+
+def dense(version: int, weights: str = "int8") -> bytes:
+    """A dynamic-range classifier: three classes from the twelve numbers of a 2 x 2 picture."""
+    content = bytes(range(36)) if weights == "int8" else bytes(range(18))
+    tensors = (
+        Form((1, 2, 2, 3), "float32"),
+        Form((1, 12), "float32"),
+        Form((3, 12), weights, 1 / 64, content=content),
+        Form((1, 3), "float32"),
+        Form((1, 3), "float32"),
+    )
+    operators = (
+        Operator(RESHAPE, (0,), (1,)),
+        Operator(FULLY_CONNECTED, (1, 2, -1), (3,), version=version),
+        Operator(SOFTMAX, (3,), (4,)),
+    )
+    return build(Sketch(tensors, operators))
+
+
+def named(code: int, version: int) -> bytes:
+    """A model that names an operator of this version and uses none."""
+    model = schema.ModelT()
+    model.version, model.buffers = 3, [schema.BufferT()]
+    model.operatorCodes = [_code(Operator(code, (), (), version=version))]
+    model.subgraphs = [_graph(Sketch((Form((1,), "float32"),), ()), model.buffers)]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
 
 
 def edgetpu(image: Form, scores: Form, **others) -> bytes:
@@ -138,7 +168,7 @@ def _code(operator: Operator):
     code = schema.OperatorCodeT()
     code.deprecatedBuiltinCode, code.builtinCode = min(operator.code, 127), operator.code
     code.customCode = operator.custom or None
-    code.version = 1
+    code.version = operator.version
     return code
 
 
@@ -184,6 +214,9 @@ def _operator(index: int, operator: Operator, sketch: Sketch):
         packed.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
         packed.builtinOptions = schema.SoftmaxOptionsT()
         packed.builtinOptions.beta = 1.0
+    if operator.code == FULLY_CONNECTED:
+        packed.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+        packed.builtinOptions = schema.FullyConnectedOptionsT()
     if operator.code == ADD:
         packed.builtinOptionsType = schema.BuiltinOptions.AddOptions
         packed.builtinOptions = schema.AddOptionsT()

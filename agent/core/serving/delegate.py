@@ -1,5 +1,6 @@
 """Which variant of a release a device runs."""
 
+import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,15 @@ from agent.wire.topics import Digest
 
 _VERSION: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9_-]*)\s+)?(\d+(?:\.\d+)*)\S*")
 _LITERT: Final = "ai-edge-litert"
+_LITERT_HAS: Final[Sequence[tuple[tuple[int, ...], tuple[float, ...]]]] = (
+    ((1,), (2, 16, math.inf)),
+    ((1, 4), (2, 19, math.inf)),
+    ((2,), (2, 20, math.inf)),
+    ((2, 1), (2, 21, math.inf)),
+    ((2, 2), (math.inf,)),
+)
+"""A version of LiteRT, and the TensorFlow releases whose operator versions it has all of; asked of the wheels
+(see `agent.core.tflite.needs`). 2.2 has more than any TensorFlow."""
 
 
 class RuntimeChoice(StrEnum):
@@ -77,14 +87,19 @@ def choose(
         )
     fit = [variant for variant in possible if runs(variant.minimum_runtime, runtime_version)]
     if not fit:
-        needs = ", ".join(f"{variant.file} needs {variant.minimum_runtime}" for variant in possible)
-        return Refused(Reason.RUNTIME_TOO_OLD, f"{needs}; here is {runtime_version or 'none'}")
+        needs = ", ".join(f"{variant.file} needs {_needed(variant)}" for variant in possible)
+        return Refused(Reason.RUNTIME_TOO_OLD, f"{needs}; this device has {runtime_version or 'none'}")
     sound = [variant for variant in fit if variant.artifact.digest not in bad]
     variant, *others = sound or fit
     if variant.delegate is Delegate.EDGETPU:
         twin = next((other for other in others if other.delegate is Delegate.CPU), None)
         return Choice(variant, "compiled for the Edge TPU, and there is one here", twin)
     return Choice(variant, _why_cpu(variants, fit, usable=usable, wanted=wanted))
+
+
+def _needed(variant: Variant) -> str:
+    why = f" ({variant.runtime_reason})" if variant.runtime_reason else ""
+    return f"runtime {variant.minimum_runtime}{why}"
 
 
 def _files(variants: Sequence[Variant]) -> str:
@@ -124,9 +139,8 @@ def allot(wanted: Sequence[str], there: Sequence[str]) -> tuple[str, ...]:
 def runs(minimum: str | None, runtime_version: str) -> bool:
     """Whether a runtime is at least as new as a variant needs; what cannot be compared is not.
 
-    A minimum is either the version of one runtime (`ai-edge-litert 2.1.5`), or, as TFLite's converter writes
-    it, a bare TensorFlow version, up to which every LiteRT knows all operators: LiteRT's own numbers start
-    again at 1.0 after TensorFlow 2.18.
+    A minimum is either the version of one runtime (`ai-edge-litert 2.2.0`), or, as TFLite's converter writes
+    it, a bare TensorFlow version. LiteRT counts its own from 1.0.
     """
     if minimum is None:
         return True
@@ -134,10 +148,15 @@ def runs(minimum: str | None, runtime_version: str) -> bool:
     if needed is None or found is None:
         return False
     if needed[1] is None and found[1] == _LITERT:
-        return True
+        return _numbers(needed[2]) <= _known_by_litert(_numbers(found[2]))
     if needed[1] is not None and needed[1] != found[1]:
         return False
     return _numbers(found[2]) >= _numbers(needed[2])
+
+
+def _known_by_litert(version: tuple[int, ...]) -> tuple[float, ...]:
+    """The newest TensorFlow whose operators this LiteRT has all of."""
+    return max((tensorflow for litert, tensorflow in _LITERT_HAS if litert <= version), default=(0,))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

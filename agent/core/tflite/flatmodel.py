@@ -17,7 +17,7 @@ from agent.wire.errors import Malformed
 
 _IDENTIFIER: Final = b"TFL3"
 _VERSION: Final = 3
-_RUNTIME_VERSION: Final = "min_runtime_version"
+RUNTIME_VERSION: Final = "min_runtime_version"
 _RESHAPING: Final = frozenset({"DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "CAST"})
 
 
@@ -55,6 +55,14 @@ class OperatorCount:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorVersion:
+    """Of the schema's: what an operator does for which types grows with its version."""
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
     length_bytes: int
     description: str
@@ -65,6 +73,10 @@ class ModelFacts:
     operators: tuple[OperatorCount, ...]
     """Of the main graph, the most frequent first."""
     custom_operators: tuple[str, ...]
+    operator_versions: tuple[OperatorVersion, ...]
+    """All that the file names, custom ones aside: a runtime that lacks one does not load it."""
+    types: frozenset[str]
+    """Of all tensors."""
     output_operator: str | None
     """What computes the first output, seen through reshapes and (de)quantisation."""
     arithmetic: Arithmetic
@@ -119,7 +131,8 @@ def examine(content: bytes) -> ModelFacts:
     model = open_model(content)
     constants = tuple(model.tables(4))
     lengths = tuple(buffer.span(0)[1] for buffer in constants)
-    codes = tuple(_operator_code(code) for code in model.tables(1))
+    named = tuple(model.tables(1))
+    codes = tuple(_operator_code(code) for code in named)
     graphs = tuple(_graph(graph, codes, len(constants)) for graph in model.tables(2))
     if not graphs:
         raise Malformed("damaged: the model has no graph")
@@ -132,6 +145,12 @@ def examine(content: bytes) -> ModelFacts:
         outputs=graphs[0].outputs,
         operators=_count(graphs[0].operators),
         custom_operators=tuple(sorted({name for name, custom in codes if custom})),
+        operator_versions=tuple(
+            OperatorVersion(name, max(1, code.i32(2)))
+            for (name, custom), code in zip(codes, named, strict=True)
+            if not custom
+        ),
+        types=frozenset(tensor.facts.dtype for graph in graphs for tensor in graph.tensors),
         output_operator=_output_operator(graphs[0]),
         arithmetic=_arithmetic(graphs[0], lengths),
         stateful=any(tensor.variable for graph in graphs for tensor in graph.tensors),
@@ -272,5 +291,5 @@ def _metadata(name: str, entries: dict[str, int], buffers: Sequence[Table]) -> b
 
 
 def _minimum_runtime(entries: dict[str, int], buffers: Sequence[Table]) -> str | None:
-    padded = _metadata(_RUNTIME_VERSION, entries, buffers)
+    padded = _metadata(RUNTIME_VERSION, entries, buffers)
     return padded.split(b"\0")[0].decode("ascii", errors="replace") or None

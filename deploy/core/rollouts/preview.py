@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agent.core.serving import delegate
 from agent.core.update import provision
@@ -141,8 +142,8 @@ def _pulled(manifest: Manifest, seen: Seen) -> tuple[Variant, ...]:
 
 def _variants(manifest: Manifest, *, edgetpu: bool) -> tuple[Variant, ...]:
     """As the device chooses, with a runtime that is new enough."""
-    newest = next((v.minimum_runtime for v in manifest.variants if v.minimum_runtime), "")
-    match delegate.choose(manifest.variants, edgetpu_present=edgetpu, runtime_version=newest):
+    able = [replace(variant, minimum_runtime=None) for variant in manifest.variants]
+    match delegate.choose(able, edgetpu_present=edgetpu, runtime_version=""):
         case delegate.Choice(variant=variant, twin=twin):
             return (variant,) if twin is None else (variant, twin)
         case delegate.Refused():

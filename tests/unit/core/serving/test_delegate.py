@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from agent.core.serving import delegate
 from agent.core.serving.delegate import Choice, DelegateChoice, Refused
@@ -50,11 +51,13 @@ def test_a_release_that_is_only_compiled_is_refused_without_an_edge_tpu():
 
 
 def test_a_runtime_that_is_too_old_is_told_with_both_versions():
-    new = variant(Delegate.CPU, minimum="2.16.0")
+    new = replace(variant(Delegate.CPU, minimum="2.17.0"), runtime_reason="FULLY_CONNECTED version 12")
 
     assert delegate.choose([new], edgetpu_present=False, runtime_version=TFLITE) == Refused(
-        Reason.RUNTIME_TOO_OLD, "x.tflite needs 2.16.0; here is tflite-runtime 2.14.0"
+        Reason.RUNTIME_TOO_OLD,
+        "x.tflite needs runtime 2.17.0 (FULLY_CONNECTED version 12); this device has tflite-runtime 2.14.0",
     )
+    assert isinstance(delegate.choose([new], edgetpu_present=False, runtime_version=LITERT), Choice)
 
 
 def test_a_compiled_variant_that_needs_a_newer_runtime_leaves_the_cpu():
@@ -130,6 +133,13 @@ def test_pipelines_open_different_edge_tpus_where_there_are_several(wanted, ther
         ("2.14.1", TFLITE, False),
         ("2.9.0", TFLITE, True),
         ("2.18.0", LITERT, True),
+        ("2.30.0", LITERT, True),
+        ("2.21.0", "ai-edge-litert 2.1.5", True),
+        ("2.22.0", "ai-edge-litert 2.1.5", False),
+        ("2.17.0", "ai-edge-litert 1.4.0", True),
+        ("2.20.0", "ai-edge-litert 1.4.0", False),
+        ("2.16.1", "ai-edge-litert 1.0.1", True),
+        ("1.5.0", "ai-edge-litert 0.9", False),
         ("ai-edge-litert 2.3", LITERT, True),
         ("ai-edge-litert 2.4.0", LITERT, False),
         ("ai-edge-litert 1.0", TFLITE, False),
