@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from msgspec import json
 from msgspec.structs import replace
 
 from agent.core.inference import labels as label_files
@@ -14,11 +13,11 @@ from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.documents import Fit, Normalization
 from agent.wire.errors import Malformed
 from agent.wire.topics import sha256
-from deploy.adapters import desk, evaluation_data, whole_file
+from deploy.adapters import desk, evaluation_data
 from deploy.adapters.evaluation_data import Given
 from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.packer_zstd import ZstandardPacker
-from deploy.core.factory import figures, naming, verdicts
+from deploy.core.factory import examples, figures, naming, verdicts
 from deploy.core.factory.died import FactoryDied
 from deploy.core.factory.evaluation import Model, ModelSaid, Report
 from deploy.core.factory.naming import Named, Shared
@@ -53,6 +52,8 @@ class Request:
     runtimes: tuple[RuntimeChoice, ...] = (RuntimeChoice.AUTO,)
     fit: Fit = Fit.CENTRE_CROP
     normalization: Normalization | None = None
+    layers: bool = False
+    """Every layer is held against the reference's, too."""
     known_only: bool = False
     """Pictures whose label no model knows are left out."""
 
@@ -168,12 +169,13 @@ def examine(path: Path, labels: Path | None, request: Request) -> tuple[Examined
         )
     classes = examined.output.classes
     inside = _labels(path.name, examined, None)
-    names = inside if labels is None else _labels(labels.name, examined, labels)
-    if names and label_files.mismatch(names, classes) is not None:
-        if not inside or labels is None:
-            raise Refused(f"{(labels or path).name}: {label_files.mismatch(names, classes)} of {path.name}")
-        names = inside
-    return examined, Named(path.name, classes, names)
+    given = inside if labels is None else _labels(labels.name, examined, labels)
+    for names in (given, inside):
+        if names and label_files.mismatch(names, classes) is None:
+            return examined, Named(path.name, classes, names)
+    fault = label_files.mismatch(given, classes) if given else None
+    said = f"{'the labels inside it' if labels is None else labels.name}: {fault}" if fault else ""
+    return examined, Named(path.name, classes, (), said)
 
 
 def _labels(name: str, examined: Examined, given: Path | None) -> tuple[str, ...]:
@@ -250,14 +252,6 @@ def _only(shown: Shown, used: Sequence[int]) -> Shown:
             )
 
 
-def truths(shown: Shown) -> tuple[int | None, ...]:
-    match shown:
-        case PictureFiles(pictures=pictures):
-            return tuple(picture.truth for picture in pictures)
-        case ArrayFile(truths=found):
-            return found
-
-
 def _models(
     request: Request,
     given: Given,
@@ -271,7 +265,7 @@ def _models(
         evaluation = figures.evaluation(
             _said(contender, asked, request, tensors=given.floats),
             asked.seen,
-            truths(shown),
+            examples.truths(shown),
             shared.labels,
             (f"shoal {metadata.version('shoal')}", given.digest),
         )
@@ -331,11 +325,3 @@ def _small(models: Sequence[Model]) -> list[str]:
         for model in models
         if model.evaluation.not_finite
     ]
-
-
-def write(report: Report, path: Path) -> None:
-    """
-    Raises:
-        StoreFailed: the disk refused; what was there before is still there.
-    """
-    whole_file.write_whole(path, json.format(json.encode(report), indent=2) + b"\n", 0o644)

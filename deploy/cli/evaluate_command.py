@@ -5,12 +5,14 @@ from pathlib import Path
 
 from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.documents import Fit
-from deploy.assemble import evaluating
+from deploy.assemble import evaluating, reporting
 from deploy.assemble.evaluating import Judged, Request
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.core.factory import evaluation_table
+from deploy.core.factory.evaluation import Report
 from deploy.core.factory.words import Progress
+from deploy.core.refusal import Refused
 
 EPILOG = """\
 examples:
@@ -55,6 +57,11 @@ def add_options(parser: ArgumentParser) -> None:
         "-o", "--out", type=Path, metavar="FILE", help="the evaluation as JSON, for shoal release"
     )
     written.add_argument("--report", type=Path, metavar="FILE", help="a page (.html) or a picture (.png)")
+    written.add_argument(
+        "--layers",
+        action="store_true",
+        help="which layers lose most, held against those of --reference",
+    )
     command.add_json(parser)
 
 
@@ -87,9 +94,10 @@ def run(options: Namespace) -> int:
         threads=options.threads,
         runtimes=_runtimes(options.runtime),
         fit=Fit(options.fit),
+        layers=options.layers,
         known_only=options.known_only,
     )
-    judged = evaluating.evaluate(request, _noted)
+    judged = _judged(request, options)
     for remark in judged.report.remarks:
         output.note(remark)
     _write(judged, options)
@@ -109,15 +117,36 @@ def _noted(progress: Progress) -> None:
         output.note(f"{progress.done} of {progress.total} {progress.what}")
 
 
+def _judged(request: Request, options: Namespace) -> Judged:
+    if options.report is not None:
+        reporting.check(options.report)
+    if request.layers and request.reference is None:
+        raise Refused("layers are held against those of another model: name it with --reference")
+    judged = evaluating.evaluate(request, _noted)
+    return reporting.compare_layers(judged, request, _noted) if request.layers else judged
+
+
 def _write(judged: Judged, options: Namespace) -> None:
     if options.out is not None:
-        evaluating.write(judged.report, options.out)
+        reporting.write_document(judged.report, options.out)
+    if options.report is not None:
+        lacking = reporting.write(judged, options.report, _noted)
+        if lacking:
+            output.note(lacking)
 
 
 def _table(judged: Judged) -> list[str]:
     report = judged.report
     headings, rows = evaluation_table.table(report)
-    return [*output.columns(headings, rows), *evaluation_table.sentences(report)]
+    return [*output.columns(headings, rows), *evaluation_table.sentences(report), *_of_layers(report)]
+
+
+def _of_layers(report: Report) -> list[str]:
+    return [
+        f"{report.models[each.model].evaluation.model.file}: {advice}"
+        for each in report.layers
+        for advice in each.advice
+    ]
 
 
 COMMAND = Command("evaluate", "compare models: accuracy, agreement, size, latency", add_options, run, EPILOG)

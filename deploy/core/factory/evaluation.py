@@ -141,9 +141,10 @@ class Pair(Struct, frozen=True, kw_only=True):
     difference: float
     """Share of pictures by which the first is better."""
     low: float
+    """The interval that holds with 95 % together with those of the other pairs."""
     high: float
     p: Share
-    """McNemar's exact test."""
+    """McNemar's exact test, adjusted for the number of comparisons (Holm)."""
     pictures_needed: int | None
     """To show this difference, if it is the true one; None where there is none."""
     verdict: str

@@ -20,6 +20,8 @@ class Named:
     classes: int
     labels: tuple[str, ...]
     """As many as classes; none where neither the file nor the operator says."""
+    fault: str = ""
+    """Why the labels that were given are not its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def shared(models: Sequence[Named]) -> Shared:
         return _numbered(named)
     bare = [model for model in named if not model.labels]
     if bare:
+        if bare[0].fault:
+            raise Refused(f"{bare[0].file}: {bare[0].fault}")
         raise Refused(
             f"{bare[0].file} has {bare[0].classes} classes and no labels, and no other model here names as "
             "many: give a file of that many labels with --labels"
@@ -71,11 +75,14 @@ def _with_names(model: Named, models: Sequence[Named]) -> Named:
     if model.labels:
         return model
     alike = (other.labels for other in models if other.labels and other.classes == model.classes)
-    return Named(model.file, model.classes, next(alike, ()))
+    return Named(model.file, model.classes, next(alike, ()), model.fault)
 
 
 def _numbered(models: Sequence[Named]) -> Shared:
     counts = {model.classes for model in models}
+    given = next((model for model in models if model.fault), None)
+    if given is not None:
+        raise Refused(f"{given.file}: {given.fault}")
     if len(counts) > 1:
         said = ", ".join(f"{model.file} has {model.classes}" for model in models)
         raise Refused(f"the models differ in their classes and name none ({said}): give their labels")

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.documents import Activation, Count, Fit, Normalization
+from deploy.core.factory.evaluation import Report
 
 TOP = 5
 
@@ -125,12 +126,17 @@ class Compared(Struct, frozen=True, kw_only=True, tag="compared-layers"):
 class Draw(Struct, frozen=True, kw_only=True, tag="draw"):
     """The plots of a report."""
 
-    report: str
-    """Where the report lies, as JSON."""
+    report: Report
     png: str | None = None
     """Where the picture of them all is to be written; None: each as SVG in the answer."""
 
 
+class Plot(Struct, frozen=True, kw_only=True):
+    title: str
+    svg: str
+    """An element for a page: lines and letters are of the page's own colour."""
+
+
 class Drawn(Struct, frozen=True, kw_only=True, tag="drawn"):
-    plots: dict[str, str] = {}
-    """SVG by the name of the plot."""
+    plots: tuple[Plot, ...] = ()
+    """None, where a picture was written."""
