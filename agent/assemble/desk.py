@@ -1,4 +1,4 @@
-"""One model and some pictures, without a fleet: what `classify` and `inspect` do in their child process.
+"""One model and some pictures, without a fleet: what `classify` and its like do in their child process.
 
 The parent of that process imports only the messages; what needs arrays or a runtime is imported where it is
 used.
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agent.assemble import invoking
+from agent.assemble import invoking, pictures, teaching
 from agent.assemble.invoking import Invoke, Invoked, Listed
+from agent.assemble.teaching import Capture, Captured, Looked, Passed, Taught, Teach
 from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.documents import Fit, Normalization, OutputContract
-from agent.wire.errors import Malformed, PortError, WireError
+from agent.wire.errors import AgentError, Malformed
 from agent.wire.ipc import EdgeTpu
 from agent.wire.reports import Ranked
 
@@ -85,8 +86,8 @@ class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
     detail: str
 
 
-Job = Load | Classify | Invoke
-Answer = Loaded | Classified | Unreadable | Listed | Invoked | Refused
+Job = Load | Classify | Invoke | Teach | Capture
+Answer = Loaded | Classified | Unreadable | Listed | Invoked | Looked | Passed | Taught | Captured | Refused
 
 
 def answers(job: Job) -> Iterator[Answer]:
@@ -102,7 +103,13 @@ def answers(job: Job) -> Iterator[Answer]:
                 yield from _classify(job)
             case Invoke():
                 yield from invoking.invoke(job, _content(job.model))
-    except (WireError, PortError) as error:
+            case Teach():
+                from agent.assemble import imprinting
+
+                yield from imprinting.teach(job, _content(job.model))
+            case Capture():
+                yield from teaching.capture(job)
+    except AgentError as error:
         yield Refused(detail=str(error))
 
 
@@ -123,8 +130,11 @@ def _classify(job: Classify) -> Iterator[Classified | Unreadable]:
     # The first invocation is the slowest, and the modules are loaded with it.
     _classified(bench, "", np.zeros((2, 2, 3), np.uint8), job.top)
     for image in job.images:
-        pixels = _pixels(image)
-        yield pixels if isinstance(pixels, Unreadable) else _classified(bench, image, pixels, job.top)
+        pixels = pictures.read(image)
+        if isinstance(pixels, str):
+            yield Unreadable(image=image, detail=pixels)
+        else:
+            yield _classified(bench, image, pixels, job.top)
 
 
 def _set_up(job: Classify) -> _Bench:
@@ -164,24 +174,6 @@ def _classified(bench: _Bench, image: str, pixels: "Pixels", top: int) -> Classi
             pre=_ms(prepared - began), invoke=_ms(invoked - prepared), post=_ms(done - invoked)
         ),
     )
-
-
-def _pixels(path: str) -> "Pixels | Unreadable":
-    """The picture, upright as its camera meant it, red first."""
-    import struct
-
-    import numpy as np
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as opened:
-            return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    except UnidentifiedImageError:
-        return Unreadable(image=path, detail="not a picture of a known format")
-    except OSError as error:
-        return Unreadable(image=path, detail=error.strerror or str(error))
-    except (ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        return Unreadable(image=path, detail=f"damaged: {error}")
 
 
 def _content(path: str) -> bytes:

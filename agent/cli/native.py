@@ -17,6 +17,7 @@ import msgspec
 
 from agent.assemble import desk
 from agent.assemble.desk import Answer, Job, Load, Loaded, Refused
+from agent.assemble.teaching import Capture, Teach
 from agent.core import exits
 from agent.core.edgetpu import symptoms
 
@@ -98,7 +99,9 @@ def _death(status: int, errors: IO[bytes], job: Job) -> str:
     errors.seek(0)
     said = errors.read().decode(errors="replace")
     how = exits.with_last_words(status, said)
-    if job.edgetpu is not None:
+    if isinstance(job, Capture):
+        return f"the process that read the camera ended with {how}"
+    if not isinstance(job, Teach) and job.edgetpu is not None:
         return str(symptoms.died(symptoms.last_cry(said) or how))
     if status < 0:
         return (

@@ -119,6 +119,14 @@ class Table:
     def tables(self, index: int) -> Iterator["Table"]:
         return (Table(self._content, at) for at in self.starts(index))
 
+    def inline(self) -> tuple[bytes, bytes]:
+        """Its vtable, and its own bytes behind the distance to that."""
+        raw = self._content.raw
+        length = self._content.integer(_U16, self._vtable + 2)
+        self._content.check(self._at, length)
+        vtable = raw[self._vtable : self._vtable + self._vtable_bytes]
+        return vtable, raw[self._at + 4 : self._at + length]
+
     def bytes(self, index: int) -> bytes:
         start, count = self._vector(index, 1)
         return self._content.raw[start : start + count]
@@ -128,6 +136,9 @@ class Table:
         start, count = self._vector(index, 4)
         for slot in range(start, start + 4 * count, 4):
             yield slot + self._content.integer(_U32, slot)
+
+    def has(self, index: int) -> bool:
+        return self._field(index) is not None
 
     @property
     def fields(self) -> int:

@@ -17,16 +17,18 @@ from typing import Final
 ALIGNMENT: Final = 16
 """Of the bytes of constant tensors, as the schema of .tflite files asks for; nothing in them needs more."""
 _HEADER_BYTES: Final = 8
+_TABLE_ALIGNMENT: Final = 4
 _U32: Final = struct.Struct("<I")
 
 
 class Kind(StrEnum):
-    """Of a number in a table, in the letters of `struct`."""
+    """Of numbers, in the letters of `struct`; those of 64 bits stand in vectors only."""
 
     I8 = "b"
     U8 = "B"
     I32 = "i"
     U32 = "I"
+    I64 = "q"
     F32 = "f"
 
 
@@ -65,7 +67,16 @@ class Table:
     """By their index in the schema; what is left out has its default."""
 
 
-Node = Table | Tables | Packed | Kept
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A table of another file that holds numbers only, byte for byte."""
+
+    vtable: bytes
+    body: bytes
+    """Behind the distance to its vtable."""
+
+
+Node = Table | Tables | Packed | Kept | Copied
 
 
 def text(value: str) -> Packed:
@@ -80,7 +91,7 @@ def blob(content: bytes) -> Packed:
 
 
 def numbers(kind: Kind, values: Sequence[float]) -> Packed:
-    return Packed(struct.pack(f"<{len(values)}{kind}", *values), len(values))
+    return Packed(struct.pack(f"<{len(values)}{kind}", *values), len(values), struct.calcsize(f"<{kind}"))
 
 
 def build(root: Table, identifier: bytes, kept: bytes = b"", note: bytes = b"") -> bytes:
@@ -109,7 +120,7 @@ class _Writer:
         self.kept: list[tuple[int, int]] = []
         """Where a reference stands, and to what of the kept bytes."""
 
-    def node(self, node: Table | Tables | Packed) -> int:
+    def node(self, node: Table | Tables | Packed | Copied) -> int:
         """Where it was written."""
         match node:
             case Table():
@@ -118,6 +129,8 @@ class _Writer:
                 return self._vector(items)
             case Packed():
                 return self._packed(node)
+            case Copied(vtable, body):
+                return self._begun(vtable, body)
 
     def _pad(self, alignment: int, ahead: int = 0) -> None:
         """So that what comes `ahead` bytes from here is aligned."""
@@ -142,16 +155,20 @@ class _Writer:
         body_bytes = max((place + 4 for place in places.values()), default=4)
         slots = [places.get(index, 0) for index in range(max(places, default=-1) + 1)]
         vtable = struct.pack(f"<{2 + len(slots)}H", 4 + 2 * len(slots), body_bytes, *slots)
-        self._pad(4, ahead=len(vtable))
-        self.out += vtable
-        at = len(self.out)
-        self.out += struct.pack("<i", len(vtable)) + bytes(body_bytes - 4)
+        at = self._begun(vtable, bytes(body_bytes - 4))
         for index, value in node.fields.items():
             if isinstance(value, Number):
                 struct.pack_into(f"<{value.kind}", self.out, at + places[index], value.value)
         for index, value in node.fields.items():
             if not isinstance(value, Number):
                 self._refer(at + places[index], value)
+        return at
+
+    def _begun(self, vtable: bytes, body: bytes) -> int:
+        self._pad(_TABLE_ALIGNMENT, ahead=len(vtable))
+        self.out += vtable
+        at = len(self.out)
+        self.out += struct.pack("<i", len(vtable)) + body
         return at
 
     def _refer(self, slot: int, node: Node) -> None:
