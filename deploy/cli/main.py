@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "init": "workspace_commands.INIT",
     "model": "model_command.GROUP",
     "train": "train_command.COMMAND",
+    "advise": "advise_command.COMMAND",
     "compile": "compile_command.COMMAND",
     "optimize": "optimize_command.COMMAND",
     "evaluate": "evaluate_command.COMMAND",

@@ -10,19 +10,27 @@ import msgspec
 
 from agent.wire.errors import AgentError
 from deploy.core.factory.seen import Compare, Draw, Evaluate
-from deploy.core.factory.words import Convert, Order, Refusal, Said, Train
+from deploy.core.factory.words import Convert, Describe, Optimize, Order, Refusal, Said, Train
 
 _ORDERS: Final[Mapping[type, str]] = {
     Convert: "deploy.factory.convert",
+    Describe: "deploy.factory.describe",
     Evaluate: "deploy.assemble.desk_models",
     Compare: "deploy.assemble.desk_layers",
     Draw: "deploy.factory.plots",
     Train: "deploy.factory.train",
+    Optimize: "deploy.factory.optimize",
 }
 """Where each kind is carried out, by `carry_out(order, tell) -> Answer`: loaded only for its order."""
-_EXTRAS: Final = frozenset(
-    {"tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "jax", "h5py", "matplotlib"}
-)
+_EXTRAS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "jax", "h5py", "matplotlib"),
+        "convert",
+    ),
+    **dict.fromkeys(("torch", "litert_torch"), "convert-torch"),
+    "onnxruntime": "convert-onnx",
+}
+"""Which extra brings a package."""
 
 
 def main() -> int:
@@ -48,7 +56,7 @@ def _answer(order: Order, tell: Callable[[Said], None]) -> Said:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:
             raise
-        return Refusal(detail=f"{package} is not installed: pip install 'shoal[convert]'")
+        return Refusal(detail=f"{package} is not installed: pip install 'shoal[{_EXTRAS[package]}]'")
     return answer
 
 

@@ -205,7 +205,121 @@ class Refusal(Struct, frozen=True, kw_only=True, tag="refusal"):
     """One sentence: what, with which value, against which limit, what to do."""
 
 
-Order = Convert | Evaluate | Compare | Draw | Train
-Answer = Converted | Evaluated | Compared | Drawn | Trained
-Said = Progress | Refusal | Converted | Evaluated | Compared | Drawn | Trained
+class Describe(Struct, frozen=True, kw_only=True, tag="describe"):
+    """A source is converted in several modes only to see what comes of it; nothing of it is released."""
+
+    source: Source
+    folder: str
+    """An empty one, for what is made; the caller removes it."""
+    modes: tuple[Quantize, ...]
+    representative: tuple[Representative, ...] = ()
+    """None: ranges are set by noise, which gives the right size and operators, and wrong answers."""
+    look: Look = Look()
+    shapes: dict[str, tuple[int, ...]] = {}
+
+
+class Timed(Struct, frozen=True, kw_only=True):
+    """One inference on one thread of the machine that the factory runs on."""
+
+    runtime: str
+    """Name and version; empty: none runs the model."""
+    median_ms: float
+    calls: int
+    fault: str = ""
+
+
+class Tried(Struct, frozen=True, kw_only=True):
+    mode: Quantize
+    file: str = ""
+    """Absolute path of what was made; empty: the mode is refused."""
+    refusal: str = ""
+    timed: Timed | None = None
+
+
+class Described(Struct, frozen=True, kw_only=True, tag="described"):
+    signatures: tuple[Signature, ...]
+    samples: int
+    """Of the representative data that was given; 0: noise."""
+    quantized: bool = False
+    """The source is a .tflite file that is quantized already, and was only looked at."""
+    tried: tuple[Tried, ...]
+    foreign: str = ""
+    """Absolute path of the float model with the operators outside the built-in set left in; empty: there are
+    none, or it could not be made even so."""
+    remarks: tuple[str, ...] = ()
+
+
+class Technique(StrEnum):
+    """What the Model Optimization Toolkit does to a trained network; several go in this order, and each keeps
+    what those before it won.
+    """
+
+    PRUNE = "prune"
+    """The weakest weights become zero."""
+    CLUSTER = "cluster"
+    """The weights of a layer share a few values."""
+    QAT = "qat"
+    """It learns to live with the rounding of 8 bits (quantization-aware training)."""
+
+
+class Optimize(Struct, frozen=True, kw_only=True, tag="optimize"):
+    """A trained Keras classifier is trained on, so that it packs or quantizes better."""
+
+    source: Source
+    data: str
+    """An absolute path of a folder of one folder a label, or of an .npz file with x and y; or
+    `module:function`.
+    """
+    techniques: tuple[Technique, ...]
+    out: str
+    """Where the child writes the Keras model, a scratch file that ends in .keras or .h5."""
+    before: str
+    """Where it writes the source as a .tflite in float, to be measured."""
+    after: str
+    """Same of the result, by what quantization-aware training gave where that was asked for."""
+    samples: str
+    """Where it writes inputs of the training part as .npz, for calibration."""
+    look: Look = Look()
+    epochs: Annotated[int, Meta(ge=1, le=1000)] = 3
+    """Of each technique."""
+    batch: Annotated[int, Meta(ge=1, le=4096)] = 64
+    learning_rate: Annotated[float, Meta(gt=0.0, le=1.0)] = 1e-4
+    sparsity: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.5
+    """Share of the weights of each layer that pruning makes zero."""
+    clusters: Annotated[int, Meta(ge=2, le=256)] = 16
+    """Values that a layer's weights share."""
+    held_out: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.2
+    """Share of the data that judges and takes no part in training."""
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+
+
+class LayerWeights(Struct, frozen=True, kw_only=True):
+    """The kernels of a layer; biases and the like stay as they are."""
+
+    name: str
+    weights: int
+    zeros: int
+    values: int
+    """Different ones, in the largest kernel."""
+
+
+class Optimized(Struct, frozen=True, kw_only=True, tag="optimized"):
+    toolkit: str
+    """Name and version."""
+    training: int
+    """Samples that it learnt from."""
+    held_out: int
+    """Samples that judged."""
+    right_before: int
+    right_after: int
+    only_before: int
+    """Samples that only the source got right."""
+    only_after: int
+    layers: tuple[LayerWeights, ...]
+    remarks: tuple[str, ...] = ()
+
+
+Order = Convert | Evaluate | Compare | Draw | Train | Optimize | Describe
+Answer = Converted | Evaluated | Compared | Drawn | Trained | Optimized | Described
+Said = Progress | Refusal | Converted | Evaluated | Compared | Drawn | Trained | Optimized | Described
 """Any number of `Progress`, then one `Refusal` or the answer that belongs to the order."""

@@ -1,0 +1,181 @@
+"""`shoal advise`: what can be done with a trained model, before it is done."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from agent.core.tflite import invocation
+from agent.wire.documents import Fit
+from deploy.assemble import advising
+from deploy.assemble.advising import Request
+from deploy.cli import command, convert_command, output
+from deploy.cli.command import Command
+from deploy.core.factory.advice import Target
+from deploy.core.factory.advised import Advised, EdgeTpuSeen, ModeSeen, OnCpu, TensorSeen
+from deploy.core.factory.words import Look, Progress, Quantize
+
+EPILOG: Final = """\
+examples:
+  shoal advise birds.keras
+  shoal advise birds.keras --target edgetpu --representative photographs/
+  shoal advise exported/ --target cpu --budget-ms 30
+  shoal advise birds_int8.tflite --target edgetpu
+
+It converts the source in several modes in a process of its own, looks at what comes of it and keeps nothing.
+Times are of one thread of this machine: a Raspberry Pi is slower, and shoal evaluate there knows. What an
+Edge TPU takes is judged by its compiler's documentation; the compiler itself is asked by shoal compile.
+"""
+_SHOWN_MAX: Final = 5
+
+
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a SavedModel's folder, a .keras, .h5, .onnx or .tflite file, or module:function",
+    )
+    parser.add_argument(
+        "--target",
+        choices=command.names(Target),
+        default=Target.BOTH.value,
+        help="where it shall run (default: both, as in a release of two files)",
+    )
+    parser.add_argument(
+        "--budget-ms", type=convert_command.positive, metavar="N", help="for one inference on the CPU"
+    )
+    parser.add_argument(
+        "--representative",
+        nargs="+",
+        default=[],
+        metavar="[SIG=]PLACE",
+        help="data like that which it will see, as shoal convert takes it (default: noise, which gives sizes "
+        "and times, and no ranges)",
+    )
+    parser.add_argument(
+        "--shape",
+        nargs="+",
+        type=convert_command.shape,
+        default=[],
+        metavar="NAME=1xHxWxC",
+        help="sizes that the source leaves open (default: a batch of 1)",
+    )
+    convert_command.add_look(parser)
+    command.add_json(parser)
+
+
+def run(options: Namespace) -> int:
+    normalization = convert_command.normalization(options.mean, options.std)
+    request = Request(
+        source=options.source,
+        target=Target(options.target),
+        budget_ms=options.budget_ms,
+        representative=tuple(options.representative),
+        look=Look(fit=Fit(options.fit), normalization=normalization),
+        shapes=dict(options.shape),
+    )
+    advised = advising.advise(request, _note)
+    if options.json:
+        output.say_json(advised)
+    else:
+        output.say(*_lines(advised))
+    return 0
+
+
+def _note(progress: Progress) -> None:
+    output.note(f"{progress.what} ...")
+
+
+def _lines(advised: Advised) -> Iterator[str]:
+    can = "can be converted as it is" if advised.convertible else "cannot be converted as it is"
+    can = "is quantized already" if advised.quantized else can
+    yield f"{advised.source} {can}; one inference multiplies {advised.multiplications:,} times"
+    yield from output.columns(
+        ["mode", "bytes", "of float", "ms here", "takes", "gives"], [_row(mode) for mode in advised.modes]
+    )
+    for mode in advised.modes:
+        if mode.refusal:
+            yield f"{mode.mode}: {mode.refusal}"
+        for remark in mode.remarks:
+            yield f"{mode.mode}: {remark}"
+    for outside in advised.outside:
+        instead = f": build it with {outside.instead}" if outside.instead else ""
+        yield f"outside the built-in operators: {outside.operator} ({outside.layer}){instead}"
+    if advised.edgetpu is not None:
+        yield from _edgetpu(advised.edgetpu)
+    yield from _choice(advised)
+
+
+def _row(mode: ModeSeen) -> list[str]:
+    if mode.refusal:
+        return [mode.mode, "refused", "", "", "", ""]
+    return [
+        mode.mode,
+        f"{mode.length_bytes:,}",
+        "" if mode.float_share is None else f"{mode.float_share:.2f}",
+        "" if mode.median_ms is None else f"{mode.median_ms:.3g}",
+        _forms(mode.inputs),
+        _forms(mode.outputs),
+    ]
+
+
+def _forms(tensors: Sequence[TensorSeen]) -> str:
+    said = [f"{invocation.said(tensor.shape)} {tensor.dtype}" for tensor in tensors]
+    return ", ".join(said[:2]) + (f" and {len(said) - 2} more" if len(said) > 2 else "")
+
+
+def _edgetpu(seen: EdgeTpuSeen) -> Iterator[str]:
+    if seen.refusal:
+        yield f"Edge TPU: its compiler would write nothing, the file {seen.refusal}"
+        return
+    yield (
+        f"Edge TPU: {seen.mapped} of {seen.operators} operators by its compiler's rules, "
+        f"{seen.parameter_bytes:,} bytes of parameters"
+        + (
+            f", {seen.streamed_bytes:,} of them sent at each inference"
+            if seen.streamed_bytes
+            else ", which fit onto it"
+        )
+    )
+    if seen.cut is not None:
+        yield f"Edge TPU: it leaves off at {_on_cpu(seen.cut)}; all after it stays on the CPU"
+    for other in seen.others[:_SHOWN_MAX]:
+        yield f"Edge TPU: nor would it take {_on_cpu(other)}"
+    if len(seen.others) > _SHOWN_MAX:
+        yield f"Edge TPU: nor {len(seen.others) - _SHOWN_MAX} more"
+
+
+def _on_cpu(found: OnCpu) -> str:
+    instead = f" (build it with {found.instead})" if found.instead else ""
+    return f"{found.operator} at {found.layer}: {found.reason}{instead}"
+
+
+def _choice(advised: Advised) -> Iterator[str]:
+    yield f"advised for {advised.target}: {advised.mode or 'no mode'}: {'; '.join(advised.reasons)}"
+    for need in advised.needs:
+        yield f"first: {need}"
+    if advised.budget is not None:
+        yield _budget(advised)
+    for change in advised.changes:
+        yield f"mind: {change}"
+    if advised.mode is not None and not advised.quantized:
+        data = " --representative DIR" if advised.mode.calibrated else ""
+        yield f"next: shoal convert {advised.source} -o model.tflite --quantize {advised.mode}{data}"
+        if advised.mode in {Quantize.INT8, Quantize.UINT8}:
+            yield "if it answers worse than the float model: int16x8 on a CPU, or shoal optimize first"
+
+
+def _budget(advised: Advised) -> str:
+    assert advised.budget is not None
+    wanted, found = advised.budget.wanted_ms, advised.budget.found_ms
+    if found is None:
+        return f"the budget of {wanted:g} ms cannot be judged: nothing here runs what is advised"
+    kept = "is kept" if found <= wanted else "is not kept"
+    return (
+        f"the budget of {wanted:g} ms {kept} on one thread of this machine ({found:.3g} ms); the times of "
+        "the devices decide"
+    )
+
+
+COMMAND: Final = Command(
+    "advise", "what can be done with a trained model, and which quantization fits", add_options, run, EPILOG
+)

@@ -1,0 +1,208 @@
+"""Which quantization fits a target and the data at hand, and why.
+
+The tree is that of TensorFlow Lite's guide "Post-training quantization": without representative data
+dynamic range (4x smaller, on a CPU) or float16 (2x smaller); with it full integer (4x smaller, faster, and
+all that an Edge TPU takes). What it leaves open, times measured here decide.
+Source: ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from agent.core.tflite.flatmodel import Arithmetic, ModelFacts
+from deploy.core.factory.words import SAMPLES_ADVISED, Quantize
+
+
+class Target(StrEnum):
+    CPU = "cpu"
+    EDGETPU = "edgetpu"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one mode."""
+
+    length_bytes: int
+    median_ms: float | None
+    """None: nothing here runs it."""
+    on_edgetpu: int
+    """Operators that the Edge TPU would take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    mode: Quantize | None
+    """None: no mode serves the target as the source is."""
+    reasons: tuple[str, ...]
+    needs: tuple[str, ...]
+    """What the operator must bring before it can be made."""
+
+
+_ARITHMETIC: Final = {
+    Arithmetic.FLOAT32: Quantize.NONE,
+    Arithmetic.FLOAT16: Quantize.FLOAT16,
+    Arithmetic.DYNAMIC: Quantize.DYNAMIC,
+    Arithmetic.INT16X8: Quantize.INT16X8,
+    Arithmetic.MIXED: Quantize.INT8_FLOAT_IO,
+}
+_ENDS: Final = {"int8": Quantize.INT8, "uint8": Quantize.UINT8}
+_SLOWER: Final = 1.25
+"""Dynamic range is no choice where it takes so much longer than float16: its gain is then size alone."""
+
+
+def mode_of(facts: ModelFacts) -> Quantize:
+    """The mode by which such a file is made."""
+    found = _ARITHMETIC.get(facts.arithmetic)
+    if found is not None:
+        return found
+    return _ENDS.get(facts.inputs[0].dtype if facts.inputs else "", Quantize.INT8_FLOAT_IO)
+
+
+def trying(mode: Quantize) -> str:
+    """How the factory says which mode it is at; whoever hears it knows which one it died of."""
+    return f"trying {mode}"
+
+
+def as_it_is(target: Target, mode: Quantize, outcome: Outcome) -> Choice:
+    """Of a file that is quantized already: what its source is good for is not known."""
+    full = mode in {Quantize.INT8, Quantize.UINT8, Quantize.INT8_FLOAT_IO}
+    if target is not Target.CPU and not (full and outcome.on_edgetpu):
+        why = f"it is {mode}, and an Edge TPU takes full integer that begins with an operator of its own"
+        return Choice(
+            None, (why,), ("the float model that it was made of, for shoal advise and shoal convert",)
+        )
+    return Choice(mode, ("it is quantized already",), ())
+
+
+def choose(
+    target: Target, outcomes: Mapping[Quantize, Outcome], samples: int, budget_ms: float | None
+) -> Choice:
+    """
+    Args:
+        target: where it shall run.
+        outcomes: of the modes that the converter did not refuse.
+        samples: of representative data; 0: there is none.
+        budget_ms: for one inference; None: no bound.
+    """
+    if not outcomes:
+        why = "the converter makes no file of this source as it is"
+        return Choice(None, (why,), ("replace in the source what the converter names",))
+    integer = next((mode for mode in (Quantize.INT8, Quantize.UINT8) if mode in outcomes), None)
+    if target is Target.CPU:
+        return _for_cpu(outcomes, integer, samples, budget_ms)
+    return _for_edgetpu(outcomes, integer, samples, target)
+
+
+def _for_edgetpu(
+    outcomes: Mapping[Quantize, Outcome], integer: Quantize | None, samples: int, target: Target
+) -> Choice:
+    if integer is None:
+        return Choice(
+            None,
+            ("an Edge TPU takes full integer only, and the converter cannot make that of this source",),
+            ("replace the operators that have no integer form",),
+        )
+    if outcomes[integer].on_edgetpu == 0:
+        return Choice(
+            None,
+            ("full integer it can be, but an Edge TPU leaves off at its very first operator",),
+            ("replace the operator that comes first among those that it does not take",),
+        )
+    reasons = ["an Edge TPU takes full integer only (int8 and uint8 serve it alike)"]
+    if target is Target.BOTH:
+        reasons.append("the same file serves a CPU, and is the other half of the release")
+    return Choice(integer, tuple(reasons), _data_wanted(samples))
+
+
+def _for_cpu(
+    outcomes: Mapping[Quantize, Outcome], integer: Quantize | None, samples: int, budget_ms: float | None
+) -> Choice:
+    best = integer or (Quantize.INT8_FLOAT_IO if Quantize.INT8_FLOAT_IO in outcomes else None)
+    if samples and best is not None:
+        why = (
+            "there is representative data: full integer is four times smaller and the fastest on a CPU"
+            if integer
+            else "some operators have no integer form: the others become integer, these stay in float"
+        )
+        return Choice(best, (why,), _data_wanted(samples))
+    mode, why = _without_data(outcomes)
+    late = _late(outcomes, mode, best, budget_ms)
+    if late is not None:
+        return late
+    return Choice(mode, ("there is no representative data, so no ranges of activations", why), ())
+
+
+def _without_data(outcomes: Mapping[Quantize, Outcome]) -> tuple[Quantize, str]:
+    dynamic, half = outcomes.get(Quantize.DYNAMIC), outcomes.get(Quantize.FLOAT16)
+    if dynamic is not None and half is not None and _slower(dynamic, half):
+        return (
+            Quantize.FLOAT16,
+            (
+                f"dynamic range is smaller still, but took {dynamic.median_ms:.3g} ms here and float16 "
+                f"{half.median_ms:.3g} ms"
+            ),
+        )
+    if dynamic is not None:
+        return Quantize.DYNAMIC, "dynamic range makes the weights four times smaller without any"
+    if half is not None:
+        return Quantize.FLOAT16, "float16 makes the weights half as large without any"
+    return next(iter(outcomes)), "nothing else can be made"
+
+
+def _slower(one: Outcome, other: Outcome) -> bool:
+    if one.median_ms is None or other.median_ms is None:
+        return False
+    return one.median_ms > _SLOWER * other.median_ms
+
+
+def _late(
+    outcomes: Mapping[Quantize, Outcome], mode: Quantize, integer: Quantize | None, budget_ms: float | None
+) -> Choice | None:
+    """Integer, where only that keeps the budget: then data must be had."""
+    time = outcomes[mode].median_ms
+    if budget_ms is None or time is None or time <= budget_ms or integer is None:
+        return None
+    fast = outcomes[integer].median_ms
+    if fast is None or fast > budget_ms:
+        return None
+    why = f"{mode} took {time:.3g} ms here, over the budget of {budget_ms:g} ms; {integer} took {fast:.3g} ms"
+    return Choice(integer, (why,), _data_wanted(0))
+
+
+def _data_wanted(samples: int) -> tuple[str, ...]:
+    least, most = SAMPLES_ADVISED
+    if samples == 0:
+        return (f"bring representative data, {least} to {most} samples: --representative",)
+    if samples < least:
+        return (
+            f"bring more representative data: {samples} samples set the ranges, {least} to {most} are advised",
+        )
+    return ()
+
+
+_FIXED: Final = "a fixed batch, or unroll=True in the recurrent layer"
+_BEFORE: Final = "doing it before the model"
+_INSTEAD: Final = {
+    "Erf": "GELU in its tanh form (approximate=True)",
+    "FFT": "tf.signal.rfft2d, which is built in",
+    "Roll": "tf.concat of two slices",
+    "TensorListReserve": _FIXED,
+    "TensorListFromTensor": _FIXED,
+    "TensorListStack": _FIXED,
+    "StringSplitV2": _BEFORE,
+    "StaticRegexReplace": _BEFORE,
+    "DecodeJpeg": _BEFORE,
+    "DecodePng": _BEFORE,
+}
+"""Operators of TensorFlow that people meet, and what TensorFlow Lite has in their place."""
+
+
+def instead(operator: str) -> str:
+    """
+    Args:
+        operator: as the file has it, `FlexErf` for TensorFlow's own Erf.
+    """
+    return _INSTEAD.get(operator.removeprefix("Flex"), "")
