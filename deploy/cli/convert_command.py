@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from agent.core.tflite import needs
 from agent.core.tflite.flatmodel import TensorFacts
 from agent.wire.documents import Fit, Normalization, Quantization
 from deploy.assemble import converting
@@ -57,7 +58,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     agreement: Agreement | None
     compared_on: str
     calibration: Calibration | None
-    minimum_runtime: str | None
+    runtime_needed: str | None
+    """None: every runtime of Shoal runs it."""
     source_digest: str
     converter: str
     remarks: tuple[str, ...]
@@ -224,6 +226,7 @@ def _note(progress: Progress) -> None:
 
 def _answer(request: Request, result: Result) -> Answer:
     facts, converted = result.facts, result.converted
+    need = needs.need(facts)
     return Answer(
         model=str(result.path),
         digest=result.digest,
@@ -237,7 +240,7 @@ def _answer(request: Request, result: Result) -> Answer:
         agreement=converted.agreement,
         compared_on=converted.compared_on,
         calibration=converted.calibration,
-        minimum_runtime=facts.minimum_runtime,
+        runtime_needed=None if need is None else need.runtime,
         source_digest=converted.source_digest,
         converter=converted.converter,
         remarks=converted.remarks,
@@ -258,8 +261,7 @@ def _lines(answer: Answer) -> Iterator[str]:
         yield f"calibrated on {answer.calibration.samples} samples"
     if answer.agreement is not None:
         yield _agreement(answer.agreement, answer.compared_on)
-    if answer.minimum_runtime:
-        yield f"needs a runtime of TensorFlow {answer.minimum_runtime} or newer"
+    yield f"runs on {answer.runtime_needed or 'tflite-runtime 2.14'} or newer"
     yield f"next: shoal evaluate {answer.model} --data DIR, then shoal release {answer.model} --name ..."
 
 

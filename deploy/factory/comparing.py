@@ -55,7 +55,7 @@ def compare(parent: Parent, content: bytes, samples: Mapping[str, Samples], *, f
             interpreter, name = opened(content)
             found = [_signature(parent, each, interpreter, samples[each.name]) for each in parent.signatures]
         except _FAULTS as error:
-            faults.append(" ".join(str(error).split())[:200])
+            faults.append(" ".join(str(error).split()).partition(". ")[0][:200])
             continue
         return Compared(agreeing.worst(found), name)
     return Compared(None, "", faults[0])

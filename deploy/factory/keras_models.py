@@ -4,8 +4,10 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,19 @@ from deploy.factory.parent import Parent
 
 _NEWER, _OLDER = "keras", "tf_keras"
 _DEFAULT: Final = "serving_default"
+_FAULTS: Final = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ImportError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
+"""What the two raise on files that they do not understand."""
 
 
 def open_source(place: str, order: Convert) -> Parent:
@@ -71,25 +86,22 @@ def _hdf5_version(path: Path) -> str:
 
 def _loaded(package: str, place: str) -> Any:
     load = import_module(f"{package}.models").load_model
-    try:
-        with _toolkit(package):
-            return load(place, compile=False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, IndexError) as error:
-        raise _Unloadable(_explained(error)) from error
-    except (NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
-        raise _Unloadable(_explained(error)) from error
+    faults = []
+    for scope in _scopes(package):
+        try:
+            with scope:
+                return load(place, compile=False)
+        except _FAULTS as error:
+            faults.append(error)
+    raise _Unloadable(_explained(faults[0])) from faults[0]
 
 
-def _toolkit(package: str) -> Any:
-    """The layers of the Model Optimization Toolkit are known where the older Keras is in charge."""
-    if package != _OLDER or os.environ.get("TF_USE_LEGACY_KERAS") != "1":
-        return import_module("contextlib").nullcontext()
-    toolkit = import_module("tensorflow_model_optimization")
-    return toolkit.quantization.keras.quantize_scope(
-        {"PruneLowMagnitude": toolkit.sparsity.keras.pruning_wrapper.PruneLowMagnitude}
-        if hasattr(toolkit.sparsity.keras, "pruning_wrapper")
-        else {}
-    )
+def _scopes(package: str) -> Iterator[AbstractContextManager[Any]]:
+    """The layers of quantization-aware training are known where the older Keras is in charge."""
+    yield nullcontext()
+    in_charge = package == _OLDER and os.environ.get("TF_USE_LEGACY_KERAS") == "1"
+    if in_charge and find_spec("tensorflow_model_optimization") is not None:
+        yield import_module("tensorflow_model_optimization").quantization.keras.quantize_scope()
 
 
 def _explained(error: BaseException) -> str:
@@ -111,6 +123,8 @@ def open_object(model: Any, order: Convert) -> Parent:
     Raises:
         Refused: it is no model with inputs, or cannot be traced.
     """
+    import tensorflow as tf  # noqa: PLC0415 - after the choice of the Keras
+
     from deploy.factory.tensorflow_parents import Entry, TensorFlowParent  # noqa: PLC0415 - which Keras comes first
 
     inputs = getattr(model, "inputs", None)
@@ -120,8 +134,8 @@ def open_object(model: Any, order: Convert) -> Parent:
             "before it is saved, or return a tf.function with an input_signature"
         )
     entry = Entry(_DEFAULT, tuple(_form(tensor) for tensor in inputs), _answering(model))
-    variables = [getattr(variable, "value", variable) for variable in model.variables]
-    held = [variable() if callable(variable) else variable for variable in variables]
+    # The newer Keras wraps TensorFlow's variables, the older one has them as they are.
+    held = [each if isinstance(each, tf.Variable) else each.value for each in model.variables]
     return TensorFlowParent([entry], held, model, order)
 
 

@@ -62,7 +62,10 @@ def _concrete(name: str, function: Any) -> Any:
 
 def _entry(name: str, function: Any) -> Entry:
     structure = function.structured_input_signature
-    specs = tf.nest.flatten(structure)
+    leaves = tf.nest.flatten(structure)
+    specs = [leaf for leaf in leaves if isinstance(leaf, tf.TypeSpec)]
+    if not all(isinstance(spec, tf.TensorSpec) for spec in specs):
+        raise Refused(f"the function {name!r} takes ragged or sparse tensors: no .tflite file does")
     forms = [
         form(str(spec.name or f"input_{index}"), spec.shape, spec.dtype) for index, spec in enumerate(specs)
     ]
@@ -70,8 +73,13 @@ def _entry(name: str, function: Any) -> Entry:
 
 
 def _answering(function: Any, structure: Any) -> Callable[..., Mapping[str, Any]]:
+    leaves = tf.nest.flatten(structure)
+
     def answer(*tensors: Any) -> Mapping[str, Any]:
-        arguments, named = tf.nest.pack_sequence_as(structure, list(tensors))
+        given = iter(tensors)
+        # Arguments that are no tensors, such as training=False, stay what the function was traced with.
+        filled = [next(given) if isinstance(leaf, tf.TensorSpec) else leaf for leaf in leaves]
+        arguments, named = tf.nest.pack_sequence_as(structure, filled)
         return by_name(function(*arguments, **named))
 
     return answer

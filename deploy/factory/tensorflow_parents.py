@@ -47,14 +47,14 @@ class TensorFlowParent:
         Raises:
             Refused: a weight is no number, a size is open, or the model cannot be traced.
         """
+        wanted = shapes.chosen(entries, order.signatures)
+        shapes.check_names(order.shapes, [form for entry in wanted for form in entry.inputs])
         held = list(variables)
         _check(held)
         module = tf.Module()
         module.held, module.kept = held, keep
         self._module = module
-        self._traced = {
-            entry.name: _traced(entry, order) for entry in shapes.chosen(entries, order.signatures)
-        }
+        self._traced = {entry.name: _traced(entry, order) for entry in wanted}
         self.signatures = tuple(_signature(name, traced) for name, traced in self._traced.items())
 
     def answer(self, signature: str, inputs: Arrays) -> Arrays:
@@ -111,7 +111,7 @@ def form(name: str, shape: Any, dtype: Any) -> TensorForm:
 def _check(variables: Iterable[Any]) -> None:
     """Of what is trained: every value is a number, and has been set."""
     for variable in variables:
-        name = str(getattr(variable, "path", variable.name)).removesuffix(":0")
+        name = variable.name.removesuffix(":0")
         try:
             values = variable.numpy()
         except (tf.errors.OpError, RuntimeError, NotImplementedError) as error:

@@ -13,6 +13,7 @@ from tensorflow.lite.python.convert import ConverterError
 from deploy.core.factory import refusals
 from deploy.core.factory.words import Convert, Quantize
 from deploy.core.refusal import Refused
+from deploy.factory import tidying
 from deploy.factory.parent import Made, Samples
 
 NAME: Final = f"tensorflow {tf.__version__}"
@@ -63,7 +64,7 @@ def drive(converter: Any, order: Convert, samples: Mapping[str, Samples]) -> Mad
         content = converter.convert()
     except _FAULTS as error:
         raise Refused(refusals.sentence(order.quantize, str(error))) from error
-    return Made(content=bytes(content), converter=NAME)
+    return Made(content=tidying.tidy(bytes(content)), converter=NAME)
 
 
 def _set(converter: Any, order: Convert) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from agent.core.tflite import flatmodel, needs
+from agent.core.tflite.flatmodel import Arithmetic, ModelFacts
 from deploy.core.factory import operators, refusals
 from deploy.core.factory.operators import Operator
 from deploy.core.factory.words import SAMPLES_ADVISED, Convert, Quantize
@@ -42,7 +44,7 @@ def examine(order: Convert, content: bytes) -> tuple[str, ...]:
     floating = operators.computing_in_float(found)
     if order.quantize in _FULL_INTEGER and floating and not order.float_fallback:
         raise Refused(refusals.in_float(order.quantize, floating))
-    return tuple(_remarks(order, found, floating))
+    return (*_remarks(order, found, floating), *_newer(flatmodel.examine(content), order.quantize))
 
 
 def _check_foreign(order: Convert, found: Sequence[Operator]) -> None:
@@ -55,9 +57,18 @@ def _check_foreign(order: Convert, found: Sequence[Operator]) -> None:
             for name in names
         )
         raise Refused(
-            f"the operators {', '.join(names)} are outside TensorFlow Lite's built-in set and were not "
-            f"named: {option} leaves them in, which no device of Shoal runs"
+            f"outside TensorFlow Lite's built-in set and not named: {', '.join(names).replace(FLEX, '')}; "
+            f"{option} leaves it in, which no device of Shoal runs"
         )
+
+
+def _newer(facts: ModelFacts, quantize: Quantize) -> Iterator[str]:
+    need = needs.need(facts)
+    if need is not None:
+        why = f", for {need.why}" if need.why else ""
+        yield f"tflite-runtime 2.14 does not run it, devices need {need.runtime} or newer{why}"
+    if quantize is Quantize.DYNAMIC and facts.arithmetic is Arithmetic.FLOAT32:
+        yield "nothing was quantized: weights of fewer than 1,024 numbers stay as they are, and all are"
 
 
 def _remarks(order: Convert, found: Sequence[Operator], floating: Sequence[Operator]) -> Iterator[str]:
@@ -67,9 +78,3 @@ def _remarks(order: Convert, found: Sequence[Operator], floating: Sequence[Opera
     if floating and order.quantize in _FULL_INTEGER | {Quantize.INT8_FLOAT_IO}:
         names = ", ".join(dict.fromkeys(each.name for each in floating))
         yield f"in float because it has no integer form: {names}; an Edge TPU leaves off there"
-    newest = operators.beyond_tflite_runtime(found)
-    if newest:
-        yield (
-            f"{', '.join(f'{each.name} version {each.version}' for each in newest)} is newer than "
-            "tflite-runtime 2.14: devices need ai-edge-litert for it"
-        )

@@ -60,20 +60,3 @@ def computing_in_float(found: Sequence[Operator]) -> tuple[Operator, ...]:
 def layer(operator: Operator) -> str:
     """What a person knows of the place: the last of the names that the converter joined with semicolons."""
     return next(iter(operator.outputs), "").split(";")[0] or "without a name"
-
-
-_TFLITE_RUNTIME_2_14: Final = {
-    "FULLY_CONNECTED": 11,
-}
-"""The newest version of each operator that it registers, where converters go beyond it."""
-
-
-def beyond_tflite_runtime(found: Sequence[Operator]) -> tuple[Operator, ...]:
-    """Operators that tflite-runtime 2.14 refuses to load; each name once, the newest of it."""
-    newest: dict[str, Operator] = {}
-    for each in found:
-        bound = _TFLITE_RUNTIME_2_14.get(each.name)
-        known = newest.get(each.name)
-        if bound is not None and each.version > bound and (known is None or known.version < each.version):
-            newest[each.name] = each
-    return tuple(newest.values())
