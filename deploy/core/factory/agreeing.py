@@ -107,13 +107,13 @@ def _literal(name: str, samples: Sequence[Answered]) -> Agreement:
 
 
 def _reach(name: str, parents: Sequence[NDArray[np.generic]]) -> float:
-    """The range of what the parent says; where it always says the same, its size."""
+    """The range of what the parent says; where it always says the same, its size; 1 where that is nought."""
     extremes = [_extremes(parent) for parent in parents if parent.size]
     values = np.array(extremes or [(0.0, 0.0)])
     if not np.isfinite(values).all():
         raise Unanswered(name)
     size = float(np.abs(values).max())
-    return max(float(values[:, 1].max() - values[:, 0].min()), 0.01 * size, 1e-9)
+    return max(float(values[:, 1].max() - values[:, 0].min()), 0.01 * size) or 1.0
 
 
 def _extremes(array: NDArray[np.generic]) -> tuple[float, float]:

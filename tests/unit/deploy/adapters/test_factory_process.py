@@ -1,0 +1,71 @@
+"""What a process of the factory says and how it ends; none of these orders gets as far as TensorFlow."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.adapters.factory_process import FactoryProcess
+from deploy.core.factory.died import FactoryDied
+from deploy.core.factory.words import Convert, Progress, Quantize, Source, SourceKind
+from deploy.core.refusal import Refused
+
+THEIRS = """
+import os, signal, sys
+
+def dies():
+    print("last words", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+def leaves():
+    os._exit(3)
+
+def chatters():
+    print("on standard output")
+    raise LookupError("no weights\\nat hand")
+"""
+
+
+@pytest.fixture
+def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "theirs.py").write_text(THEIRS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def order(function: str, folder: Path) -> Convert:
+    return Convert(
+        source=Source(kind=SourceKind.FUNCTION, place=f"theirs:{function}"),
+        quantize=Quantize.NONE,
+        out=str(folder / "out.tflite"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("dies", "died of SIGSEGV; its last words: last words"),
+        ("leaves", "ended with status 3 and no answer"),
+    ],
+)
+def test_a_process_that_ends_without_an_answer_is_told_by_its_end(
+    theirs: Path, function: str, words: str
+) -> None:
+    with pytest.raises(FactoryDied, match=words):
+        FactoryProcess().carry_out(order(function, theirs), lambda _: None)
+
+    assert not (theirs / "out.tflite").exists()
+
+
+def test_what_the_operators_own_code_raises_is_one_sentence_with_its_line(
+    theirs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[Progress] = []
+
+    with pytest.raises(Refused) as refused:
+        FactoryProcess().carry_out(order("chatters", theirs), heard.append)
+
+    assert (
+        str(refused.value) == "theirs:chatters fails in theirs.py, line 13: LookupError: no weights at hand"
+    )
+    assert heard == [Progress(what="opening the source")]
+    assert capfd.readouterr() == ("", "")
