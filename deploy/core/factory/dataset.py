@@ -86,8 +86,8 @@ def check_broken(broken: Sequence[str], readable: int) -> tuple[str, ...]:
     of = f"{len(broken)} of {len(broken) + readable} pictures"
     if len(broken) > BROKEN_SHARE_MAX * (len(broken) + readable):
         raise Refused(
-            f"{of} cannot be decoded, more than the {BROKEN_SHARE_MAX:.0%} that may be left out: mend or remove "
-            f"them ({named})"
+            f"{of} cannot be decoded, more than the {BROKEN_SHARE_MAX:.0%} that may be left out: mend or "
+            f"remove them ({named})"
         )
     return (f"left out, because they cannot be decoded: {of} ({named})",)
 
