@@ -177,9 +177,7 @@ def _data_wanted(samples: int) -> tuple[str, ...]:
     if samples == 0:
         return (f"bring representative data, {least} to {most} samples: --representative",)
     if samples < least:
-        return (
-            f"bring more representative data: {samples} samples set the ranges, {least} to {most} are advised",
-        )
+        return (f"bring more representative data than these {samples}: {least} to {most} are advised",)
     return ()
 
 

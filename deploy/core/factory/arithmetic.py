@@ -34,7 +34,7 @@ def _transposed(flow: Dataflow, operator: Operator) -> int:
 
 
 def _dense(flow: Dataflow, operator: Operator) -> int:
-    return flow.tensors[operator.outputs[0]].elements * flow.tensors[operator.inputs[1]].shape[-1]
+    return flow.tensors[operator.outputs[0]].elements * prod(flow.tensors[operator.inputs[1]].shape[-1:])
 
 
 def _recurrent(flow: Dataflow, operator: Operator) -> int:

@@ -20,6 +20,19 @@ _FUSED: Final = {"AVERAGE_POOL_2D": 5, "MAX_POOL_2D": 5, "CONCATENATION": 1}
 _DILATION: Final = {"CONV_2D": (4, 5), "DEPTHWISE_CONV_2D": (5, 6)}
 _SLICE_MASKS: Final = (2, 3)
 """Ellipsis and new axis, of STRIDED_SLICE."""
+_NEEDED: Final = {
+    "CONV_2D": 2,
+    "DEPTHWISE_CONV_2D": 2,
+    "FULLY_CONNECTED": 2,
+    "TRANSPOSE_CONV": 3,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 1,
+    "UNIDIRECTIONAL_SEQUENCE_RNN": 1,
+    "MEAN": 1,
+    "SUM": 1,
+    "REDUCE_MAX": 1,
+    "REDUCE_MIN": 1,
+}
+"""The inputs without which an operator is none, of those that are looked into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +158,17 @@ def _operator(operator: Table, codes: Sequence[tuple[str, bool, int]], tensors: 
         raise Malformed(f"damaged: an operator has code {code} of {len(codes)}")
     name, custom, version = codes[code]
     options = None if custom else operator.table(4)
+    inputs = _within(operator.ints(1), tensors, least=-1)
+    outputs = _within(operator.ints(2), tensors)
+    needed = _NEEDED.get(name, 0)
+    if needed and (len(inputs) < needed or -1 in inputs[:needed] or not outputs):
+        raise Malformed(f"damaged: {name} has {len(inputs)} inputs and {len(outputs)} outputs")
     return Operator(
         name=name,
         custom=custom,
         version=version,
-        inputs=_within(operator.ints(1), tensors, least=-1),
-        outputs=_within(operator.ints(2), tensors),
+        inputs=inputs,
+        outputs=outputs,
         fused=options is not None and name in _FUSED and options.i8(_FUSED[name]) != 0,
         dilation=_dilation(name, options),
         reshapes=options is not None

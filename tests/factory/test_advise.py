@@ -1,0 +1,75 @@
+"""What the converter itself says of Keras models that have something about them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from deploy.cli.main import main
+
+MODELS = """
+    import keras
+    from keras import layers, ops
+
+    def save(name, inputs, outputs):
+        keras.Model(inputs, outputs).save(f"{name}.keras")
+
+    image = keras.Input((32, 32, 3))
+    found = layers.Conv2D(8, 3, padding="same", use_bias=False)(image)
+    found = layers.ReLU(6)(layers.BatchNormalization()(found))
+    found = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="hard_swish")(found))
+    save("swish", image, layers.Dense(10, activation="softmax")(found))
+    image = keras.Input((16, 16, 3))
+    found = ops.erf(layers.Flatten()(layers.Conv2D(4, 3)(image)))
+    save("erf", image, layers.Dense(10, activation="softmax")(found))
+    rows = keras.Input((28, 28))
+    save("recurrent", rows, layers.Dense(10, activation="softmax")(layers.LSTM(20)(rows)))
+"""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    subprocess.run([sys.executable, "-c", dedent(MODELS)], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def advised(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
+    assert main(["advise", "--json", *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_edge_tpu_leaves_off_at_what_it_lacks(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = advised(capsys, str(models / "swish.keras"), "--target", "edgetpu")
+
+    assert found["edgetpu"]["cut"]["operator"] == "HARD_SWISH"
+    assert (found["edgetpu"]["mapped"], found["edgetpu"]["operators"]) == (2, 6)
+    assert "RELU6" in found["edgetpu"]["cut"]["instead"]
+    assert found["mode"] == "int8"
+
+
+def test_an_operator_outside_the_built_in_set_is_named_with_its_layer(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = advised(capsys, str(models / "erf.keras"))
+
+    assert not found["convertible"]
+    (outside,) = found["outside"]
+    assert outside["operator"] == "Erf"
+    assert "Erf" in outside["layer"]
+    assert "tanh" in outside["instead"]
+    assert [mode["mode"] for mode in found["modes"]] == ["none"]
+
+
+def test_a_recurrent_model_that_kills_the_converter_gets_advice_all_the_same(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = advised(capsys, str(models / "recurrent.keras"), "--target", "cpu")
+
+    refusals = {mode["mode"]: mode["refusal"] for mode in found["modes"]}
+    assert refusals["none"] == refusals["float16"] == ""
+    assert "SIGSEGV" in refusals["int8"]
+    assert any("tf_keras" in change for change in found["changes"])
