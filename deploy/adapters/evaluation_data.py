@@ -161,7 +161,7 @@ def rows(place: str) -> Rows:
 
 def _arrays(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as held:
             x, y = (next((name for name in names if name in held.files), None) for names in (_X, _Y))
             if x is None:
                 raise Refused(

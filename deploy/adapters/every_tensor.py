@@ -23,6 +23,7 @@ class Layer:
     name: str
     operator: str
     place: int
+    """Among those that do more than to write numbers in another type."""
     index: int
     sources: tuple[int, ...]
     """Tensors that it takes, constants among them."""
@@ -96,11 +97,10 @@ class EveryTensor:
         # Neither runtime tells its operators but here.
         operators = self._interpreter._get_ops_details()  # noqa: SLF001 - see above
         made = {int(each["outputs"][0]): each for each in operators if len(each["outputs"])}
-        return [
-            self._layer(place, each, made)
-            for place, each in enumerate(operators)
-            if len(each["outputs"]) and each["op_name"] not in _CONVERSIONS
-        ]
+        computing = (
+            each for each in operators if len(each["outputs"]) and each["op_name"] not in _CONVERSIONS
+        )
+        return [self._layer(place, each, made) for place, each in enumerate(computing)]
 
     def _layer(self, place: int, operator: Mapping[str, Any], made: Mapping[int, Mapping[str, Any]]) -> Layer:
         index = int(operator["outputs"][0])

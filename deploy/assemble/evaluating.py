@@ -122,7 +122,7 @@ def evaluate(request: Request, on_progress: OnProgress) -> Judged:
         models=tuple(models[place] for place in ranked),
         reference=None if reference is None else ranked.index(reference),
         pairs=verdicts.pairs(_marked(contenders, answer, ranked)) if given.labelled else (),
-        remarks=(*shared.remarks, *remarks, *_passed_over(answer), *_small(models)),
+        remarks=(*shared.remarks, *remarks, *_passed_over(answer), *_not_finite(models)),
     )
     return Judged(
         report,
@@ -311,14 +311,14 @@ def _marked(contenders: Sequence[Contender], answer: Evaluated, ranked: Sequence
 
 
 def _passed_over(answer: Evaluated) -> list[str]:
-    if not answer.passed_over:
+    count = len(answer.passed_over)
+    if not count:
         return []
-    return [
-        f"{len(answer.passed_over)} pictures were passed over, the first because: {answer.passed_over[0]}"
-    ]
+    were = "1 picture was" if count == 1 else f"{count} pictures were"
+    return [f"{were} passed over{', the first because' if count > 1 else ''}: {answer.passed_over[0]}"]
 
 
-def _small(models: Sequence[Model]) -> list[str]:
+def _not_finite(models: Sequence[Model]) -> list[str]:
     return [
         f"{model.evaluation.model.file} answers {model.evaluation.not_finite} of {model.evaluation.pictures} "
         "pictures with NaN or infinity: these count as wrong, and no device accepts such a model"

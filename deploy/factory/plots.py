@@ -143,6 +143,7 @@ def _cost(axes: Axes, said: str, points: Sequence[plotting.Point], what: str) ->
     axes.set_xlabel("MB pulled by a device that has nothing" if what == "pulled" else "ms an invoke, median")
     axes.set_ylabel(f"{said}, %")
     axes.margins(x=0.15)
+    axes.set_xlim(left=0)
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.22), fontsize=8)
 
 
@@ -179,14 +180,12 @@ def _reliability(axes: Axes, report: Report) -> None:
         if accuracy is None:
             continue
         bins = [each for each in accuracy.reliability if each.count]
-        axes.plot(
-            [each.confidence for each in bins],
-            [each.accuracy for each in bins],
-            "o-",
-            color=colour,
-            markersize=4,
-            label=f"{name}: ECE {accuracy.calibration_error:.3f}",
-        )
+        confidences, shares = [each.confidence for each in bins], [each.accuracy for each in bins]
+        label = f"{name}: ECE {accuracy.calibration_error:.3f}"
+        axes.plot(confidences, shares, "-", color=colour, linewidth=1, alpha=0.6)
+        # A bin of three pictures is a small thing.
+        sizes = [6 + 90 * each.count / accuracy.top1.of for each in bins]
+        axes.scatter(confidences, shares, s=sizes, color=colour, label=label)
     axes.set(xlim=(0, 1.02), ylim=(-0.02, 1.04), xlabel="confidence", ylabel="share that is right")
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), fontsize=8)
 

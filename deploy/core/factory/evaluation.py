@@ -156,7 +156,7 @@ class LayerError(Struct, frozen=True, kw_only=True):
     name: str
     operator: str
     place: int
-    """Of its operator in the reference."""
+    """Among the reference's operators that do more than to write numbers in another type."""
     error: float
     """Root mean square of the difference over the standard deviation of the reference's numbers."""
     sqnr_db: float | None

@@ -17,8 +17,8 @@ class Marked:
 
 
 def pairs(models: Sequence[Marked]) -> tuple[Pair, ...]:
-    """Every two of them. With several pairs probabilities and intervals are those of all pairs together, since
-    among twenty comparisons of equal models one looks like a difference.
+    """Every two of them. With several pairs, probabilities and intervals hold for all pairs together: of
+    twenty comparisons of equal models one looks like a difference.
     """
     chosen = list(combinations(range(len(models)), 2))
     counts = [_disagreements(models[one], models[other]) for one, other in chosen]
