@@ -16,6 +16,7 @@ import h5py
 from deploy.core.factory.words import Convert, TensorForm
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Parent
+from deploy.factory.sources import recurrent
 
 _NEWER, _OLDER = "keras", "tf_keras"
 _DEFAULT: Final = "serving_default"
@@ -123,17 +124,22 @@ def open_object(model: Any, order: Convert) -> Parent:
     Raises:
         Refused: it is no model with inputs, or cannot be traced.
     """
-    import tensorflow as tf  # noqa: PLC0415 - after the choice of the Keras
-
-    from deploy.factory.tensorflow_parents import Entry, TensorFlowParent  # noqa: PLC0415 - which Keras comes first
-
     inputs = getattr(model, "inputs", None)
     if not inputs:
         raise Refused(
             f"the Keras model {getattr(model, 'name', '')!r} does not know its inputs: call it once on data "
             "before it is saved, or return a tf.function with an input_signature"
         )
-    entry = Entry(_DEFAULT, tuple(_form(tensor) for tensor in inputs), _answering(model))
+    forms = tuple(_form(tensor) for tensor in inputs)
+    return recurrent.with_recurrent(model, order, lambda each: _parent(each, forms, order))
+
+
+def _parent(model: Any, forms: tuple[TensorForm, ...], order: Convert) -> Parent:
+    import tensorflow as tf  # noqa: PLC0415 - after the choice of the Keras
+
+    from deploy.factory.tensorflow_parents import Entry, TensorFlowParent  # noqa: PLC0415 - which Keras comes first
+
+    entry = Entry(_DEFAULT, forms, _answering(model))
     # The newer Keras wraps TensorFlow's variables, the older one has them as they are.
     held = [each if isinstance(each, tf.Variable) else each.value for each in model.variables]
     return TensorFlowParent([entry], held, model, order)

@@ -62,7 +62,7 @@ def _named(called: Any, given: Any) -> tuple[Example, ...]:
     values = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     names = _parameters(called)
     if len(names) < len(values):
-        names = [f"input_{index}" for index in range(len(values))]
+        names = [f"args_{index}" for index in range(len(values))]
     return tuple(Example(name, value) for name, value in zip(names, values, strict=False))
 
 

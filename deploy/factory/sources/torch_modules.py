@@ -1,7 +1,8 @@
 """A PyTorch module by LiteRT's converter, which makes a float .tflite of it: the modes are that file's."""
 
+import inspect
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,9 +44,12 @@ class TorchParent:
 
     def answer(self, signature: str, inputs: Arrays) -> Arrays:
         del signature  # there is one
-        tensors = [torch.from_numpy(np.array(inputs[name])) for name in self._names]
+        tensors = {name: torch.from_numpy(np.array(inputs[name])) for name in self._names}
         with torch.no_grad():
-            answered = self._module(*tensors)
+            if _by_name(self._module, self._names):
+                answered = self._module(**tensors)
+            else:
+                answered = self._module(*tensors.values())
         flat, _ = torch.utils._pytree.tree_flatten(answered)  # noqa: SLF001 - torch offers no public way to flatten
         return {form.name: _array(each) for form, each in zip(self.signatures[0].outputs, flat, strict=True)}
 
@@ -68,8 +72,8 @@ def open_pair(module: Any, examples: tuple[Example, ...], order: Convert) -> Tor
     _check(module)
     tensors = {each.name: torch.as_tensor(each.value) for each in examples}
     try:
-        made = litert_torch.convert(module, sample_kwargs=tensors)
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
+        made = _converted(module, tensors)
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError) as error:
         raise Refused(f"litert-torch cannot convert {type(module).__name__}: {_one_line(error)}") from error
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "module.tflite"
@@ -77,6 +81,17 @@ def open_pair(module: Any, examples: tuple[Example, ...], order: Convert) -> Tor
         content = path.read_bytes()
     file = TfliteParent(content, named="what litert-torch made", remarks=tuple(_remarks(examples)))
     return TorchParent(module, tuple(tensors), file)
+
+
+def _converted(module: Any, tensors: Mapping[str, Any]) -> Any:
+    if _by_name(module, tensors):
+        return litert_torch.convert(module, sample_kwargs=dict(tensors))
+    return litert_torch.convert(module, sample_args=tuple(tensors.values()))
+
+
+def _by_name(module: Any, names: Iterable[str]) -> bool:
+    """Inputs are given by name where they have one: a module that takes any number of them names none."""
+    return set(names) <= set(inspect.signature(module.forward).parameters)
 
 
 def _check(module: Any) -> None:
