@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from agent.core.camera.frames import Pixels
+from agent.wire.topics import sha256
+from deploy.core.factory.calibration import Candidate
 from deploy.core.refusal import Refused
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm"})
@@ -25,24 +28,54 @@ def read(path: Path) -> bytes:
         raise Refused(f"{path}: {error.strerror}") from error
 
 
-def pictures(places: Sequence[Path], at_most: int) -> tuple[Path, ...]:
-    """The picture files among these files and, sorted by name, in these folders.
+def pictures(places: Sequence[Path]) -> tuple[Candidate, ...]:
+    """These files, and the pictures in these folders and in the folders in them, by custom one a label.
 
     Raises:
         Refused: a place does not exist, or there is no picture in any.
     """
-    found: list[Path] = []
+    found: list[Candidate] = []
     for place in places:
         if not place.exists():
             raise Refused(f"{place}: there is no such file or folder")
-        found += _inside(place) if place.is_dir() else [place]
+        found += map(_candidate, _inside(place) if place.is_dir() else [place])
     if not found:
         raise Refused(f"no picture ({', '.join(sorted(PICTURES))}) in {', '.join(map(str, places))}")
-    return tuple(found[:at_most])
+    return tuple(found)
 
 
 def _inside(folder: Path) -> Iterable[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file())
+    found = (*folder.iterdir(), *folder.glob("*/*"))
+    return sorted(path for path in found if path.suffix.lower() in PICTURES and path.is_file())
+
+
+def _candidate(path: Path) -> Candidate:
+    return Candidate(str(path.parent), sha256(read(path)), str(path))
+
+
+def arrays(path: Path) -> Sequence[Pixels]:
+    """The pictures in an .npz file: the array `x`, or the only one.
+
+    Raises:
+        Refused: there is none of bytes, count x height x width x 1 or 3.
+    """
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            name = "x" if "x" in file.files else file.files[0] if len(file.files) == 1 else ""
+            found = file[name] if name else None
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror or 'it is damaged'}") from error
+    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError) as error:
+        raise Refused(f"{path} is no .npz file of plain arrays: {error}") from error
+    if found is None:
+        raise Refused(f"{path} has several arrays and none named x: name the pictures so")
+    shape = (*found.shape, 1) if found.ndim == 3 else found.shape
+    if found.dtype != np.uint8 or len(shape) != 4 or shape[3] not in {1, 3} or not found.size:
+        raise Refused(
+            f"{path}: golden frames are pictures as a camera gives them, bytes of count x height x width x 1 "
+            f"or 3, and {name} is {' x '.join(map(str, found.shape))} {found.dtype}"
+        )
+    return [np.broadcast_to(each, (*shape[1:3], 3)) for each in found.reshape(shape)]
 
 
 def picture(path: Path) -> Image.Image:

@@ -1,20 +1,26 @@
 """From paths on the command line to a signed release."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from agent.adapters.runtime_tflite import open_runtime
+from agent.core.camera.frames import Pixels
+from agent.ports.runtime import Runtime
 from agent.wire.documents import Manifest
 from deploy.adapters import desk
 from deploy.adapters.packer_zstd import ZstandardPacker
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder, Workspace
 from deploy.assemble import workspaces
+from deploy.core.factory import calibration
 from deploy.core.refusal import Refused
-from deploy.core.release import golden, patching, variants, versions
+from deploy.core.release import golden, judged, patching, variants, versions
+from deploy.core.release.judged import Judged
 from deploy.core.release.variants import Examined, ModelFile, Options
 from deploy.flows import release as flow
-from deploy.flows.golden import GoldenFrame
+from deploy.flows.golden import GoldenFrame, choose
 from deploy.flows.release import Draft, Released
 
 
@@ -32,7 +38,9 @@ class Request:
     tolerance: float
     licence: str
     description: str
-    patch_from: str
+    evaluation: Path | None = None
+    """What `shoal evaluate` wrote."""
+    patch_from: str = ""
     """`NAME@VERSION`, `stable`, or `none`; empty: the version before it."""
 
 
@@ -47,7 +55,7 @@ class Result:
 def make(workspace: Workspace, offline_keys: Path | None, request: Request) -> Result:
     """
     Raises:
-        Refused: a file cannot be read, or the files cannot be this release.
+        Refused: a file cannot be read, the files cannot be this release, or the variants disagree.
         RuntimeMissing: no TFLite runtime is installed here.
         ModelUnloadable: the runtime refuses the model that computes the golden outputs.
         ConfigError: the version was released with other content, or the offline key is not at hand.
@@ -59,7 +67,8 @@ def make(workspace: Workspace, offline_keys: Path | None, request: Request) -> R
         request.options,
     )
     labels = _model_file(request.labels) if request.labels else None
-    frames = _frames(request.golden, examined[0])
+    runtime = open_runtime()
+    frames = _frames(request.golden, examined[0], reference or examined[0], runtime)
     draft = Draft(
         name=request.name,
         version=request.version,
@@ -71,10 +80,12 @@ def make(workspace: Workspace, offline_keys: Path | None, request: Request) -> R
         golden_model=reference,
         licence=request.licence,
         description=request.description,
+        judged=_judged(request.evaluation, examined),
+        tool=metadata.version("shoal"),
         base=patch_base(repository, workspace, request),
     )
     artifacts = ArtifactFolder(workspace.artifacts)
-    released = flow.release(repository, artifacts, ZstandardPacker(), open_runtime(), draft)
+    released = flow.release(repository, artifacts, ZstandardPacker(), runtime, draft)
     return Result(released, len(frames), _remarks(draft))
 
 
@@ -112,6 +123,18 @@ def _remarks(draft: Draft) -> tuple[str, ...]:
         )
     if not variants.has_labels(draft.variants, draft.labels):
         remarks.append("there are no labels, predictions will carry class numbers: give some with --labels")
+    if not draft.judged.figures:
+        remarks.append(
+            "nothing is said of its accuracy: shoal evaluate --data PICTURES -o FILE, then --evaluation FILE"
+        )
+    remarks += map(_unproven, draft.variants[1:])
+    for variant in draft.variants:
+        need = variants.need(variant, "the runtime that ran it here")
+        if need is not None:
+            why = f" ({need.why})" if need.why else ""
+            remarks.append(
+                f"{variant.file.name} needs runtime {need.runtime}{why}: devices with less hold it"
+            )
     return tuple(remarks)
 
 
@@ -119,13 +142,39 @@ def _model_file(path: Path) -> ModelFile:
     return ModelFile(path.name, desk.read(path))
 
 
-def _frames(places: tuple[Path, ...], model: Examined) -> tuple[GoldenFrame, ...]:
+def _unproven(compiled: Examined) -> str:
+    return (
+        f"{compiled.file.name} runs on an Edge TPU alone: size, type and classes were compared here; that "
+        "it answers alike, each device proves by the golden frames before it serves"
+    )
+
+
+def _judged(path: Path | None, examined: Sequence[Examined]) -> Judged:
+    if path is None:
+        return judged.UNJUDGED
+    return judged.of_release(path.name, judged.read(path.name, desk.read(path)), examined)
+
+
+def _frames(
+    places: tuple[Path, ...], model: Examined, reference: Examined, runtime: Runtime
+) -> tuple[GoldenFrame, ...]:
     height, width = model.input.height_px, model.input.width_px
     if not places:
         return tuple(GoldenFrame(pixels, desk.png(pixels)) for pixels in golden.patterns(height, width))
-    side = golden.side_px(height, width)
-    return tuple(
-        GoldenFrame(pixels, desk.png(pixels))
-        for path in desk.pictures(places, golden.FRAMES_MAX)
-        for pixels in (desk.frame(path, side),)
-    )
+    pictures = _pictures(places, golden.side_px(height, width))
+    chosen = [pictures[index] for index in choose(runtime, reference, pictures)]
+    return tuple(GoldenFrame(pixels, desk.png(pixels)) for pixels in chosen)
+
+
+def _pictures(places: tuple[Path, ...], side_px: int) -> list[Pixels]:
+    """What golden frames are chosen from: evenly of all folders and files, in an order of their own."""
+    found: list[Pixels] = []
+    files = [place for place in places if place.suffix.lower() != ".npz"]
+    if files:
+        taken = calibration.choose(desk.pictures(files), golden.CANDIDATES_MAX)
+        found += [desk.frame(Path(each.place), side_px) for each in taken.candidates]
+    for path in places:
+        if path not in files:
+            arrays = desk.arrays(path)
+            found += [arrays[index] for index in calibration.evenly(len(arrays), golden.CANDIDATES_MAX)]
+    return found

@@ -13,6 +13,7 @@ from deploy.assemble.release import Request, Result
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.core.refusal import Refused
+from deploy.core.release import scored
 from deploy.core.release.variants import Options
 
 EPILOG = """\
@@ -37,6 +38,9 @@ class Answer(Struct, frozen=True, kw_only=True):
     """By a device that has nothing."""
     patch_bytes: dict[Delegate, int]
     """By one that has the release before."""
+    minimum_runtime: dict[Delegate, str]
+    """Of those variants that not every device's runtime has."""
+    evaluation: dict[str, float]
     published: bool
 
 
@@ -68,6 +72,12 @@ def add_options(parser: ArgumentParser) -> None:
     _add_golden(parser)
     _add_contract(parser)
     parser.add_argument(
+        "--evaluation",
+        type=Path,
+        metavar="FILE",
+        help="what shoal evaluate -o wrote about these files: its figures go into the release",
+    )
+    parser.add_argument(
         "--licence", default="", metavar="TEXT", help="licence of the model, such as Apache-2.0"
     )
     parser.add_argument("--description", default="", metavar="TEXT", help="one line about the release")
@@ -93,7 +103,8 @@ def _add_golden(parser: ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="PATH",
-        help="pictures, or folders of pictures; eight are taken (default: synthetic patterns)",
+        help="pictures, folders of them, or .npz files of them, such as the representative data: the eight "
+        "that prove most are taken (default: synthetic patterns)",
     )
     golden.add_argument(
         "--tolerance",
@@ -106,7 +117,8 @@ def _add_golden(parser: ArgumentParser) -> None:
         "--golden-model",
         type=Path,
         metavar="FILE",
-        help="compute the right answers with this model, such as the float parent (default: the CPU file)",
+        help="compute the right answers with this model, such as the float parent, and refuse the release "
+        "where the CPU file disagrees (default: the CPU file itself)",
     )
 
 
@@ -146,6 +158,7 @@ def run(options: Namespace) -> int:
         tolerance=options.tolerance,
         licence=options.licence,
         description=options.description,
+        evaluation=options.evaluation,
         patch_from=options.patch_from,
     )
     result = assembled.make(workspace, options.offline_keys, request)
@@ -181,6 +194,12 @@ def _tell(result: Result, options: Namespace) -> None:
             for variant in manifest.variants
             for patch in variant.patches
         },
+        minimum_runtime={
+            variant.delegate: variant.minimum_runtime
+            for variant in manifest.variants
+            if variant.minimum_runtime
+        },
+        evaluation=manifest.evaluation,
         published=not options.no_publish,
     )
     if options.json:
@@ -191,6 +210,7 @@ def _tell(result: Result, options: Namespace) -> None:
     output.say(
         f"{manifest.name}@{manifest.version} is {done}: {' and '.join(answer.variants)}, {size:,} bytes, "
         f"{answer.classes} classes, {answer.golden_frames} golden frames",
+        *([line] if (line := scored.in_words(manifest.evaluation)) else []),
         _pull_in_words(answer),
         f"next: shoal rollout plan {manifest.name}@{manifest.version}",
     )

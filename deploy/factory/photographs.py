@@ -1,6 +1,5 @@
 """A folder of pictures as samples: each becomes what the device's own code would make of it."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -13,7 +12,6 @@ from agent.ports.runtime import TensorInfo
 from agent.wire.documents import Dtype, InputContract
 from deploy.adapters import desk
 from deploy.core.factory import calibration
-from deploy.core.factory.calibration import Candidate
 from deploy.core.factory.words import Look, Signature, TensorForm
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays
@@ -38,9 +36,7 @@ def of_folder(folder: Path, signature: Signature, look: Look, note: Note) -> Ite
     """
     form = _input(signature, folder)
     preparer, channels_first = _preparer(form, look)
-    chosen = calibration.choose(_candidates(folder))
-    if not chosen.candidates:
-        raise Refused(f"no picture ({', '.join(sorted(desk.PICTURES))}) in {folder} or a folder in it")
+    chosen = calibration.choose(desk.pictures([folder]))
     for remark in chosen.remarks(str(folder)):
         note(remark)
     broken: list[Refused] = []
@@ -57,15 +53,6 @@ def of_folder(folder: Path, signature: Signature, look: Look, note: Note) -> Ite
     if broken:
         more = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
         note(f"left out: {'; '.join(map(str, broken[:_NAMED]))}{more}")
-
-
-def _candidates(folder: Path) -> Iterator[Candidate]:
-    try:
-        for path in (*folder.iterdir(), *folder.glob("*/*")):
-            if path.suffix.lower() in desk.PICTURES and path.is_file():
-                yield Candidate(str(path.parent), hashlib.sha256(path.read_bytes()).hexdigest(), str(path))
-    except OSError as error:
-        raise Refused(f"{error.filename or folder}: {error.strerror}") from error
 
 
 def _input(signature: Signature, folder: Path) -> TensorForm:

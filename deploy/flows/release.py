@@ -10,13 +10,13 @@ from agent.ports.runtime import Runtime
 from agent.wire import codec
 from agent.wire.documents import ZSTD_PATCH, Artifact, Golden, Manifest, Patch, ReleaseRef, Variant
 from agent.wire.errors import StoreFailed, WireError
-from agent.wire.topics import sha256
 from deploy.core import names
 from deploy.core.refusal import Refused
-from deploy.core.release import patching, variants
+from deploy.core.release import origin, patching, variants
 from deploy.core.release.chunking import cut, pack
+from deploy.core.release.judged import UNJUDGED, Judged
 from deploy.core.release.variants import Examined, ModelFile, Options
-from deploy.flows.golden import GoldenFrame, golden_set
+from deploy.flows.golden import GoldenFrame, check, golden_set
 from deploy.ports.artifacts import Artifacts
 from deploy.ports.packer import Packer
 from deploy.ports.repository import Repository
@@ -40,6 +40,9 @@ class Draft:
     """The model whose outputs are the truth, if it is not the released one."""
     licence: str = ""
     description: str = ""
+    judged: Judged = UNJUDGED
+    tool: str = ""
+    """This program, for the provenance."""
     base: Manifest | None = None
     """The release that devices are likely to have: patches are made from it."""
 
@@ -78,15 +81,19 @@ def release(
     The same release twice is one release, whatever packer packs it the second time.
 
     Raises:
-        Refused: the labels are not as many as the classes, or a frame has no finite answer.
+        Refused: the labels are not as many as the classes, a frame has no finite answer, or the variants
+            disagree.
         ModelUnloadable: the runtime refuses the model.
         ConfigError: the version was released with other content, or the offline key is not at hand.
         StoreFailed: the disk refused.
     """
     labels = variants.labels_file(draft.variants, draft.labels)
-    golden = codec.encode(golden_set(runtime, draft.golden_model or draft.variants[0], draft.frames))
-    kept = _Kept(artifacts, packer)
-    manifest = _manifest(draft, labels, golden, kept)
+    golden = golden_set(runtime, draft.golden_model or draft.variants[0], draft.frames)
+    if draft.golden_model is not None:
+        cases = tuple(zip(draft.frames, golden.cases, strict=True))
+        check(runtime, draft.variants[0], draft.golden_model.file.name, cases, draft.tolerance)
+    kept = _Kept(artifacts, packer, runtime.name)
+    manifest = _manifest(draft, labels, codec.encode(golden), kept)
     known = repository.manifest(manifest.name, manifest.version)
     if known is not None and patching.plain(known) == patching.plain(manifest):
         manifest = known
@@ -96,8 +103,15 @@ def release(
 class _Kept:
     """Files on their way into the workspace."""
 
-    def __init__(self, artifacts: Artifacts, packer: Packer) -> None:
+    def __init__(self, artifacts: Artifacts, packer: Packer, runtime: str) -> None:
+        """
+        Args:
+            artifacts: where they go.
+            packer: how they travel.
+            runtime: name and version of the one that has run them.
+        """
         self._artifacts, self._packer = artifacts, packer
+        self.runtime = runtime
 
     def keep(self, content: bytes) -> Artifact:
         parcel = pack(content, self._packer.pack)
@@ -132,7 +146,10 @@ def _manifest(draft: Draft, labels: bytes | None, golden: bytes, kept: _Kept) ->
         golden=Golden(artifact=kept.keep(golden), tolerance=draft.tolerance),
         licence=draft.licence,
         description=draft.description,
-        provenance=_provenance(draft),
+        evaluation=dict(draft.judged.figures),
+        provenance=origin.told(
+            draft.variants, draft.golden_model, draft.golden_source, draft.tool, draft.judged.data
+        ),
     )
     try:
         return codec.decode(codec.encode(manifest), Manifest)
@@ -142,15 +159,14 @@ def _manifest(draft: Draft, labels: bytes | None, golden: bytes, kept: _Kept) ->
 
 def _variant(examined: Examined, base: Manifest | None, kept: _Kept) -> Variant:
     artifact = kept.keep(examined.file.content)
-    variant = Variant(artifact=artifact, file=examined.file.name, delegate=examined.delegate)
+    need = variants.need(examined, kept.runtime)
+    variant = Variant(
+        artifact=artifact,
+        file=examined.file.name,
+        delegate=examined.delegate,
+        minimum_runtime=need.runtime if need else None,
+        runtime_reason=need.why if need else "",
+    )
     old = None if base is None else patching.base_of(variant, base)
     patch = None if old is None else kept.patch(old, artifact)
     return variant if patch is None else replace(variant, patches=(patch,))
-
-
-def _provenance(draft: Draft) -> dict[str, str]:
-    """No instant and no host, so that the same command gives the same manifest."""
-    known = {"golden_frames": draft.golden_source}
-    if draft.golden_model is not None:
-        known["golden_model"] = sha256(draft.golden_model.file.content)
-    return known

@@ -118,13 +118,16 @@ def _golden(findings: Findings, manifest: Manifest) -> Failed | None:
     if not findings.golden:
         return Failed(Reason.GOLDEN_MISMATCH, "the golden set has no cases: release it with at least one")
     for number, case in enumerate(findings.golden):
-        fault = _case_fault(case, manifest.golden.tolerance)
+        fault = case_fault(case, manifest.golden.tolerance)
         if fault is not None:
             return Failed(Reason.GOLDEN_MISMATCH, f"golden case {number}: {fault}")
     return None
 
 
-def _case_fault(case: GoldenFinding, tolerance: float) -> str | None:
+def case_fault(case: GoldenFinding, tolerance: float) -> str | None:
+    """In words, how an answer misses what was signed; None where it does not. Where several classes lie
+    within the tolerance of each other, any of them may be the best.
+    """
     if not case.expected or len(case.found) != len(case.expected):
         return f"{len(case.expected)} classes are expected, {len(case.found)} were compared"
     best, score = case.expected[0]

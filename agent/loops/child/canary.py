@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from agent.core.camera.frames import Pixels
-from agent.core.inference import contract, scores
+from agent.core.inference import contract, golden, scores
 from agent.core.inference.tensors import Preparer
 from agent.loops.child.loading import Opened, OpenRuntime, Refusal, open_model
 from agent.loops.child.measuring import measure
@@ -98,7 +98,9 @@ class Canary:
         for case, pixels in cases:
             tensor = candidate.preparer.prepare(pixels)
             output, _ = self._invoke(candidate, tensor)
-            findings.append(_golden_finding(case, output, candidate))
+            findings.append(
+                golden.compare(case, output, candidate.spec.output, candidate.opened.model.output)
+            )
             count = repeats if sum(invoke_ms) < REPEAT_MS else 1
             invoke_ms += [self._invoke(candidate, tensor)[1] for _ in range(count)]
         return _findings(candidate.spec, candidate.opened, None, tuple(findings), tuple(invoke_ms))
@@ -157,18 +159,6 @@ def _findings(
         golden=golden,
         load_ms=opened.load_ms,
         invoke_ms=invoke_ms,
-    )
-
-
-def _golden_finding(case: GoldenCase, output: Tensor, candidate: _Candidate) -> GoldenFinding:
-    found = scores.scores(output, candidate.spec.output, candidate.opened.model.output)
-    return GoldenFinding(
-        expected=case.expected,
-        found_top=int(np.argmax(found)),
-        found=tuple(
-            float(found[index]) if 0 <= index < found.size else float("nan") for index, _ in case.expected
-        ),
-        finite=scores.finite(output),
     )
 
 

@@ -1,5 +1,6 @@
 """Golden frames and what they must give: the proof that a device computes what the desk computed."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,8 @@ from agent.core.inference import scores
 from agent.core.inference.scores import Scores
 
 FRAMES_MAX: Final = 8
+CANDIDATES_MAX: Final = 64
+"""Pictures that are looked at for these frames."""
 SIDE_MAX_PX: Final = 320
 """Longest side of a golden frame made from a photograph, unless the model looks at more."""
 EXPECTED: Final = 5
@@ -27,6 +30,29 @@ def expect(found: Scores) -> tuple[tuple[int, float], ...]:
         found: one score a class.
     """
     return tuple((index, round(score, scores.DIGITS)) for index, score in scores.top(found, EXPECTED))
+
+
+def choose(answers: Sequence[Scores], count: int = FRAMES_MAX) -> tuple[int, ...]:
+    """Which pictures prove most: of each class that is named the surest, then the next sure, until there are
+    enough. An answer that hardly leads passes whatever a device computes, and a second picture of the same
+    class shows little that the first did not.
+
+    Args:
+        answers: one number a class, for each picture.
+        count: how many frames are wanted.
+
+    Returns:
+        Indices, ascending.
+    """
+    by_class: dict[int, list[tuple[float, int]]] = {}
+    for index, found in enumerate(answers):
+        (best, score), *rest = scores.top(found, 2)
+        lead = score - rest[0][1] if rest else score
+        by_class.setdefault(best, []).append((-lead, index))
+    turns = [
+        (turn, lead, index) for leads in by_class.values() for turn, (lead, index) in enumerate(sorted(leads))
+    ]
+    return tuple(sorted(index for _, _, index in sorted(turns)[:count]))
 
 
 def patterns(height_px: int, width_px: int) -> tuple[Pixels, ...]:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from agent.core.update import provision
 from agent.wire.documents import Artifact, Manifest, ReleaseRef, Variant
-from deploy.core.release import versions
+from deploy.core.release import origin, versions
 
 WORTH_SHARE: Final = 0.6
 """Of the packed file: a patch is bytes on the broker besides, for those devices alone that have its base."""
@@ -40,9 +40,12 @@ def is_worth(patch: Artifact, artifact: Artifact, base: Artifact) -> bool:
 
 
 def plain(manifest: Manifest) -> Manifest:
-    """What the release is, without how it travels: another version of the packer packs in another way."""
+    """What the release is, without how it travels (another version of the packer packs in another way), and
+    without the version of this program.
+    """
     return replace(
         manifest,
+        provenance={name: said for name, said in manifest.provenance.items() if name != origin.TOOL},
         variants=tuple(replace(v, artifact=_bare(v.artifact), patches=()) for v in manifest.variants),
         labels=None if manifest.labels is None else _bare(manifest.labels),
         golden=replace(manifest.golden, artifact=_bare(manifest.golden.artifact)),

@@ -7,8 +7,9 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from agent.core.inference import contract, labels
-from agent.core.tflite import flatmodel
+from agent.core.tflite import flatmodel, needs
 from agent.core.tflite.flatmodel import ModelFacts
+from agent.core.tflite.needs import Need
 from agent.wire.documents import Activation, Delegate, Fit, InputContract, Normalization, OutputContract
 from agent.wire.errors import Malformed
 from deploy.core.refusal import Refused
@@ -67,6 +68,17 @@ def examine(file: ModelFile, options: Options) -> Examined:
         replace(taken, normalization=normalization),
         replace(given, activation=options.activation or given.activation),
     )
+
+
+def need(variant: Examined, runtime: str) -> Need | None:
+    """The oldest runtime that has what the variant uses; None: every runtime of Shoal has.
+
+    Args:
+        variant: one of a release.
+        runtime: the one that runs the release here, which has whatever is too new to be known of any other.
+    """
+    unknown = needs.unknown(variant.facts)
+    return Need(runtime, ", ".join(unknown)) if unknown else needs.need(variant.facts)
 
 
 def pair(examined: Sequence[Examined]) -> tuple[Examined, ...]:

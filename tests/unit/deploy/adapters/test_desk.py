@@ -17,14 +17,50 @@ def test_pictures_are_taken_in_order_from_files_and_folders(tmp_path):
     for name in ("c.png", "a.PNG", "b.jpg", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "sub.png").mkdir()
-    found = desk.pictures([tmp_path / "c.png", tmp_path], at_most=3)
-    assert [path.name for path in found] == ["c.png", "a.PNG", "b.jpg"]
+    (tmp_path / "finch").mkdir()
+    (tmp_path / "finch" / "d.png").write_bytes(b"another")
+    found = desk.pictures([tmp_path / "c.png", tmp_path])
+    names = [each.place.removeprefix(f"{tmp_path}/") for each in found]
+    assert names == ["c.png", "a.PNG", "b.jpg", "c.png", "finch/d.png"]
+    assert len({each.digest for each in found}) == 2
+    assert {each.group for each in found} == {str(tmp_path), str(tmp_path / "finch")}
 
 
 @pytest.mark.parametrize(("name", "said"), [("missing", "no such file or folder"), (".", "no picture")])
 def test_places_without_pictures_are_refused(tmp_path, name, said):
     with pytest.raises(Refused, match=said):
-        desk.pictures([tmp_path / name], at_most=8)
+        desk.pictures([tmp_path / name])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "shape"),
+    [
+        ({"x": np.zeros((5, 4, 6, 3), np.uint8), "y": np.zeros(5)}, (4, 6, 3)),
+        ({"pictures": np.zeros((5, 4, 6, 1), np.uint8)}, (4, 6, 3)),
+        ({"x": np.zeros((5, 4, 6), np.uint8)}, (4, 6, 3)),
+    ],
+)
+def test_pictures_are_taken_from_arrays_of_bytes(tmp_path, arrays, shape):
+    np.savez(tmp_path / "a.npz", **arrays)
+    found = desk.arrays(tmp_path / "a.npz")
+    assert [each.shape for each in found] == [shape] * 5
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"x": np.zeros((5, 4, 6, 3), np.float32)}, "bytes of count x height x width x 1 or 3, and x is 5 x"),
+        ({"a": np.zeros(5), "b": np.zeros(5)}, "none named x"),
+        (None, "no .npz file of plain arrays"),
+    ],
+)
+def test_arrays_that_are_no_pictures_are_refused(tmp_path, arrays, said):
+    if arrays is None:
+        (tmp_path / "a.npz").write_bytes(b"PK torn")
+    else:
+        np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(Refused, match=said):
+        desk.arrays(tmp_path / "a.npz")
 
 
 def test_a_frame_is_upright_rgb_and_no_larger_than_asked(tmp_path):

@@ -116,8 +116,22 @@ def test_the_golden_set_holds_the_frames_and_what_the_cpu_variant_gave(the_desk)
     assert manifest.golden.tolerance == 0.2
 
 
+def both(of_cpu, of_float):
+    """A runtime that knows the released file and its float parent."""
+    (cpu, _), (parent, _) = answering(CPU, best=of_cpu), answering(FLOAT, best=of_float)
+    return ScriptedRuntime({**cpu._models, **parent._models})
+
+
+def test_a_release_that_disagrees_with_the_model_it_is_held_against_is_refused(the_desk):
+    words = rf"{CPU} and {FLOAT} disagree on golden frame 1 of 2: class 7 is best, 9 is expected"
+    with pytest.raises(Refused, match=words):
+        the_desk.release(both(7, 9), reference=FLOAT)
+    assert the_desk.repository.releases() == ()
+    assert the_desk.release(both(9, 9), reference=FLOAT)
+
+
 def test_another_model_may_say_what_is_right(the_desk):
-    runtime, _ = answering(FLOAT, best=9)
+    runtime = both(9, 9)
     manifest = the_desk.release(runtime, reference=FLOAT).manifest
     cases = codec.decode(the_desk.artifacts.get(manifest.golden.artifact.digest), GoldenSet).cases
     assert {case.expected[0] for case in cases} == {(9, 0.75)}

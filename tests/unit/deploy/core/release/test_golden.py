@@ -2,6 +2,8 @@ import hashlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deploy.core.release import golden
 
@@ -40,3 +42,27 @@ def test_a_turn_or_swapped_channels_change_every_pattern():
 @pytest.mark.parametrize(("model", "side"), [((224, 224), 320), ((384, 512), 512)])
 def test_a_golden_frame_is_never_smaller_than_what_the_model_looks_at(model, side):
     assert golden.side_px(*model) == side
+
+
+def sure(best, lead, classes=6):
+    found = np.full(classes, 0.1)
+    found[best] += lead
+    return found
+
+
+def test_of_many_pictures_the_surest_of_each_class_become_golden_frames():
+    answers = [sure(0, 0.1), sure(0, 0.5), sure(1, 0.2), sure(0, 0.3), sure(2, 0.01), sure(1, 0.4)]
+    assert golden.choose(answers, 3) == (1, 4, 5)
+    assert golden.choose(answers, 4) == (1, 3, 4, 5)
+    assert golden.choose(answers, 9) == (0, 1, 2, 3, 4, 5)
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=30), st.integers(1, 8)
+)
+def test_as_many_classes_as_can_be_are_among_the_frames_chosen(answers, count):
+    found = [np.array(each) for each in answers]
+    chosen = golden.choose(found, count)
+    classes = {int(np.argmax(each)) for each in found}
+    assert len(chosen) == min(count, len(found))
+    assert len({int(np.argmax(found[index])) for index in chosen}) == min(count, len(classes))
