@@ -1,10 +1,10 @@
 """Recurrent layers of Keras in a form that the converter takes.
 
 It fuses an LSTM of the older Keras into one operator, in every mode. Of the newer Keras' one it makes a loop,
-which no mode with calibration takes: the converter dies of SIGSEGV on it, as it does on a GRU of either Keras.
-So an LSTM with the usual activations is computed by a layer of the older Keras over the same weights, and where
-there is calibration any other recurrent layer is unrolled, step by step. The model as it came stays the float
-parent.
+which no mode with calibration takes: the converter dies of SIGSEGV on it, and so it does on a GRU of either
+Keras. So an LSTM with the usual activations is computed by a layer of the older Keras over the same weights,
+and where there is calibration any other recurrent layer is unrolled, step by step. The model as it came stays
+the float parent.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,10 @@ _STEPS_MAX: Final = 512
 _FUSED: Final = (
     "LSTM {} is computed by the older Keras' layer over the same weights, which becomes one operator"
 )
-_UNROLLED: Final = "{} {} is unrolled over its {} steps, since the converter cannot quantize its loop: the file grows with them"
+_UNROLLED: Final = (
+    "{} {} is unrolled over its {} steps, since the converter cannot quantize its loop: "
+    "the file grows with their number"
+)
 
 
 class RecurrentParent:
@@ -135,15 +138,16 @@ def _fused(layer: Any, config: Mapping[str, Any]) -> Any:
 def _steps(layer: Any) -> int:
     shape = layer.input.shape
     steps = shape[1]
+    named = f"the loop of the recurrent layer {layer.name} cannot be quantized"
     if steps is None:
         raise Refused(
-            f"the recurrent layer {layer.name} has an open number of steps, and its loop cannot be quantized: fix "
-            "it in the model's Input, or choose none, dynamic or float16"
+            f"{named}, nor unrolled while its number of steps is open: fix it in the model, or choose "
+            "none, dynamic or float16"
         )
     if steps > _STEPS_MAX:
         raise Refused(
-            f"the recurrent layer {layer.name} has {steps} steps, and its loop cannot be quantized: unrolling "
-            f"ends at {_STEPS_MAX}; use an LSTM with the usual activations, or choose none, dynamic or float16"
+            f"{named}, and unrolling ends at {_STEPS_MAX} steps ({steps}): use an LSTM with the usual "
+            "activations, or choose none, dynamic or float16"
         )
     return int(steps)
 
