@@ -1,12 +1,13 @@
-"""Small source models of every kind that TensorFlow reads, and orders carried out: `python -P` runs it.
+"""Small source models of every kind that TensorFlow reads, and orders carried out on them.
 
-A program, so that the tests' own process never loads TensorFlow: it makes the models in the folder named
-first, carries out the orders on its standard input (a JSON list), and writes what came of them, a JSON list
-too, to the file named second.
+The tests' own process never loads TensorFlow: `carry_out` runs this file as a program, which makes the models
+in a folder and answers the orders on its standard input from there, all in one process.
 """
 
 import os
+import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,7 +16,17 @@ import msgspec
 import numpy as np
 
 from agent.wire.errors import AgentError
-from deploy.core.factory.words import Convert, Converted, Refusal
+from deploy.core.factory.words import (
+    Convert,
+    Converted,
+    Quantize,
+    Refusal,
+    Representative,
+    Source,
+    SourceKind,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
 
 SIDE = 12
 CLASSES = 10
@@ -66,7 +77,17 @@ def module():
 
 
 def network():
-    return keras.saving.load_model("newer.keras")
+    inputs = keras.Input((12, 12, 3), name="image")
+    seen = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(seen)))
+
+
+def infinite():
+    @tf.function(input_signature=[tf.TensorSpec([1, 8], tf.float32, "numbers")])
+    def answer(numbers):
+        return tf.math.log(tf.zeros_like(numbers)) + numbers
+
+    return answer
 
 
 def text():
@@ -90,28 +111,38 @@ def takes():
 """
 
 
-def make(folder: Path) -> None:
+def _keras(folder: Path) -> None:
     import keras
-    import tf_keras
 
     keras.utils.set_random_seed(1)
     newer = _network(keras)
     newer.save(folder / "newer.keras")
+    (folder / "damaged.keras").write_bytes((folder / "newer.keras").read_bytes()[:2000])
+    _two_ends(keras).save(folder / "two_ends.keras")
+    _open_size(keras).save(folder / "open_size.keras")
+    kernel, bias = newer.get_layer("hidden").get_weights()
+    kernel[0, 0] = np.nan
+    newer.get_layer("hidden").set_weights([kernel, bias])
+    newer.save(folder / "not_a_number.keras")
+
+
+def _keras_exports(folder: Path) -> None:
+    import keras
+
+    keras.utils.set_random_seed(1)
+    newer = _network(keras)
     newer.save(folder / "newer.h5")
     newer.save_weights(folder / "only.weights.h5")
     newer.export(folder / "exported", verbose=False)
+
+
+def _older_keras(folder: Path) -> None:
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(1)
     older = _network(tf_keras)
     older.save(folder / "older.h5")
     older.save(folder / "older.keras")
-    _two_ends(keras).save(folder / "two_ends.keras")
-    _open_size(keras).save(folder / "open_size.keras")
-    kernel = newer.get_layer("hidden").get_weights()[0]
-    kernel[0, 0] = np.nan
-    newer.get_layer("hidden").set_weights([kernel, newer.get_layer("hidden").get_weights()[1]])
-    newer.save(folder / "not_a_number.keras")
-    _functions(folder)
-    _operators(folder)
-    _samples(folder)
 
 
 def _network(library: Any) -> Any:
@@ -142,11 +173,9 @@ def _open_size(library: Any) -> Any:
     return library.Model(image, layers.Dense(4, activation="softmax")(seen))
 
 
-def _functions(folder: Path) -> None:
+def _modules(folder: Path) -> None:
     import tensorflow as tf
 
-    (folder / "theirs.py").write_text(dedent(FUNCTIONS))
-    (folder / "broken.py").write_text("import nowhere_to_be_found\n")
     sys.path.insert(0, str(folder))
     import theirs
 
@@ -178,12 +207,74 @@ def _samples(folder: Path) -> None:
     np.savez(folder / "ends.npz", left=drawn(100, 8), right=drawn(100, 4))
     np.savez(folder / "numbers.npz", numbers=drawn(100, 8))
     np.savez(folder / "vectors.npz", vector=drawn(100, 160))
-    (folder / "damaged.keras").write_bytes((folder / "newer.keras").read_bytes()[:2000])
     (folder / "empty").mkdir()
     (folder / "nothing.h5").write_bytes(b"nothing")
+    (folder / "theirs.py").write_text(dedent(FUNCTIONS))
+    (folder / "broken.py").write_text("import nowhere_to_be_found\n")
 
 
-def carried_out(order: Convert) -> Converted | Refusal:
+MAKERS = {
+    "newer.keras": _keras,
+    "damaged.keras": _keras,
+    "two_ends.keras": _keras,
+    "open_size.keras": _keras,
+    "not_a_number.keras": _keras,
+    "newer.h5": _keras_exports,
+    "only.weights.h5": _keras_exports,
+    "exported": _keras_exports,
+    "older.h5": _older_keras,
+    "older.keras": _older_keras,
+    "module": _modules,
+    "without_signatures": _modules,
+    "erf": _operators,
+    "sine": _operators,
+}
+"""Who makes each source: a test that needs few waits for few."""
+
+
+def make(folder: Path, places: Iterable[str]) -> None:
+    """The sources of these names, and every file of samples and functions."""
+    if not (folder / "theirs.py").exists():
+        _samples(folder)
+    for place in places:
+        if not (folder / place).exists() and place in MAKERS:
+            MAKERS[place](folder)
+
+
+def ordered(kind: SourceKind, place: str, quantize: Quantize, *given: str, **more: Any) -> Convert:
+    """
+    Args:
+        kind: of the source.
+        place: below the folder of `make`, or a function.
+        quantize: the mode.
+        given: representative data, each `PLACE` or `SIGNATURE=PLACE`.
+        more: of the order.
+    """
+    data = [each.rpartition("=") for each in given]
+    return Convert(
+        source=Source(kind=kind, place=place),
+        quantize=quantize,
+        out=f"{place.replace(':', '_')}.{quantize}{''.join(sorted(more))}.tflite",
+        representative=tuple(Representative(signature=name, place=where) for name, _, where in data),
+        **more,
+    )
+
+
+def carry_out(folder: Path, orders: Sequence[Convert]) -> list[Converted | Refusal]:
+    """What comes of each order; the files lie in the folder under the orders' own names."""
+    answers = folder / "answers.json"
+    subprocess.run(
+        [sys.executable, "-P", str(Path(__file__).resolve()), str(folder), str(answers)],
+        input=msgspec.json.encode(orders),
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "0"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    return msgspec.json.decode(answers.read_bytes(), type=list[Converted | Refusal])
+
+
+def _carried_out(order: Convert) -> Converted | Refusal:
     from deploy.factory import convert
 
     try:
@@ -195,10 +286,9 @@ def carried_out(order: Convert) -> Converted | Refusal:
 def main() -> None:
     folder, answers = map(Path, sys.argv[1:])
     os.chdir(folder)
-    make(folder)
     orders = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Convert])
-    answers.write_bytes(msgspec.json.encode([carried_out(order) for order in orders]))
-    sys.stdout.flush()
+    make(folder, [order.source.place for order in orders])
+    answers.write_bytes(msgspec.json.encode([_carried_out(order) for order in orders]))
     os._exit(0)
 
 
