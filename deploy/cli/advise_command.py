@@ -97,9 +97,11 @@ def _lines(advised: Advised) -> Iterator[str]:
             yield f"{mode.mode}: {mode.refusal}"
         for remark in mode.remarks:
             yield f"{mode.mode}: {remark}"
-    for outside in advised.outside:
+    for outside in advised.outside[:_SHOWN_MAX]:
         instead = f": build it with {outside.instead}" if outside.instead else ""
         yield f"outside the built-in operators: {outside.operator} ({outside.layer}){instead}"
+    if len(advised.outside) > _SHOWN_MAX:
+        yield f"outside the built-in operators: {len(advised.outside) - _SHOWN_MAX} more"
     if advised.edgetpu is not None:
         yield from _edgetpu(advised.edgetpu)
     yield from _choice(advised)
@@ -151,6 +153,7 @@ def _on_cpu(found: OnCpu) -> str:
 
 def _choice(advised: Advised) -> Iterator[str]:
     yield f"advised for {advised.target}: {advised.mode or 'no mode'}: {'; '.join(advised.reasons)}"
+    yield from _pictures(advised)
     for need in advised.needs:
         yield f"first: {need}"
     if advised.budget is not None:
@@ -164,6 +167,26 @@ def _choice(advised: Advised) -> Iterator[str]:
             yield "if it answers worse than the float model: int16x8 on a CPU, or shoal optimize first"
 
 
+def _pictures(advised: Advised) -> Iterator[str]:
+    """How a picture becomes the input of what is advised."""
+    mode = next((mode for mode in advised.modes if mode.mode == advised.mode), None)
+    for tensor in () if mode is None else mode.inputs:
+        if len(tensor.shape) == 4:
+            yield f"a picture becomes {tensor.name} by {advised.fit}{_numbers(advised, tensor)}"
+
+
+def _numbers(advised: Advised, tensor: TensorSeen) -> str:
+    found, ranged = tensor.quantization, advised.samples > 0 or advised.quantized
+    if found is not None:
+        scale = f"scale {found.scale:.6g}, zero point {found.zero_point}"
+        return f", with {scale}" if ranged else ", its scale set by the representative data"
+    normalization = advised.normalization
+    if normalization is None:
+        return " and (byte - 127.5) / 127.5"
+    mean, std = (", ".join(f"{each:g}" for each in side) for side in (normalization.mean, normalization.std))
+    return f" and (byte - {mean}) / {std}"
+
+
 def _budget(advised: Advised) -> str:
     assert advised.budget is not None
     wanted, found = advised.budget.wanted_ms, advised.budget.found_ms
@@ -172,7 +195,7 @@ def _budget(advised: Advised) -> str:
     kept = "is kept" if found <= wanted else "is not kept"
     return (
         f"the budget of {wanted:g} ms {kept} on one thread of this machine ({found:.3g} ms); the times of "
-        "the devices decide"
+        f"the devices decide{', and an Edge TPU has its own' if advised.target is not Target.CPU else ''}"
     )
 
 

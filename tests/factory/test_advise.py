@@ -25,8 +25,6 @@ MODELS = """
     image = keras.Input((16, 16, 3))
     found = ops.erf(layers.Flatten()(layers.Conv2D(4, 3)(image)))
     save("erf", image, layers.Dense(10, activation="softmax")(found))
-    rows = keras.Input((28, 28))
-    save("recurrent", rows, layers.Dense(10, activation="softmax")(layers.LSTM(20)(rows)))
 """
 
 
@@ -62,14 +60,3 @@ def test_an_operator_outside_the_built_in_set_is_named_with_its_layer(
     assert "Erf" in outside["layer"]
     assert "tanh" in outside["instead"]
     assert [mode["mode"] for mode in found["modes"]] == ["none"]
-
-
-def test_a_recurrent_model_that_kills_the_converter_gets_advice_all_the_same(
-    models: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = advised(capsys, str(models / "recurrent.keras"), "--target", "cpu")
-
-    refusals = {mode["mode"]: mode["refusal"] for mode in found["modes"]}
-    assert refusals["none"] == refusals["float16"] == ""
-    assert "SIGSEGV" in refusals["int8"]
-    assert any("tf_keras" in change for change in found["changes"])

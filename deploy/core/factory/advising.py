@@ -179,6 +179,9 @@ def _changes(described: Described, found: Made | None) -> Iterator[str]:
                 yield f"input {form.name!r} is float64: build the model with float32, no device takes that"
     if found is None:
         return
+    if len(found.facts.signatures) > 1:
+        first = found.facts.signatures[0]
+        yield f"operators, multiplications and times are those of its first signature, {first}"
     fault = contract.not_a_classifier(found.facts.inputs, found.facts.outputs, found.facts.operator_names)
     if fault is not None:
         yield fault
