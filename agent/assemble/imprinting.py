@@ -42,7 +42,12 @@ def teach(job: Teach, content: bytes) -> Iterator[Looked | Passed | Taught]:
         PortError: the runtime refuses the model, or the disk the file.
     """
     began_ns = perf_counter_ns()
-    base = _base(job, content)
+    if not Path(job.out).absolute().parent.is_dir():
+        raise Malformed(f"{job.out} cannot be written: there is no such folder")
+    try:
+        base = _base(job, content)
+    except Malformed as error:
+        raise Malformed(f"{job.model}: {error}") from error
     seen = []
     for each in _embedded(job, base):
         if isinstance(each, Looked | Passed):
@@ -70,13 +75,13 @@ def _learned(job: Teach, content: bytes, base: "_Base", seen: Sequence[Seen]) ->
     whole = imprint.merged(base.known, [imprint.imprint(each) for each in seen])
     if len(whole) < 2:
         raise Malformed(f"{whole[0].label!r} is the only label; at least 2 are needed to tell things apart")
-    if job.unknown in {each.label for each in whole}:
-        raise Malformed(f"{job.unknown!r} is a label with pictures of its own: name the unknown otherwise")
     first, second, similarity = imprint.closest(whole)
     if similarity > _SAME:
         raise Malformed(f"{first!r} and {second!r} hold the same pictures: give each label its own")
     held = imprint.hold_out(seen, base.known)
     kept = _record(job, content, base, held, whole)
+    if kept.unknown in {each.label for each in whole}:
+        raise Malformed(f"{kept.unknown!r} is a label with pictures of its own: name the unknown otherwise")
     return _Lesson(tuple(seen), whole, held, (first, second, similarity), kept)
 
 
@@ -84,7 +89,7 @@ def _told(job: Teach, base: "_Base", lesson: _Lesson, *, file_bytes: int, took_s
     held = lesson.held
     return Taught(
         labels=tuple(TaughtLabel(name=each.label, pictures=each.pictures) for each in lesson.whole),
-        layer=base.embedding.name,
+        layer=lesson.record.layer,
         dimensions=base.embedding.dimensions,
         right=held.right,
         held_out=len(held.truth),
@@ -169,7 +174,7 @@ def _embedded(job: Teach, base: _Base) -> Iterator[Looked | Passed | Seen]:
             yield Looked(pictures=done, total=total)
         if len(rows) < PICTURES_MIN:
             raise Malformed(
-                f"{label!r} has {len(rows)} pictures that can be read; at least {PICTURES_MIN} are needed,"
+                f"{label!r} needs at least {PICTURES_MIN} pictures that can be read and has {len(rows)};"
                 f" {PICTURES_ADVISED} to 50 are advised"
             )
         yield Seen(label, np.stack(rows))

@@ -45,6 +45,7 @@ _APART_S: Final = 0.25
 _CAMERA_MAX_S: Final = 60.0
 """Beside the time for the frames themselves."""
 _COUNTDOWN_S: Final = 3
+_NAME_LETTERS: Final = 60
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -253,7 +254,6 @@ def _taught(arguments: argparse.Namespace, images: str) -> int:
         runtime=arguments.runtime,
         threads=arguments.threads,
     )
-    status = 0
     for answer in native.ask(job):
         match answer:
             case Looked(pictures=pictures, total=total):
@@ -261,7 +261,6 @@ def _taught(arguments: argparse.Namespace, images: str) -> int:
             case Passed(image=image, detail=detail):
                 _progress("")
                 print(printable(f"shoal-agent: {image}: {detail}; it is left out"), file=sys.stderr)
-                status = 1
             case Taught():
                 _progress("")
                 _say(answer, as_json=arguments.json)
@@ -270,7 +269,7 @@ def _taught(arguments: argparse.Namespace, images: str) -> int:
                 raise Malformed(detail)
             case _:
                 raise AssertionError(answer)
-    return status
+    return 0
 
 
 def _progress(text: str) -> None:
@@ -303,8 +302,13 @@ def _lines(answer: Taught) -> Iterator[str]:
     yield from answer.remarks
     yield (
         f"{answer.file}: {answer.file_bytes / 2**20:.1f} MiB, {answer.dimensions} numbers a picture from"
-        f" {answer.layer} ({answer.took_s:.1f} s)"
+        f" {_short(answer.layer)} ({answer.took_s:.1f} s)"
     )
+
+
+def _short(name: str) -> str:
+    """Converters join the names of all operators that became one."""
+    return name if len(name) <= _NAME_LETTERS else f"{name[:_NAME_LETTERS]}..."
 
 
 def _mistakes(answer: Taught) -> Sequence[str]:

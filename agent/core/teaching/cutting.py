@@ -88,7 +88,7 @@ def _named(graph: Graph, layer: str) -> int:
     if layer in by_name:
         return by_name[layer]
     near = difflib.get_close_matches(layer, by_name, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"the last one is {list(by_name)[-1:]}"
+    hint = f"did you mean {near[0]!r}?" if near else f"the last one is {next(reversed(by_name), None)!r}"
     raise Malformed(f"no operator makes a tensor {layer!r}; {hint}")
 
 

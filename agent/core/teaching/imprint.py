@@ -17,7 +17,7 @@ Vectors = NDArray[np.float64]
 FOLDS: Final = 5
 _SCALES: Final = tuple(float(scale) for scale in np.geomspace(1.0, 100.0, 61))
 _SPARED_SHARE: Final = 0.05
-"""Of held-out pictures, how many may be less alike to their own label than what is taken for unknown."""
+"""Of held-out pictures, how many of the least and of the most alike are left out of account."""
 _Z: Final = 1.959964
 """Of a two-sided interval of 95 %."""
 
@@ -140,9 +140,16 @@ def _log_shares(logits: Vectors) -> Vectors:
 
 
 def familiar(held: HeldOut) -> float:
-    """The cosine below which a picture is unlike all labels: nearly every held-out picture lies above it."""
-    own = held.cosines[np.arange(len(held.truth)), held.truth]
-    return float(np.quantile(own, _SPARED_SHARE))
+    """The cosine below which a picture is unlike all labels.
+
+    Half way between what held-out pictures are to their own label and to the others, which stand for all that
+    is unknown; where these overlap, nearly every picture of a label still counts as known.
+    """
+    own = np.zeros(held.cosines.shape, bool)
+    own[np.arange(len(held.truth)), held.truth] = True
+    near = float(np.quantile(held.cosines[own], _SPARED_SHARE))
+    far = float(np.quantile(held.cosines[~own], 1 - _SPARED_SHARE))
+    return min(near, (near + far) / 2)
 
 
 def confusions(held: HeldOut, whole: Sequence[Prototype]) -> tuple[Confusion, ...]:
