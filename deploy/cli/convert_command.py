@@ -150,7 +150,7 @@ def shape(text: str) -> tuple[str, tuple[int, ...]]:
     """`NAME=1x224x224x3`; `any` leaves a size open."""
     name, equals, sizes = text.rpartition("=")
     try:
-        found = tuple(-1 if size == "any" else int(size) for size in sizes.split("x")) if sizes else ()
+        found = tuple(-1 if size == "any" else int(size) for size in sizes.split("x"))
     except ValueError:
         found = (0,)
     if not equals or not name or any(size == 0 or size < -1 for size in found):
