@@ -129,8 +129,8 @@ def _fused(layer: Any, config: Mapping[str, Any]) -> Any:
             super().__init__(name=layer.name)
             self.older = older
 
-        def call(self, sequence: Any) -> Any:
-            return self.older(sequence)
+        def call(self, sequence: Any, initial_state: Any = None, mask: Any = None) -> Any:
+            return self.older(sequence, initial_state=initial_state, mask=mask)
 
     return Fused()
 

@@ -87,7 +87,7 @@ class TfliteParent:
         try:
             if order.quantize is Quantize.INT16X8:
                 return _int16x8(self._content, feed, order)
-            return _int8(self._content, feed, order.quantize)
+            return _int8(self._content, feed, order)
         except (RuntimeError, ValueError) as error:
             raise Refused(refusals.sentence(order.quantize, str(error))) from error
 
@@ -181,10 +181,15 @@ def _forms(tensors: Mapping[str, Any]) -> tuple[TensorForm, ...]:
     )
 
 
-def _int8(content: bytes, feed: Any, mode: Quantize) -> bytes:
-    ends = {Quantize.INT8: tf.int8, Quantize.UINT8: tf.uint8}.get(mode, tf.float32)
+def _int8(content: bytes, feed: Any, order: Convert) -> bytes:
+    ends = {Quantize.INT8: tf.int8, Quantize.UINT8: tf.uint8}.get(order.quantize, tf.float32)
     calibrated = _calibrator(content).calibrate(feed)
-    made: bytes = mlir_quantize(calibrated, input_data_type=ends, output_data_type=ends)
+    made: bytes = mlir_quantize(
+        calibrated,
+        input_data_type=ends,
+        output_data_type=ends,
+        disable_per_channel_for_dense_layers=order.edgetpu,
+    )
     return made
 
 
