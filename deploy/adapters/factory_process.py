@@ -42,10 +42,14 @@ class FactoryProcess:
             Refused: the order cannot be carried out as given, or the libraries for it are not installed.
             FactoryDied: the process ended without an answer.
         """
+        with tempfile.TemporaryDirectory(prefix="shoal-factory-") as scratch:
+            return self._carried_out(order, on_progress, scratch)
+
+    def _carried_out(self, order: Order, on_progress: OnProgress, scratch: str) -> Answer:
         theirs, ours = os.pipe()
         with tempfile.TemporaryFile() as told, os.fdopen(theirs, "rb") as saying:
             try:
-                child = self._start(ours, told)
+                child = self._start(ours, told, scratch)
             finally:
                 os.close(ours)
             try:
@@ -62,14 +66,15 @@ class FactoryProcess:
                 case found:
                     return found
 
-    def _start(self, ours: int, told: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _start(self, ours: int, told: IO[bytes], scratch: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "deploy.factory", str(ours)],
             stdin=subprocess.PIPE,
             stdout=told,
             stderr=told,
             pass_fds=(ours,),
-            env=_QUIET | dict(os.environ) | self._environment,
+            # A process that dies of a signal clears nothing away: its temporary files go with our folder.
+            env=_QUIET | dict(os.environ) | self._environment | {"TMPDIR": scratch},
         )
 
 

@@ -8,7 +8,7 @@ from agent.core.tflite import invocation
 from agent.wire.documents import Fit
 from deploy.assemble import advising
 from deploy.assemble.advising import Request
-from deploy.cli import command, convert_command, output
+from deploy.cli import command, convert_command, look_options, output
 from deploy.cli.command import Command
 from deploy.core.factory.advice import Target
 from deploy.core.factory.advised import Advised, EdgeTpuSeen, ModeSeen, OnCpu, TensorSeen
@@ -59,12 +59,12 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="NAME=1xHxWxC",
         help="sizes that the source leaves open (default: a batch of 1)",
     )
-    convert_command.add_look(parser)
+    look_options.add(parser)
     command.add_json(parser)
 
 
 def run(options: Namespace) -> int:
-    normalization = convert_command.normalization(options.mean, options.std)
+    normalization = look_options.normalization(options.mean, options.std)
     request = Request(
         source=options.source,
         target=Target(options.target),
@@ -138,6 +138,8 @@ def _edgetpu(seen: EdgeTpuSeen) -> Iterator[str]:
             else ", which fit onto it"
         )
     )
+    if seen.doubt:
+        yield f"Edge TPU: {seen.doubt}"
     if seen.cut is not None:
         yield f"Edge TPU: it leaves off at {_on_cpu(seen.cut)}; all after it stays on the CPU"
     for other in seen.others[:_SHOWN_MAX]:
@@ -162,6 +164,7 @@ def _choice(advised: Advised) -> Iterator[str]:
         yield f"mind: {change}"
     if advised.mode is not None and not advised.quantized:
         data = " --representative DIR" if advised.mode.calibrated else ""
+        data += "" if advised.target is Target.CPU else " --edgetpu"
         yield f"next: shoal convert {advised.source} -o model.tflite --quantize {advised.mode}{data}"
         if advised.mode in {Quantize.INT8, Quantize.UINT8}:
             yield "if it answers worse than the float model: int16x8 on a CPU, or shoal optimize first"

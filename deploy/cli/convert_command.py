@@ -1,6 +1,6 @@
 """`shoal convert`: a trained model becomes a .tflite file that is known to answer as it does."""
 
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,14 +8,13 @@ from msgspec import Struct
 
 from agent.core.tflite import needs
 from agent.core.tflite.flatmodel import TensorFacts
-from agent.wire.documents import Fit, Normalization, Quantization
+from agent.wire.documents import Fit, Quantization
 from deploy.assemble import converting
 from deploy.assemble.converting import Request, Result
-from deploy.cli import command, output
+from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
 from deploy.core.factory.metadata import CardToWrite
 from deploy.core.factory.words import Agreement, Calibration, Look, Progress, Quantize, Signature
-from deploy.core.refusal import Refused
 
 EPILOG = """\
 examples:
@@ -88,7 +87,7 @@ def add_options(parser: ArgumentParser) -> None:
         ".npz file or module:function; 100 to 500 samples",
     )
     _add_model(parser)
-    add_look(parser)
+    look_options.add(parser)
     _add_card(parser)
     command.add_json(parser)
 
@@ -107,6 +106,12 @@ def _add_model(parser: ArgumentParser) -> None:
         help="sizes that the source leaves open, `any` for one that stays so (default: a batch of 1)",
     )
     group.add_argument(
+        "--edgetpu",
+        action="store_true",
+        help="for shoal compile: dense layers get one scale for their whole matrix, since Coral's compiler "
+        "is older than one a channel",
+    )
+    group.add_argument(
         "--float-fallback",
         action="store_true",
         help="int8, uint8, int16x8: operators without an integer form stay in float",
@@ -123,27 +128,17 @@ def _add_model(parser: ArgumentParser) -> None:
     )
 
 
-def add_look(parser: ArgumentParser) -> None:
-    """How pictures become the model's input."""
-    group = parser.add_argument_group("how a picture becomes its input")
-    group.add_argument(
-        "--fit", choices=command.names(Fit), default=Fit.CENTRE_CROP.value, help="(default: centre-crop)"
-    )
-    group.add_argument(
-        "--mean", type=numbers, metavar="M[,M,M]", help="subtracted from a colour byte (default: 127.5)"
-    )
-    group.add_argument(
-        "--std", type=numbers, metavar="S[,S,S]", help="by which the difference is divided (default: 127.5)"
-    )
-
-
 def _add_card(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("what is written into the file about it")
     group.add_argument("--labels", type=Path, metavar="FILE", help="one label a line")
-    for option in ("--name", "--author", "--licence", "--description", "--version"):
-        group.add_argument(
-            option, default="", metavar="TEXT", help=SUPPRESS if option == "--version" else None
-        )
+    for option, what in (
+        ("--name", "of the model"),
+        ("--author", "who made it"),
+        ("--licence", "such as Apache-2.0"),
+        ("--description", "one line about it"),
+        ("--version", "of the model, such as 1.2.0"),
+    ):
+        group.add_argument(option, default="", metavar="TEXT", help=what)
 
 
 def shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -156,13 +151,6 @@ def shape(text: str) -> tuple[str, tuple[int, ...]]:
     if not equals or not name or any(size == 0 or size < -1 for size in found):
         raise ArgumentTypeError(f"{text!r} is not NAME=SIZES, such as image=1x224x224x3")
     return name, found
-
-
-def numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(number) for number in text.split(","))
-    except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is not a number, nor three separated by commas") from error
 
 
 def positive(text: str) -> float:
@@ -181,7 +169,7 @@ def run(options: Namespace) -> int:
         out=options.out,
         quantize=Quantize(options.quantize),
         representative=tuple(map(converting.representative, options.representative)),
-        look=Look(fit=Fit(options.fit), normalization=normalization(options.mean, options.std)),
+        look=Look(fit=Fit(options.fit), normalization=look_options.normalization(options.mean, options.std)),
         labels=options.labels,
         card=CardToWrite(
             name=options.name,
@@ -193,6 +181,7 @@ def run(options: Namespace) -> int:
         signatures=tuple(options.signature),
         shapes=dict(options.shape),
         float_fallback=options.float_fallback,
+        edgetpu=options.edgetpu,
         select_tf=tuple(options.select_tf),
         custom=tuple(options.custom),
         accept_difference=options.accept_difference,
@@ -206,18 +195,6 @@ def run(options: Namespace) -> int:
     for remark in answer.remarks:
         output.note(f"note: {remark}")
     return 0
-
-
-def normalization(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> Normalization | None:
-    """
-    Raises:
-        Refused: only one of them, or not as many of each.
-    """
-    if mean is None and std is None:
-        return None
-    if mean is None or std is None or len(mean) != len(std) or not all(value > 0 for value in std):
-        raise Refused("--mean and --std belong together: as many numbers each, and no std of zero or less")
-    return Normalization(mean=mean, std=std)
 
 
 def _note(progress: Progress) -> None:

@@ -2,12 +2,13 @@
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
+from typing import Final
 
 from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.documents import Fit
 from deploy.assemble import evaluating, reporting
 from deploy.assemble.evaluating import Judged, Request
-from deploy.cli import command, output
+from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
 from deploy.core.factory import evaluation_table
 from deploy.core.factory.evaluation import Report
@@ -25,7 +26,8 @@ columns file and label (.csv); or arrays x and y in an .npz file, x as bytes (co
 or as the model's input in float. Pictures without labels tell how far models agree, and how fast they are.
 Pictures are prepared and scores are read by the code that devices run.
 """
-BOTH = "both"
+BOTH: Final = "both"
+_LONG_PICTURES: Final = 200
 
 
 def positive(text: str) -> int:
@@ -82,6 +84,18 @@ def _add_running(parser: ArgumentParser) -> None:
         metavar="{centre-crop,squash,letterbox}",
         help="how a picture becomes the model's size (default: centre-crop)",
     )
+    running.add_argument(
+        "--mean",
+        type=look_options.numbers,
+        metavar="M[,M,M]",
+        help="subtracted from a colour byte (default: what the file says)",
+    )
+    running.add_argument(
+        "--std",
+        type=look_options.numbers,
+        metavar="S[,S,S]",
+        help="by which the difference is divided",
+    )
 
 
 def run(options: Namespace) -> int:
@@ -94,6 +108,7 @@ def run(options: Namespace) -> int:
         threads=options.threads,
         runtimes=_runtimes(options.runtime),
         fit=Fit(options.fit),
+        normalization=look_options.normalization(options.mean, options.std),
         layers=options.layers,
         known_only=options.known_only,
     )
@@ -112,9 +127,19 @@ def _runtimes(said: str) -> tuple[RuntimeChoice, ...]:
     return (RuntimeChoice.LITERT, RuntimeChoice.TFLITE) if said == BOTH else (RuntimeChoice(said),)
 
 
-def _noted(progress: Progress) -> None:
-    if progress.total:
-        output.note(f"{progress.done} of {progress.total} {progress.what}")
+class _Quarters:
+    """Of the pictures; what is over in a moment is not worth a line."""
+
+    def __init__(self) -> None:
+        self._said = 0
+
+    def note(self, progress: Progress) -> None:
+        if progress.total < _LONG_PICTURES:
+            return
+        quarter = progress.done * 4 // progress.total
+        if quarter > self._said:
+            self._said = quarter
+            output.note(f"{progress.done:,} of {progress.total:,} {progress.what}")
 
 
 def _judged(request: Request, options: Namespace) -> Judged:
@@ -122,15 +147,19 @@ def _judged(request: Request, options: Namespace) -> Judged:
         reporting.check(options.report)
     if request.layers and request.reference is None:
         raise Refused("layers are held against those of another model: name it with --reference")
-    judged = evaluating.evaluate(request, _noted)
-    return reporting.compare_layers(judged, request, _noted) if request.layers else judged
+    judged = evaluating.evaluate(request, _Quarters().note)
+    return reporting.compare_layers(judged, request, _silent) if request.layers else judged
+
+
+def _silent(progress: Progress) -> None:
+    """It is over in seconds."""
 
 
 def _write(judged: Judged, options: Namespace) -> None:
     if options.out is not None:
         reporting.write_document(judged.report, options.out)
     if options.report is not None:
-        lacking = reporting.write(judged, options.report, _noted)
+        lacking = reporting.write(judged, options.report, _silent)
         if lacking:
             output.note(lacking)
 

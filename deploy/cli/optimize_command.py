@@ -9,9 +9,8 @@ from msgspec import Struct
 from agent.wire.documents import Fit
 from deploy.assemble import optimizing
 from deploy.assemble.optimizing import Request, Result, Size
-from deploy.cli import command, output
+from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
-from deploy.cli.convert_command import add_look, normalization
 from deploy.cli.train_command import whole
 from deploy.core.factory import statistics
 from deploy.core.factory.optimizing import Settings
@@ -104,7 +103,7 @@ def add_options(parser: ArgumentParser) -> None:
         help=f"of that file: {', '.join(command.names(Quantize))} (default: int8 after qat, else none)",
     )
     _add_learning(parser)
-    add_look(parser)
+    look_options.add(parser)
     command.add_json(parser)
 
 
@@ -140,7 +139,7 @@ def run(options: Namespace) -> int:
             held_out=options.held_out,
             seed=options.seed,
         ),
-        look=Look(fit=Fit(options.fit), normalization=normalization(options.mean, options.std)),
+        look=Look(fit=Fit(options.fit), normalization=look_options.normalization(options.mean, options.std)),
         convert=options.convert,
         quantize=Quantize(options.quantize) if options.quantize else None,
     )

@@ -6,13 +6,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from agent.core.update import provision
-from agent.wire.documents import Activation, Delegate, Fit, Normalization
+from agent.wire.documents import Activation, Delegate, Fit
 from deploy.assemble import publishing, workspaces
 from deploy.assemble import release as assembled
 from deploy.assemble.release import Request, Result
-from deploy.cli import command, output
+from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
-from deploy.core.refusal import Refused
 from deploy.core.release import scored
 from deploy.core.release.variants import Options
 
@@ -52,13 +51,6 @@ def share(text: str) -> float:
     if not 0.0 <= value <= 1.0:
         raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return value
-
-
-def numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(number) for number in text.split(","))
-    except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is not a number, nor three separated by commas") from error
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -131,8 +123,12 @@ def _add_contract(parser: ArgumentParser) -> None:
         metavar="{centre-crop,squash,letterbox}",
         help="how a camera frame becomes the model's size (default: centre-crop)",
     )
-    contract.add_argument("--mean", type=numbers, metavar="M[,M,M]", help="subtracted from a colour byte")
-    contract.add_argument("--std", type=numbers, metavar="S[,S,S]", help="by which the difference is divided")
+    contract.add_argument(
+        "--mean", type=look_options.numbers, metavar="M[,M,M]", help="subtracted from a colour byte"
+    )
+    contract.add_argument(
+        "--std", type=look_options.numbers, metavar="S[,S,S]", help="by which the difference is divided"
+    )
     contract.add_argument(
         "--activation",
         choices=command.names(Activation),
@@ -149,7 +145,7 @@ def run(options: Namespace) -> int:
         version=options.version,
         options=Options(
             Fit(options.fit),
-            _normalization(options.mean, options.std),
+            look_options.normalization(options.mean, options.std),
             Activation(options.activation) if options.activation else None,
         ),
         labels=options.labels,
@@ -169,14 +165,6 @@ def run(options: Namespace) -> int:
             publishing.publish_release(workspace, result.released.manifest, on_progress)
     _tell(result, options)
     return 0
-
-
-def _normalization(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> Normalization | None:
-    if mean is None and std is None:
-        return None
-    if mean is None or std is None or len(mean) != len(std) or not all(value > 0 for value in std):
-        raise Refused("--mean and --std belong together: as many numbers each, and no std of zero or less")
-    return Normalization(mean=mean, std=std)
 
 
 def _tell(result: Result, options: Namespace) -> None:

@@ -11,7 +11,7 @@ from deploy.assemble import training
 from deploy.assemble.training import Further, Request, Result
 from deploy.cli import command, output
 from deploy.cli.command import Command
-from deploy.cli.convert_command import normalization, numbers
+from deploy.cli.look_options import normalization, numbers
 from deploy.core.factory import bases, dataset, statistics
 from deploy.core.factory.bases import Network
 from deploy.core.factory.metadata import CardToWrite

@@ -87,7 +87,8 @@ from tests.factory_sources import SourceKind, ordered
 order = ordered(SourceKind.KERAS, "newer.keras", Quantize.NONE)
 parent = opening.open_parent(order.source, order)
 model = keras.saving.load_model("newer.keras")
-function = tf.function(lambda image: model(image), input_signature=[tf.TensorSpec((1, 12, 12, 3), tf.float32, "image")])
+spec = tf.TensorSpec((1, 12, 12, 3), tf.float32, "image")
+function = tf.function(lambda image: model(image), input_signature=[spec])
 concrete = function.get_concrete_function()
 content = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model).convert()
 images = np.load("images.npz")["image"]
@@ -179,6 +180,7 @@ def test_an_odd_order_is_one_sentence_or_a_whole_file(
 def test_the_same_source_and_order_make_the_same_bytes_in_another_process(
     folder: Path, answers: Mapping[object, Converted | Refusal]
 ) -> None:
+    assert answers
     orders = [_order(place, mode) for place, mode in CASES[:: len(Quantize) + 1]]
     before = [(folder / order.out).read_bytes() for order in orders]
 

@@ -1,5 +1,6 @@
 """What a process of the factory says and how it ends; none of these orders gets as far as TensorFlow."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from deploy.core.factory.words import Convert, Progress, Quantize, Source, Sourc
 from deploy.core.refusal import Refused
 
 THEIRS = """
-import os, signal, sys
+import os, signal, sys, tempfile
 
 def dies():
+    tempfile.mkdtemp()
     print("last words", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGSEGV)
 
@@ -48,12 +50,20 @@ def order(function: str, folder: Path) -> Convert:
     ],
 )
 def test_a_process_that_ends_without_an_answer_is_told_by_its_end(
-    theirs: Path, function: str, words: str
+    theirs: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    function: str,
+    words: str,
 ) -> None:
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
     with pytest.raises(FactoryDied, match=words):
         FactoryProcess().carry_out(order(function, theirs), lambda _: None)
 
     assert not (theirs / "out.tflite").exists()
+    assert list(temporary.iterdir()) == []
 
 
 def test_what_the_operators_own_code_raises_is_one_sentence_with_its_line(
@@ -65,7 +75,7 @@ def test_what_the_operators_own_code_raises_is_one_sentence_with_its_line(
         FactoryProcess().carry_out(order("chatters", theirs), heard.append)
 
     assert (
-        str(refused.value) == "theirs:chatters fails in theirs.py, line 13: LookupError: no weights at hand"
+        str(refused.value) == "theirs:chatters fails in theirs.py, line 14: LookupError: no weights at hand"
     )
     assert heard == [Progress(what="opening the source")]
     assert capfd.readouterr() == ("", "")
