@@ -58,6 +58,35 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument("--model", type=path, required=True, metavar="FILE", help="the .tflite file to teach")
     parser.add_argument("-o", "--out", type=path, required=True, metavar="FILE", help="the taught model")
+    _add_sources(parser)
+    parser.add_argument(
+        "--add", action="store_true", help="the model was taught before: keep its labels, add these"
+    )
+    parser.add_argument(
+        "--unknown", type=_label, metavar="NAME", help="a class of this name for what is like no label"
+    )
+    parser.add_argument(
+        "--layer",
+        metavar="TENSOR",
+        help="the embedding (default: what the class weights are multiplied with)",
+    )
+    parser.add_argument(
+        "--name", default="", metavar="NAME", help="of the new model (default: from its file)"
+    )
+    parser.add_argument(
+        "--fit",
+        type=Fit,
+        choices=list(Fit),
+        default=Fit.CENTRE_CROP,
+        metavar="{squash,centre-crop,letterbox}",
+        help="how a picture becomes the model's shape (default centre-crop); serve it with the same",
+    )
+    add_runtime(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
+    parser.set_defaults(run=_run, parser=parser)
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--images", type=path, metavar="DIR", help="a folder with a folder for each label")
     source.add_argument(
@@ -89,31 +118,6 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="DIR",
         help="with --camera: keep the frames there; pictures that are there already are taught as well",
     )
-    parser.add_argument(
-        "--add", action="store_true", help="the model was taught before: keep its labels, add these"
-    )
-    parser.add_argument(
-        "--unknown", type=_label, metavar="NAME", help="a class of this name for what is like no label"
-    )
-    parser.add_argument(
-        "--layer",
-        metavar="TENSOR",
-        help="the embedding (default: what the class weights are multiplied with)",
-    )
-    parser.add_argument(
-        "--name", default="", metavar="NAME", help="of the new model (default: from its file)"
-    )
-    parser.add_argument(
-        "--fit",
-        type=Fit,
-        choices=list(Fit),
-        default=Fit.CENTRE_CROP,
-        metavar="{squash,centre-crop,letterbox}",
-        help="how a picture becomes the model's shape (default centre-crop); serve it with the same",
-    )
-    add_runtime(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
-    parser.set_defaults(run=_run, parser=parser)
 
 
 def camera(text: str) -> Camera:
@@ -170,8 +174,9 @@ def _run(arguments: argparse.Namespace) -> int:
             arguments.parser.error("--label and --keep go with --camera; with --images, folders are labels")
         return _taught(arguments, arguments.images)
     with _frames_folder(arguments.keep) as folder:
-        for label in _labels(arguments):
-            _capture(arguments, label, folder)
+        shown = [_captured(arguments, label, folder) for label in _labels(arguments)]
+        if not shown and arguments.keep is None:
+            raise Malformed("no label was named, so nothing is taught")
         return _taught(arguments, str(folder))
 
 
@@ -191,15 +196,25 @@ def _labels(arguments: argparse.Namespace) -> Iterator[str]:
         return
     if not sys.stdin.isatty():
         arguments.parser.error("name what is shown with --label: there is no terminal to ask on")
-    while text := input("What will you show (Enter alone when done)? ").strip():
+    while text := _asked("What will you show (Enter alone when done)? "):
         try:
             yield _label(text)
         except argparse.ArgumentTypeError as error:
             print(printable(str(error)), file=sys.stderr)
 
 
-def _capture(arguments: argparse.Namespace, label: str, folder: Path) -> None:
-    """
+def _asked(question: str) -> str:
+    """A line from the terminal; the end of input is an empty one."""
+    try:
+        return input(printable(question)).strip()
+    except EOFError:
+        print()
+        return ""
+
+
+def _captured(arguments: argparse.Namespace, label: str, folder: Path) -> str:
+    """The label, with its frames in a folder of its name.
+
     Raises:
         PortError: the camera gives no frames.
     """
@@ -225,12 +240,13 @@ def _capture(arguments: argparse.Namespace, label: str, folder: Path) -> None:
             case _:
                 raise AssertionError(answer)
     _progress("")
+    return label
 
 
 def _wait(label: str, countdown_s: int | None) -> None:
     """Until the person is ready: for Enter, or where nobody can press it, for some seconds."""
     if countdown_s is None and sys.stdin.isatty():
-        input(printable(f"{label}: show it to the camera and press Enter "))
+        _asked(f"{label}: show it to the camera and press Enter ")
         return
     for left in range(_COUNTDOWN_S if countdown_s is None else countdown_s, 0, -1):
         _progress(f"{label}: show it to the camera, {left} s")

@@ -1,4 +1,8 @@
+import contextlib
 import json
+import os
+import subprocess
+import sys
 
 import msgspec
 import numpy as np
@@ -252,6 +256,54 @@ def test_a_refusal_is_one_line(folder, capsys):
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("shoal-agent: model.tflite: damaged")
+
+
+def _at_a_terminal(command, typed):
+    """What the command says on a terminal on which these lines are typed, and its exit status."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as child:
+        os.close(theirs)
+        os.write(ours, typed)
+        said = b""
+        with contextlib.suppress(OSError):  # the other side is closed when the child is gone
+            while more := os.read(ours, 65536):
+                said += more
+        status = child.wait(60)
+    os.close(ours)
+    return said.decode(), status
+
+
+def test_a_person_at_a_terminal_is_asked_what_will_be_shown(folder):
+    _lesson()
+    _picture(folder / "scene" / "a.png", (240, 230, 20), 1)
+    _picture(folder / "scene" / "b.png", (240, 230, 60), 2)
+    command = [
+        sys.executable,
+        "-m",
+        "agent",
+        "teach",
+        "--model",
+        "taught.tflite",
+        "--add",
+        "-o",
+        "more.tflite",
+    ]
+    options = ["--camera", "replay:scene", "--frames-per-label", "2"]
+    said, status = _at_a_terminal([*command, *options], b"../x\nyellow\n\n\n")
+    assert "What will you show" in said
+    assert "'../x' is no label" in said
+    assert "yellow: show it to the camera and press Enter" in said
+    assert "yellow: 2 of 2" in said
+    assert "yellow (2)" in said
+    assert status == 0
+
+
+def test_a_person_who_shows_nothing_is_told_so(folder):
+    command = [sys.executable, "-m", "agent", "teach", "--model", "model.tflite", "-o", "more.tflite"]
+    said, status = _at_a_terminal([*command, "--camera", "replay:scene"], b"\x04")
+    assert "no label was named, so nothing is taught" in said
+    assert status == 1
+    assert not (folder / "more.tflite").exists()
 
 
 def test_a_camera_that_is_not_there_is_said(folder, capsys):
