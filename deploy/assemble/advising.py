@@ -48,6 +48,7 @@ def advise(request: Request, on_progress: OnProgress, factory: Factory | None = 
             representative=tuple(map(converting.representative, request.representative)),
             look=request.look,
             shapes=request.shapes,
+            edgetpu=request.target is not Target.CPU,
         )
         described = _described(factory or FactoryProcess(), order, on_progress)
         files = {tried.mode: _made(tried) for tried in described.tried if tried.file}

@@ -57,6 +57,8 @@ class _Source:
     path: Path
     file: ModelFile
     facts: ModelFacts
+    doubt: str | None
+    """What the compiler may fail on without saying so."""
 
 
 def compile_models(compiler: Compiler, request: Request) -> Iterator[Compiled]:
@@ -91,7 +93,7 @@ def _source(path: Path, request: Request) -> _Source:
             f"{path}: nothing of it would run on the Edge TPU, since {cut.operator} ({cut.layer}) comes "
             f"first: {cut.reason}"
         )
-    return _Source(path, ModelFile(path.name, content), facts)
+    return _Source(path, ModelFile(path.name, content), facts, edgetpu_rules.doubt(flow))
 
 
 def _run(compiler: Compiler, request: Request, sources: Sequence[_Source]) -> Iterator[Compiled]:
@@ -109,7 +111,8 @@ def _run(compiler: Compiler, request: Request, sources: Sequence[_Source]) -> It
         made = {source.path: _outputs(scratch, source) for source in sources}
         if ran.status != 0 or not all(made.values()):
             names = " and ".join(str(source.path) for source in sources)
-            raise Refused(f"{names}: {compiler_report.failure(ran.printed, ran.status)}")
+            doubts = [f"; {source.doubt}" for source in sources if source.doubt]
+            raise Refused(f"{names}: {compiler_report.failure(ran.printed, ran.status)}{''.join(doubts)}")
         done = [_checked(request, report, source, path) for source in sources for path in made[source.path]]
         for each in done:
             yield _kept(request, report, each)

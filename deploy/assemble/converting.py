@@ -37,6 +37,7 @@ class Request:
     signatures: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     float_fallback: bool = False
+    edgetpu: bool = False
     select_tf: tuple[str, ...] = ()
     custom: tuple[str, ...] = ()
     accept_difference: float | None = None
@@ -81,6 +82,7 @@ def order(request: Request, out: Path) -> Convert:
         signatures=request.signatures,
         shapes=dict(request.shapes),
         float_fallback=request.float_fallback,
+        edgetpu=request.edgetpu,
         select_tf=request.select_tf,
         custom=request.custom,
         accept_difference=request.accept_difference,

@@ -40,7 +40,14 @@ def carry_out(order: Describe, tell: Tell) -> Described:
     if as_it_is is not None:
         return as_it_is
     tell(Progress(what="opening the source"))
-    plain = Convert(source=order.source, quantize=Quantize.NONE, out="", shapes=order.shapes, look=order.look)
+    plain = Convert(
+        source=order.source,
+        quantize=Quantize.NONE,
+        out="",
+        shapes=order.shapes,
+        look=order.look,
+        edgetpu=order.edgetpu,
+    )
     parent = opening.open_parent(order.source, plain)
     gathered = (
         representative.gather(order.representative, parent.signatures, order.look)

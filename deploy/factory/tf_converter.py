@@ -73,7 +73,7 @@ def _set(converter: Any, order: Convert) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if mode is Quantize.FLOAT16:
         converter.target_spec.supported_types = [tf.float16]
-    if mode is Quantize.DYNAMIC:
+    if mode is Quantize.DYNAMIC or order.edgetpu:
         # A scale a channel in a dense layer is version 12 of FULLY_CONNECTED, which only LiteRT knows; one
         # scale for its whole matrix runs on every runtime. Convolutions keep a scale a channel.
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001 - nothing public sets it

@@ -64,6 +64,8 @@ class EdgeTpuSeen(Struct, frozen=True, kw_only=True):
     """Parameters that do not fit onto the chip."""
     refusal: str
     """Why the compiler would write nothing; empty: it would."""
+    doubt: str
+    """What it may fail on without saying so."""
 
 
 class Budget(Struct, frozen=True, kw_only=True):

@@ -156,6 +156,7 @@ def _edgetpu(found: Made) -> EdgeTpuSeen:
         parameter_bytes=placement.parameter_bytes,
         streamed_bytes=placement.streamed_bytes,
         refusal=edgetpu_rules.refusal(found.facts, found.flow) or "",
+        doubt=edgetpu_rules.doubt(found.flow) or "",
     )
 
 

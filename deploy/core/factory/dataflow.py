@@ -45,6 +45,8 @@ class Tensor:
     dtype: str
     constant_bytes: int
     """0: it is computed."""
+    scales: int
+    """0: it is not quantized; 1, or one a channel."""
     small: bytes
     """The constant itself where it is small, such as axes and shapes."""
 
@@ -141,13 +143,14 @@ def _tensor(tensor: Table, content: bytes, spans: Sequence[tuple[int, int]]) -> 
     if buffer >= max(len(spans), 1):
         raise Malformed(f"damaged: a tensor uses buffer {buffer} of {len(spans)}")
     start, length = spans[buffer] if buffer else (0, 0)
-    shape = tensor.ints(0)
+    shape, quantization = tensor.ints(0), tensor.table(4)
     return Tensor(
         name=tensor.text(3),
         shape=shape,
         signature=tensor.ints(7) or shape,
         dtype=flatops.type_name(tensor.i8(1)),
         constant_bytes=length,
+        scales=len(quantization.floats(2)) if quantization else 0,
         small=content[start : start + length] if length <= _SMALL_BYTES else b"",
     )
 

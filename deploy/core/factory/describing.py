@@ -30,6 +30,8 @@ def _flags(order: Convert) -> Iterator[str]:
         yield f"fit={order.look.fit}"
     if order.float_fallback:
         yield "float-fallback"
+    if order.edgetpu:
+        yield "edgetpu"
     for name in sorted(order.select_tf):
         yield f"select-tf={name}"
     for name in sorted(order.custom):

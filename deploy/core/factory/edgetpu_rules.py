@@ -99,6 +99,17 @@ def _open_sizes(flow: Dataflow) -> str | None:
     return None
 
 
+def doubt(flow: Dataflow) -> str | None:
+    """What the compiler is reported to fail on without a reason: tensorflow/tensorflow issue 73946."""
+    for operator in flow.operators:
+        if operator.name == "FULLY_CONNECTED" and flow.tensors[operator.inputs[1]].scales > 1:
+            return (
+                f"the dense layer {flow.layer(operator)} has a scale for each channel, as TensorFlow gives "
+                "it since 2.17 and no compiler of 2021 knows: shoal convert --edgetpu gives it one for all"
+            )
+    return None
+
+
 def place(flow: Dataflow, runtime: int = RUNTIME_LATEST) -> Placement:
     """Where each operator would run.
 

@@ -121,6 +121,9 @@ class Convert(Struct, frozen=True, kw_only=True, tag="convert"):
     """Of inputs whose source leaves their shape open, by name."""
     float_fallback: bool = False
     """Operators without an integer form stay in float (`int8`, `uint8`, `int16x8`)."""
+    edgetpu: bool = False
+    """Dense layers get one scale for their whole matrix: the Edge TPU's compiler is older than one a channel,
+    which TensorFlow gives them since 2.17 (tensorflow/tensorflow issue 73946)."""
     select_tf: tuple[str, ...] = ()
     """TensorFlow's own operators that may be left in, by name: no device of Shoal runs them."""
     custom: tuple[str, ...] = ()
@@ -216,6 +219,8 @@ class Describe(Struct, frozen=True, kw_only=True, tag="describe"):
     """None: ranges are set by noise, which gives the right size and operators, and wrong answers."""
     look: Look = Look()
     shapes: dict[str, tuple[int, ...]] = {}
+    edgetpu: bool = False
+    """As in `Convert`."""
 
 
 class Timed(Struct, frozen=True, kw_only=True):

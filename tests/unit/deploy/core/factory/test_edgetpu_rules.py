@@ -176,6 +176,23 @@ def test_what_the_compiler_would_refuse_is_refused_before(
     assert said in told
 
 
+def give_each_channel_a_scale(model: Any) -> None:
+    graph = model.subgraphs[0]
+    dense = next(o for o in graph.operators if isinstance(o.builtinOptions, schema.FullyConnectedOptionsT))
+    weights = graph.tensors[dense.inputs[1]]
+    weights.quantization.scale = np.full(weights.shape[0], 0.01, np.float32)
+
+
+def test_a_dense_layer_of_many_scales_is_doubted() -> None:
+    content = shared("keras_lstm_mnist_ptq.tflite").read_bytes()
+
+    told = edgetpu_rules.doubt(dataflow.read(changed(content, give_each_channel_a_scale)))
+
+    assert edgetpu_rules.doubt(dataflow.read(content)) is None
+    assert told is not None
+    assert "--edgetpu" in told
+
+
 def test_parameters_beyond_the_chip_are_sent_at_each_inference() -> None:
     assert edgetpu_rules.Placement(1, 1, None, (), 9 * 1024**2).streamed_bytes == 1024**2
 
