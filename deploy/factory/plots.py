@@ -187,7 +187,7 @@ def _reliability(axes: Axes, report: Report) -> None:
         sizes = [6 + 90 * each.count / accuracy.top1.of for each in bins]
         axes.scatter(confidences, shares, s=sizes, color=colour, label=label)
     axes.set(xlim=(0, 1.02), ylim=(-0.02, 1.04), xlabel="confidence", ylabel="share that is right")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.21), fontsize=8)
 
 
 def _recalls(axes: Axes, recalls: Sequence[tuple[str, Any]]) -> None:
@@ -264,8 +264,9 @@ def _layer_lines(axes: Axes, report: Report) -> None:
             color=colour,
             label=name,
         )
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="operator, in the order of computing", ylabel="RMS error / spread", ylim=(0, None))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.18), fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.24), fontsize=8)
 
 
 def _worst_layers(axes: Axes, found: Layers) -> None:

@@ -15,6 +15,8 @@ Reals = NDArray[np.float64]
 HURTS: Final = 0.1
 """Added error that is worth a word: below it 8 bits answer as the float parent for nearly all pictures."""
 _CLIPPED: Final = 0.01
+_OUTSIDE: Final = 0.2
+"""So much of an input is not clipped by a calibration that was merely short."""
 _ADVICE_MAX: Final = 5
 _SQUASHING: Final = frozenset({"SOFTMAX", "LOGISTIC"})
 """They turn small differences into large ones by what they are: nothing to be mended there."""
@@ -169,6 +171,11 @@ def _remedy(tensor: TensorError, added: float) -> str:
         return (
             f"{what}: one scale serves all channels of its weights; convert it anew per channel, as the "
             "converter does unless told otherwise"
+        )
+    if tensor.clipped > _OUTSIDE and not tensor.sources:
+        return (
+            f"{what}: {tensor.clipped:.0%} of them lie outside what it was calibrated with; the two models "
+            "may expect other inputs, see --mean and --std"
         )
     if tensor.clipped > _CLIPPED:
         return (

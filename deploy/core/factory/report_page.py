@@ -125,7 +125,9 @@ def _confused(report: Report) -> str:
     if accuracy is None or not accuracy.confused:
         return ""
     rows = [[pair.truth, pair.named, str(pair.count)] for pair in accuracy.confused[:_PAIRS_MAX]]
-    return f"<h2>Worst confusions</h2>\n{_table(['truth', 'named', 'pictures'], rows)}"
+    table = _table(["truth", "named", "pictures"], rows)
+    summary = f"<summary>{len(rows)} pairs of classes, the most frequent first</summary>"
+    return f"<h2>Worst confusions</h2>\n<details>{summary}{table}</details>"
 
 
 def _classes(report: Report) -> str:

@@ -69,7 +69,7 @@ def _in_words(models: tuple[Marked, Marked], found: _Found) -> str:
     ahead, behind = models if counts[0] >= counts[1] else models[::-1]
     on = f"on {total:,} picture{'' if total == 1 else 's'}"
     interval = found.interval(max(counts), min(counts), total)
-    between = f"95 %: {interval.low * 100:.1f} to {interval.high * 100:.1f}"
+    between = f"95 %: {_points(interval.low)} to {_points(interval.high)}"
     if counts[0] == counts[1]:
         return f"{ahead.name} and {behind.name} are right equally often {on} ({between} points)"
     points = f"{abs(counts[0] - counts[1]) / total * 100:.1f} points {on} ({between}; {_p(found)})"
@@ -86,7 +86,12 @@ def _in_words(models: tuple[Marked, Marked], found: _Found) -> str:
 
 def _p(found: _Found) -> str:
     said = "p below 0.001" if found.p < 0.001 else f"p = {found.p:.2g}"
-    return said if found.comparisons == 1 else f"{said} of {found.comparisons} comparisons"
+    return said if found.comparisons == 1 else f"{said} among {found.comparisons} comparisons"
+
+
+def _points(share: float) -> str:
+    said = f"{share * 100:.1f}"
+    return "0.0" if said == "-0.0" else said
 
 
 def _about(pictures: int) -> str:

@@ -214,3 +214,24 @@ def test_a_picture_of_the_plots_is_a_png(tmp_path, data):
         assert opened.format == "PNG"
         assert min(opened.size) > 500
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_operators_normalization_counts_where_the_file_says_none(data, capsys):
+    def agreement(*more: str) -> float:
+        words = [
+            str(shared(TINY)),
+            "--reference",
+            str(shared(TINY_FLOAT)),
+            "--data",
+            str(data),
+            "--json",
+            *more,
+        ]
+        assert main(["evaluate", *words]) == 0
+        found = msgspec.json.decode(capsys.readouterr().out, type=Report)
+        return next(m.evaluation.beside.score_distance_mean for m in found.models if m.evaluation.beside)
+
+    assert agreement("--mean", "127.5", "--std", "127.5") < 0.15
+    assert agreement("--mean", "0", "--std", "40") != agreement()
+    assert main(["evaluate", str(shared(TINY)), "--data", str(data), "--mean", "0"]) == 1
+    assert "--mean and --std belong together" in capsys.readouterr().err

@@ -105,7 +105,11 @@ def test_the_layer_that_starts_the_trouble_is_named_and_not_those_that_pass_it_o
     ],
 )
 def test_what_to_try_depends_on_what_is_wrong(more, remedy):
-    assert remedy in advice(tensor("a", 0.5, **more))[0]
+    assert remedy in advice(tensor("in", 0.0), tensor("a", 0.5, "in", **more))[0]
+
+
+def test_an_input_far_outside_its_range_is_a_matter_of_normalization():
+    assert "--mean and --std" in advice(tensor("input", 1.5, clipped=0.86))[0]
 
 
 def test_a_network_that_is_well_says_so_and_a_softmax_is_nobodys_fault():
