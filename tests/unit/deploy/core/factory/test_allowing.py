@@ -1,0 +1,94 @@
+import pytest
+
+from deploy.core.factory import allowing, operators
+from deploy.core.factory.words import Convert, Quantize, Representative, Source, SourceKind
+from deploy.core.refusal import Refused
+from tests.fakes.tflite import CUSTOM, RESHAPE, SOFTMAX, Form, Operator, Sketch, build, dense
+
+
+def sketch(*, dtype: str = "int8", custom: str = "") -> bytes:
+    """A picture, flattened, then something: SOFTMAX or a custom operator."""
+    tensors = (
+        Form((1, 2, 2, 3), "int8", 1 / 128),
+        Form((1, 12), "int8", 1 / 128),
+        Form((1, 12), dtype, 0.0 if dtype == "float32" else 1 / 256, name="tower/last;rest"),
+    )
+    last = Operator(CUSTOM, (1,), (2,), custom) if custom else Operator(SOFTMAX, (1,), (2,))
+    return build(Sketch(tensors, (Operator(RESHAPE, (0,), (1,)), last)))
+
+
+def order(quantize: Quantize, **more: object) -> Convert:
+    return Convert(
+        source=Source(kind=SourceKind.KERAS, place="/birds.keras"),
+        quantize=quantize,
+        out="/birds.tflite",
+        representative=(Representative(place="/photographs"),),
+        **more,
+    )
+
+
+@pytest.mark.parametrize("mode", [Quantize.INT8, Quantize.UINT8, Quantize.INT16X8])
+def test_a_full_integer_mode_refuses_an_operator_that_the_converter_left_in_float(mode: Quantize) -> None:
+    with pytest.raises(Refused, match=r"no integer form of SOFTMAX \(at tower/last\): --float-fallback"):
+        allowing.examine(order(mode), sketch(dtype="float32"))
+
+
+@pytest.mark.parametrize(
+    "told", [order(Quantize.INT8, float_fallback=True), order(Quantize.INT8_FLOAT_IO)], ids=["asked", "mode"]
+)
+def test_a_float_operator_that_may_be_there_is_said(told: Convert) -> None:
+    assert "in float because it has no integer form: SOFTMAX" in " ".join(
+        allowing.examine(told, sketch(dtype="float32"))
+    )
+
+
+@pytest.mark.parametrize("mode", [Quantize.INT8, Quantize.UINT8, Quantize.INT8_FLOAT_IO])
+def test_a_full_integer_model_needs_no_word(mode: Quantize) -> None:
+    assert allowing.examine(order(mode), sketch()) == ()
+
+
+@pytest.mark.parametrize(
+    ("custom", "given"),
+    [
+        ("FlexErf", {"select_tf": ("Lgamma",)}),
+        ("MyOwn", {"custom": ("Other",)}),
+        ("MyOwn", {"select_tf": ("MyOwn",)}),
+    ],
+)
+def test_an_operator_that_nobody_named_is_refused(custom: str, given: dict[str, tuple[str, ...]]) -> None:
+    with pytest.raises(Refused, match=f"not named: {custom.removeprefix('Flex')}; --"):
+        allowing.examine(order(Quantize.INT8, **given), sketch(custom=custom))
+
+
+@pytest.mark.parametrize(
+    ("custom", "given"), [("FlexErf", {"select_tf": ("Erf",)}), ("MyOwn", {"custom": ("MyOwn",)})]
+)
+def test_an_operator_that_was_named_stays_and_is_said(custom: str, given: dict[str, tuple[str, ...]]) -> None:
+    remarks = allowing.examine(order(Quantize.INT8, **given), sketch(custom=custom))
+
+    assert remarks == (f"it holds {custom}, which no device of Shoal runs",)
+
+
+@pytest.mark.parametrize(("version", "said"), [(9, False), (12, True)])
+def test_what_tflite_runtime_does_not_run_is_said_with_the_operator(version: int, said: bool) -> None:
+    remarks = " ".join(allowing.examine(order(Quantize.DYNAMIC), dense(version)))
+
+    assert ("FULLY_CONNECTED version 12" in remarks) is said
+
+
+def test_a_dynamic_model_without_a_quantized_weight_says_so() -> None:
+    plain = build(
+        Sketch((Form((1, 4), "float32"), Form((1, 4), "float32")), (Operator(SOFTMAX, (0,), (1,)),))
+    )
+
+    assert "nothing was quantized" in " ".join(allowing.examine(order(Quantize.DYNAMIC), plain))
+
+
+def test_operators_are_read_with_what_they_compute() -> None:
+    found = operators.operators(sketch(custom="MyOwn"))
+
+    assert [(each.name, each.custom, each.dtypes) for each in found] == [
+        ("RESHAPE", False, ("int8",)),
+        ("MyOwn", True, ("int8",)),
+    ]
+    assert operators.layer(found[1]) == "tower/last"
