@@ -12,7 +12,7 @@ from agent.core.inference.quant import dequantize, quantize
 from agent.wire.documents import Dtype, Quantization
 from deploy.core.factory import agreeing
 from deploy.core.factory.agreeing import Answered, Unanswered
-from deploy.core.factory.words import Agreement, Signature
+from deploy.core.factory.words import Agreement, Quantize, Signature
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays, Parent, Samples
 
@@ -38,12 +38,15 @@ class _Runner:
     call: Callable[[Arrays], Arrays]
 
 
-def compare(parent: Parent, content: bytes, samples: Mapping[str, Samples], *, foreign: bool) -> Compared:
+def compare(
+    parent: Parent, content: bytes, samples: Mapping[str, Samples], quantize: Quantize, *, foreign: bool
+) -> Compared:
     """
     Args:
         parent: answers in float.
         content: the converted model.
         samples: for each of the parent's signatures.
+        quantize: how it was converted.
         foreign: it has operators of TensorFlow itself, which only TensorFlow's own interpreter runs.
 
     Raises:
@@ -53,7 +56,10 @@ def compare(parent: Parent, content: bytes, samples: Mapping[str, Samples], *, f
     for opened in (_tensorflow,) if foreign else (_litert, _tensorflow):
         try:
             interpreter, name = opened(content)
-            found = [_signature(parent, each, interpreter, samples[each.name]) for each in parent.signatures]
+            found = [
+                _signature(parent, each, interpreter, samples[each.name], quantize)
+                for each in parent.signatures
+            ]
         except _FAULTS as error:
             faults.append(" ".join(str(error).split()).partition(". ")[0][:200])
             continue
@@ -79,14 +85,16 @@ def _allocated(interpreter: Any) -> Any:
     return interpreter
 
 
-def _signature(parent: Parent, signature: Signature, interpreter: Any, samples: Samples) -> Agreement:
+def _signature(
+    parent: Parent, signature: Signature, interpreter: Any, samples: Samples, quantize: Quantize
+) -> Agreement:
     runner = _runner(interpreter, signature.name)
     lost = [form.name for form in signature.inputs if form.name not in runner.inputs]
     lost += [form.name for form in signature.outputs if form.name not in runner.outputs]
     if lost:
         raise Refused(f"the converted model has lost {', '.join(map(repr, lost))} of {signature.name!r}")
     try:
-        return agreeing.measure(_answers(parent, signature, runner, samples))
+        return agreeing.measure(_answers(parent, signature, runner, samples), quantize)
     except Unanswered as error:
         raise Refused(
             f"the float model itself answers NaN or infinity in output {str(error)!r}: its weights or these "

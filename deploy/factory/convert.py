@@ -35,6 +35,7 @@ def carry_out(order: Convert, tell: Tell) -> Converted:
         parent,
         made.content,
         gathered.samples if gathered else _noise(parent),
+        order.quantize,
         foreign=bool(order.select_tf or order.custom),
     )
     remarks += _judged(order, compared, parent.signatures, by_noise=gathered is None)

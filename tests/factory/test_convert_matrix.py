@@ -104,7 +104,7 @@ for image in images[:20]:
         print("refused by the runtime", file=sys.stderr)
         child = np.full((1, 10), np.nan)
     pairs.append(agreeing.Answered(parent=said, child={"scores": child}))
-print(list(agreeing.faults(Quantize.NONE, agreeing.measure(pairs), None)))
+print(list(agreeing.faults(Quantize.NONE, agreeing.measure(pairs, Quantize.NONE), None)))
 """
 
 

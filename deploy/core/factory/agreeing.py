@@ -47,21 +47,33 @@ _NEAR: Final = 0.2
 """Of the tolerance: within it two classes that swap places were level in the parent's eyes too."""
 
 
+_GRID: Final[Mapping[Quantize, float]] = {
+    Quantize.INT16X8: 1 / 32768,
+    Quantize.INT8_FLOAT_IO: 1 / 256,
+    Quantize.INT8: 1 / 256,
+    Quantize.UINT8: 1 / 256,
+}
+"""One step of a quantized softmax, which TensorFlow Lite fixes (its 8-bit quantization specification)."""
+_STEPS: Final = 16
+"""Shares that lie within so few steps of one another are level: a network that was not trained gives such."""
+
+
 class Unanswered(Exception):
     """The float parent's own answer is no number."""
 
 
-def measure(pairs: Iterable[Answered]) -> Agreement:
+def measure(pairs: Iterable[Answered], quantize: Quantize) -> Agreement:
     """
     Args:
         pairs: at least one; all of one signature.
+        quantize: how the child was made; shares of one are not told finer than its grid.
 
     Raises:
         Unanswered: the parent answers NaN or infinity; says for which output.
     """
     samples = tuple(pairs)
     names = tuple(samples[0].parent)
-    return worst([_of_output(name, samples) for name in names])
+    return worst([_of_output(name, samples, _STEPS * _GRID.get(quantize, 0.0)) for name in names])
 
 
 def worst(found: Sequence[Agreement]) -> Agreement:
@@ -75,11 +87,13 @@ def worst(found: Sequence[Agreement]) -> Agreement:
     )
 
 
-def _of_output(name: str, samples: Sequence[Answered]) -> Agreement:
+def _of_output(name: str, samples: Sequence[Answered], level: float) -> Agreement:
     parents = [np.asarray(sample.parent[name]) for sample in samples]
     if parents[0].dtype.kind not in "fiub":
         return _literal(name, samples)
     reach = _reach(name, parents)
+    if all(map(_is_shares, parents)):
+        reach = max(reach, level)
     distances = [
         _distance(np.asarray(sample.child[name]), parent) / reach
         for sample, parent in zip(samples, parents, strict=True)
@@ -133,6 +147,12 @@ def _is_scores(array: NDArray[np.generic]) -> bool:
     return (
         array.dtype.kind == "f" and array.ndim >= 2 and array.shape[-1] >= 2 and array.size == array.shape[-1]
     )
+
+
+def _is_shares(array: NDArray[np.generic]) -> bool:
+    """Whether these are probabilities: none below nought, and one in all."""
+    real = array.astype(np.float64)
+    return _is_scores(array) and bool(real.min() >= 0.0) and abs(float(real.sum()) - 1.0) < 1e-3
 
 
 def _same_first(name: str, samples: Sequence[Answered]) -> float:

@@ -21,7 +21,7 @@ def found(mean: float, share: float | None = None) -> Agreement:
 
 @given(st.lists(SCORES, min_size=1, max_size=5))
 def test_a_model_agrees_with_itself_in_every_mode(outputs: list[np.ndarray]) -> None:
-    agreement = agreeing.measure(answered(each, each) for each in outputs)
+    agreement = agreeing.measure((answered(each, each) for each in outputs), Quantize.NONE)
 
     assert agreement.difference_max == agreement.difference_mean == 0.0
     assert agreement.same_first_share == 1.0
@@ -31,8 +31,10 @@ def test_a_model_agrees_with_itself_in_every_mode(outputs: list[np.ndarray]) -> 
 @given(SCORES, SCORES, st.floats(0.01, 100.0))
 def test_the_unit_of_the_answers_does_not_matter(parent: np.ndarray, child: np.ndarray, unit: float) -> None:
     assume(parent.any())
-    plain = agreeing.measure([answered(parent.astype(np.float64), child.astype(np.float64))])
-    scaled = agreeing.measure([answered(parent.astype(np.float64) * unit, child.astype(np.float64) * unit)])
+    plain = agreeing.measure([answered(parent.astype(np.float64), child.astype(np.float64))], Quantize.NONE)
+    scaled = agreeing.measure(
+        [answered(parent.astype(np.float64) * unit, child.astype(np.float64) * unit)], Quantize.NONE
+    )
 
     assert scaled.difference_max == pytest.approx(plain.difference_max, rel=1e-3, abs=1e-6)
 
@@ -40,7 +42,7 @@ def test_the_unit_of_the_answers_does_not_matter(parent: np.ndarray, child: np.n
 def test_distances_are_counted_in_the_range_of_all_that_the_parent_says() -> None:
     pairs = [answered([[0.0, 2.0]], [[0.5, 2.0]]), answered([[4.0, 1.0]], [[4.0, 1.0]])]
 
-    agreement = agreeing.measure(pairs)
+    agreement = agreeing.measure(pairs, Quantize.NONE)
 
     assert agreement == Agreement(
         samples=2, difference_max=0.125, difference_mean=0.0625, same_first_share=1.0
@@ -48,7 +50,7 @@ def test_distances_are_counted_in_the_range_of_all_that_the_parent_says() -> Non
 
 
 def test_beside_a_parent_that_always_answers_nought_distances_count_as_they_are() -> None:
-    agreement = agreeing.measure([answered([[0.0, 0.0]], [[1e-7, 0.0]])])
+    agreement = agreeing.measure([answered([[0.0, 0.0]], [[1e-7, 0.0]])], Quantize.NONE)
 
     assert agreement.difference_max == 1e-7
 
@@ -56,25 +58,41 @@ def test_beside_a_parent_that_always_answers_nought_distances_count_as_they_are(
 def test_an_output_that_is_no_row_of_scores_has_no_first_class() -> None:
     picture = np.zeros((1, 4, 4, 2), np.float32)
 
-    assert agreeing.measure([answered(picture, picture)]).same_first_share is None
+    assert agreeing.measure([answered(picture, picture)], Quantize.NONE).same_first_share is None
 
 
 @pytest.mark.parametrize("child", [[[np.nan, 1.0]], [[np.inf, 1.0]], [[1.0, 0.0, 0.0]]])
 def test_what_is_no_answer_at_all_is_beyond_every_bound(child: object) -> None:
-    agreement = agreeing.measure([answered([[0.0, 1.0]], child)])
+    agreement = agreeing.measure([answered([[0.0, 1.0]], child)], Quantize.NONE)
 
     assert list(agreeing.faults(Quantize.INT8, agreement, 1e9))
 
 
 def test_a_parent_that_answers_no_number_is_named_by_its_output() -> None:
     with pytest.raises(Unanswered, match="scores"):
-        agreeing.measure([answered([[np.nan, 1.0]], [[0.0, 1.0]])])
+        agreeing.measure([answered([[np.nan, 1.0]], [[0.0, 1.0]])], Quantize.NONE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "level"),
+    [(Quantize.NONE, False), (Quantize.DYNAMIC, False), (Quantize.INT8, True), (Quantize.UINT8, True)],
+)
+def test_shares_closer_than_the_grid_are_level_where_the_mode_has_that_grid(
+    mode: Quantize, level: bool
+) -> None:
+    untrained = np.full((1, 1000), 0.001, np.float32) + np.linspace(-1e-4, 1e-4, 1000, dtype=np.float32)
+
+    agreement = agreeing.measure([answered(untrained, np.zeros((1, 1000)))], mode)
+
+    assert (list(agreeing.faults(mode, agreement, None)) == []) is level
 
 
 def test_texts_are_the_same_or_not() -> None:
     same, other = np.array([b"wren"], object), np.array([b"robin"], object)
 
-    assert agreeing.measure([answered(same, same), answered(same, other)]).difference_mean == 0.5
+    assert (
+        agreeing.measure([answered(same, same), answered(same, other)], Quantize.NONE).difference_mean == 0.5
+    )
 
 
 def test_of_several_outputs_the_worst_counts() -> None:
@@ -85,7 +103,7 @@ def test_of_several_outputs_the_worst_counts() -> None:
         )
     ]
 
-    assert agreeing.measure(pairs) == Agreement(
+    assert agreeing.measure(pairs, Quantize.NONE) == Agreement(
         samples=1, difference_max=1.0, difference_mean=1.0, same_first_share=0.0
     )
 
