@@ -15,6 +15,8 @@ Reals = NDArray[np.float64]
 HURTS: Final = 0.1
 """Added error that is worth a word: below it 8 bits answer as the float parent for nearly all pictures."""
 _CLIPPED: Final = 0.01
+ERROR_MAX: Final = 1e6
+"""Where the reference is all zeros, or either has numbers that are none."""
 _OUTSIDE: Final = 0.2
 """So much of an input is not clipped by a calibration that was merely short."""
 _ADVICE_MAX: Final = 5
@@ -107,12 +109,13 @@ class Sum:
         mean = self.total / self.count
         deviation = max(self.squares / self.count - mean * mean, 0.0)
         scale = deviation or self.squares / self.count
-        return float(np.sqrt(self.difference / self.count / scale)) if scale else float("inf")
+        found = float(np.sqrt(self.difference / self.count / scale)) if scale else ERROR_MAX
+        return min(found, ERROR_MAX) if np.isfinite(found) else ERROR_MAX
 
     @property
     def sqnr_db(self) -> float | None:
-        """10 log10 of the power of the signal over that of the noise; None: one of them is 0."""
-        if self.difference == 0.0 or self.squares == 0.0:
+        """10 log10 of the power of the signal over that of the noise; None: one is 0, or none at all."""
+        if self.difference == 0.0 or self.squares == 0.0 or not np.isfinite(self.difference + self.squares):
             return None
         return float(10 * np.log10(self.squares / self.difference))
 

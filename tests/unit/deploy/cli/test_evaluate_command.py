@@ -143,10 +143,12 @@ def test_a_picture_that_cannot_be_read_is_passed_over_and_named(data, capsys):
 def test_an_answer_that_is_no_number_is_named(tmp_path, data, capsys):
     broken = tmp_path / "nan.tflite"
     broken.write_bytes(models.with_nan_output(shared(TINY_FLOAT).read_bytes()))
-    assert main(["evaluate", str(broken), str(shared(TINY)), "--data", str(data)]) == 0
+    words = [str(broken), str(shared(TINY)), "--data", str(data)]
+    assert main(["evaluate", *words, "--layers", "--reference", str(shared(TINY_FLOAT))]) == 0
     told = capsys.readouterr()
+    assert "nan.tflite: CONV_2D" in told.out
     assert "nan.tflite answers 9 of 9 pictures with NaN or infinity" in told.err
-    assert told.out.splitlines()[2].startswith("nan.tflite"), "the worst is last"
+    assert told.out.splitlines()[3].startswith("nan.tflite"), "the worst is last"
 
 
 def test_a_model_that_kills_its_runtime_is_named_in_a_sentence(tmp_path, data, capsys):
@@ -235,3 +237,19 @@ def test_the_operators_normalization_counts_where_the_file_says_none(data, capsy
     assert agreement("--mean", "0", "--std", "40") != agreement()
     assert main(["evaluate", str(shared(TINY)), "--data", str(data), "--mean", "0"]) == 1
     assert "--mean and --std belong together" in capsys.readouterr().err
+
+
+def test_where_nothing_draws_the_page_and_the_table_still_come(tmp_path, data, capsys, monkeypatch):
+    absent = tmp_path / "path" / "matplotlib"
+    absent.mkdir(parents=True)
+    (absent / "__init__.py").write_text("raise ModuleNotFoundError(name='matplotlib')")
+    monkeypatch.setenv("PYTHONPATH", str(absent.parent))
+    words = ["evaluate", str(shared(TINY)), "--data", str(data), "--report"]
+    assert main([*words, str(tmp_path / "r.html")]) == 0
+    told = capsys.readouterr()
+    assert "the report has no plots: plots need matplotlib: pip install 'shoal[evaluate]'" in told.err
+    assert "top-1" in told.out
+    assert "<table" in (tmp_path / "r.html").read_text()
+    assert main([*words, str(tmp_path / "r.png")]) == 1
+    assert "pip install 'shoal[evaluate]'" in capsys.readouterr().err
+    assert not (tmp_path / "r.png").exists()

@@ -52,6 +52,17 @@ def test_an_error_as_large_as_the_signal_is_one_and_has_no_decibel():
     assert found.sqnr_db == pytest.approx(0.0)
 
 
+@pytest.mark.parametrize(
+    ("reference", "quantized"),
+    [([0.0, 0.0], [1.0, 0.0]), ([1.0, math.nan], [1.0, 2.0]), ([1.0, 2.0], [1.0, math.inf])],
+)
+def test_an_error_without_measure_is_still_a_number_that_a_document_holds(reference, quantized):
+    found = Sum()
+    found.add(np.array(reference), np.array(quantized), None)
+    assert found.error == layers.ERROR_MAX
+    assert found.sqnr_db is None or math.isfinite(found.sqnr_db)
+
+
 def test_what_a_quantized_tensor_cannot_express_is_counted_as_clipped():
     found = Sum()
     signal = np.array([0.0, 3.0, 6.0, 12.0])
