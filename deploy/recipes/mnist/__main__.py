@@ -87,7 +87,7 @@ def _train(division: Division, epochs: int, out: Path) -> Path:
 def _converted(trained: Path, division: Division, out: Path) -> Iterator[tuple[Quantize, bytes]]:
     samples = out / "representative.npz"
     chosen = division.training.pixels[:: len(division.training.pixels) // CALIBRATION][:CALIBRATION]
-    np.savez(samples, image=chosen.astype(np.float32) / 255)
+    np.savez(samples, image=chosen[..., np.newaxis].astype(np.float32) / 255)
     for mode in Quantize:
         path = out / f"mnist_{mode}.tflite"
         converting.convert(
