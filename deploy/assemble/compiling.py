@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -105,7 +104,8 @@ def _run(compiler: Compiler, request: Request, sources: Sequence[_Source]) -> It
         subgraphs=request.subgraphs,
         timeout_s=request.timeout_s,
     )
-    with _scratch() as scratch:
+    with _scratch() as folder:
+        scratch = Path(folder)
         ran = compiler.run(job, scratch)
         report = compiler_report.read(ran.printed)
         made = {source.path: _outputs(scratch, source) for source in sources}
@@ -118,11 +118,9 @@ def _run(compiler: Compiler, request: Request, sources: Sequence[_Source]) -> It
             yield _kept(request, report, each)
 
 
-@contextmanager
-def _scratch() -> Iterator[Path]:
+def _scratch() -> tempfile.TemporaryDirectory[str]:
     try:
-        with tempfile.TemporaryDirectory(prefix="shoal-compile-") as folder:
-            yield Path(folder)
+        return tempfile.TemporaryDirectory(prefix="shoal-compile-")
     except OSError as error:
         raise StoreFailed(f"no scratch folder for the compiler: {error.strerror}") from error
 

@@ -46,6 +46,7 @@ def test_an_edge_tpu_leaves_off_at_what_it_lacks(models: Path, capsys: pytest.Ca
     assert found["edgetpu"]["cut"]["operator"] == "HARD_SWISH"
     assert (found["edgetpu"]["mapped"], found["edgetpu"]["operators"]) == (2, 6)
     assert "RELU6" in found["edgetpu"]["cut"]["instead"]
+    assert found["edgetpu"]["doubt"] == ""
     assert found["mode"] == "int8"
 
 
