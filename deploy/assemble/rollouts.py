@@ -109,7 +109,8 @@ def preview(workspace: Workspace, wanted: Wanted) -> Preview:
         fleet, picture = at.fleet(), of_stream(at.live().picture(), wanted.stream)
         order, _, free = _prepared(at, wanted, fleet, picture, _asked(at.repository, wanted))
         weigh = _weigh(at.repository, order.release)
-        return previews.preview(order, picture, _standing(at, free, order.stream), weigh)
+        shown = previews.preview(order, picture, _standing(at, free, order.stream), weigh)
+        return previews.of_release(shown, _manifest(at.repository, order.release), picture)
 
 
 def start(workspace: Workspace, wanted: Wanted, on_progress: OnProgress) -> Begun:

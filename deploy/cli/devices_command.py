@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from agent.wire.reasons import Reason
 from agent.wire.reports import Phase, Presence
-from deploy.assemble import sight, workspaces
+from deploy.assemble import scoring, sight, workspaces
 from deploy.cli import command, devices_table, output
 from deploy.cli.command import Command
 from deploy.core.devices import roster
@@ -150,6 +150,10 @@ def run(options: Namespace) -> int:
         output.say_json(Answer(devices=shown, complete=not seen.picture.missing, counts=counts))
     elif found:
         _show(found, counts, options.limit)
+        for line in scoring.told(
+            seen.repository, (name for row in found for name in (row.running, row.candidate))
+        ):
+            output.note(line)
     else:
         output.say(_nobody(every))
     for missing in seen.picture.missing:

@@ -1,11 +1,12 @@
 """`shoal history`: what was decided, by whom, and why."""
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 
 from msgspec import Struct
 
 from agent.wire import topics
-from deploy.assemble import controlling, workspaces
+from deploy.assemble import controlling, scoring, workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.core import history
@@ -29,7 +30,8 @@ def run(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
     device = None if options.device is None else topics.device_id(options.device)
     lines = controlling.open_ledger(workspace).lines()
-    told = tuple(history.history(lines, options.stream, device))
+    about = partial(scoring.of_release, workspaces.open_repository(workspace))
+    told = tuple(history.history(lines, options.stream, device, about))
     if options.json:
         output.say_json(Answer(lines=told))
     elif told:

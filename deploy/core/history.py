@@ -1,11 +1,12 @@
 """What was decided, line by line, in people's words."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import assert_never
 
 from msgspec import Struct
 
+from agent.wire.documents import ReleaseRef
 from agent.wire.topics import DeviceId
 from deploy.core.rollouts.words import (
     Aborted,
@@ -43,10 +44,19 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 def history(
-    lines: Iterable[Line], stream: str | None = None, device: DeviceId | None = None
+    lines: Iterable[Line],
+    stream: str | None = None,
+    device: DeviceId | None = None,
+    about: Callable[[ReleaseRef], str] = lambda _: "",
 ) -> Iterator[Told]:
     """The lines of one stream, or about one device, or all. Of judgements, a device has those that changed
     how it stands; what concerns the whole fleet belongs to every stream.
+
+    Args:
+        lines: of the ledger.
+        stream: only what concerns it.
+        device: only what is about it.
+        about: what was known of a release when it was begun with.
     """
     orders: dict[str, Order] = {}
     stood = ""
@@ -58,6 +68,8 @@ def history(
         if stream is not None and order is not None and order.stream != stream:
             continue
         what = _what(entry, order)
+        if isinstance(entry, Started) and (known := about(entry.order.release)):
+            what = f"{what}; {known}"
         if device is not None:
             if (stands := _stands(entry, device)) in {"", stood}:
                 continue

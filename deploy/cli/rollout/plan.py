@@ -6,6 +6,7 @@ from deploy.assemble import rollouts, workspaces
 from deploy.cli import output
 from deploy.cli.command import Command
 from deploy.cli.rollout import asking
+from deploy.core.release import scored
 from deploy.core.rollouts.preview import Preview, WaveAhead
 from deploy.core.rollouts.words import Order
 from deploy.core.spans import listed, span, volume
@@ -34,6 +35,7 @@ def _said(found: Preview, named_max: int | None) -> list[str]:
     stable = f"{order.stable.name}@{order.stable.version}" if order.stable else "none yet"
     lines = [
         f"{order.release.name}@{order.release.version} on stream {order.stream}, stable {stable}",
+        scored.in_words(found.evaluation) or "of its accuracy nothing is known: release it with --evaluation",
         *([f"only where {' & '.join(order.match)}"] if order.match else []),
         "",
         *output.columns(HEADINGS, [_cells(wave) for wave in found.waves]),
@@ -49,11 +51,23 @@ def _said(found: Preview, named_max: int | None) -> list[str]:
             lines.append(f"{len(ids)} {words}: {listed([str(each) for each in ids], named_max)}")
     return [
         *lines,
+        *_held(found, named_max),
         "",
         "SEES: the smallest share of failing devices that the gate notices after the wave, with 95 %;",
         "OVERLOOKS: the largest that it lets pass, with 95 %.",
         *_hurry(order),
         f"Nothing was published. These very waves: shoal rollout start ... --salt {order.salt}",
+    ]
+
+
+def _held(found: Preview, named_max: int | None) -> list[str]:
+    """Devices that will not run it, by why not."""
+    by_why: dict[str, list[str]] = {}
+    for each in found.barred:
+        by_why.setdefault(each.detail, []).append(str(each.device))
+    return [
+        f"{len(ids)} will hold it: {detail}: {listed(ids, named_max)}"
+        for detail, ids in sorted(by_why.items())
     ]
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from agent.core.serving import delegate
 from agent.core.update import provision
 from agent.wire.documents import Manifest, Plan, Variant
+from agent.wire.reasons import Reason
 from agent.wire.topics import DeviceId, Digest
 from deploy.core.rollouts import approvals, detection, matching, waves
 from deploy.core.rollouts.gate import Failures
@@ -51,6 +52,14 @@ class WaveAhead(Struct, frozen=True, kw_only=True):
     """That it needs before it begins."""
 
 
+class Barred(Struct, frozen=True, kw_only=True):
+    """A device that will hold the release, whatever the plan says."""
+
+    device: DeviceId
+    reason: Reason
+    detail: str
+
+
 class Preview(Struct, frozen=True, kw_only=True):
     order: Order
     waves: tuple[WaveAhead, ...]
@@ -59,6 +68,10 @@ class Preview(Struct, frozen=True, kw_only=True):
     unmatched: tuple[DeviceId, ...]
     unknown: tuple[DeviceId, ...]
     """They have not told their hardware class yet, so they are not counted."""
+    barred: tuple[Barred, ...] = ()
+    """Of those that join."""
+    evaluation: dict[str, float] = {}
+    """Of the release."""
 
 
 def preview(order: Order, picture: Picture, standing: Plan | None, weigh: Weigh) -> Preview:
@@ -114,6 +127,27 @@ def _ahead(
         misses_share=detection.misses(online, allowed),
         signatures=approvals.lacking(order, wave, ()),
     )
+
+
+def of_release(shown: Preview, release: Manifest, picture: Picture) -> Preview:
+    """With what the manifest of the release says about it and about the devices that join."""
+    joining = {each.device for wave in shown.waves for each in wave.joining}
+    found = (_barred(release, seen) for seen in picture.devices if seen.id in joining)
+    return replace(
+        shown, barred=tuple(each for each in found if each is not None), evaluation=release.evaluation
+    )
+
+
+def _barred(release: Manifest, seen: Seen) -> Barred | None:
+    """As the device itself will decide; of one that has not told its runtime nobody knows."""
+    here = seen.report.capabilities if seen.report else None
+    if here is None or not here.runtime:
+        return None
+    match delegate.choose(release.variants, edgetpu_present=bool(here.edgetpu), runtime_version=here.runtime):
+        case delegate.Refused(reason=reason, detail=detail):
+            return Barred(device=seen.id, reason=reason, detail=detail)
+        case delegate.Choice():
+            return None
 
 
 def lacking(release: Manifest, seen: Seen, manifest_of: Callable[[Digest], Manifest | None]) -> int:

@@ -130,3 +130,9 @@ def test_a_failure_is_as_old_as_the_first_judgement_that_counts_it():
         judged(failed=(CAM,), healthy=(DOOR,)),
     )
     assert history.first_failed(every, "r") == {CAM: NOW + timedelta(minutes=2)}
+
+
+def test_a_rollouts_beginning_tells_what_was_known_of_its_release():
+    found = history.history(lines(Started(order=order())), about=lambda ref: f"{ref.name} is 90 % right")
+    (told,) = found
+    assert told.what.endswith(f"; {order().release.name} is 90 % right")

@@ -1,54 +1,19 @@
 import msgspec
 import pytest
 
-from agent.wire.documents import Delegate, Fit
+from agent.wire.documents import Delegate
 from agent.wire.topics import sha256
 from deploy.core.factory import evaluation
-from deploy.core.factory.evaluation import (
-    Accuracy,
-    Beside,
-    Evaluation,
-    Latency,
-    Model,
-    ModelSaid,
-    Rate,
-    Report,
-)
+from deploy.core.factory.evaluation import Beside, Latency
 from deploy.core.refusal import Refused
 from deploy.core.release import judged, scored, variants
 from deploy.core.release.variants import ModelFile, Options
+from tests.fakes.evaluations import RATE, evaluated, report
 from tests.fakes.tflite import Form, classifier, edgetpu
 
 IMAGE, SCORES = Form((1, 2, 2, 3), "uint8", 1 / 128, 128), Form((1, 12), "uint8", 1 / 256)
 FILES = {"x.tflite": classifier(IMAGE, SCORES), "x_edgetpu.tflite": edgetpu(IMAGE, SCORES)}
 EXAMINED = tuple(variants.examine(ModelFile(name, content), Options()) for name, content in FILES.items())
-RATE = Rate(count=9, of=10, share=0.9, low=0.6, high=0.98)
-
-
-def evaluated(content, file="x.tflite", beside=None):
-    said = ModelSaid(
-        file=file, digest=sha256(content), length=len(content), pulled=9, arithmetic="integer", runtime="r 1",
-        delegate="cpu", threads=1, fit=Fit.CENTRE_CROP,
-    )  # fmt: skip
-    accuracy = Accuracy(
-        top1=RATE,
-        top5=RATE,
-        calibration_error=0.0123456789,
-        brier=0.2,
-        classes=(),
-        confused=(),
-        reliability=(),
-    )
-    found = Evaluation(
-        tool="shoal 1", data=sha256(b"data"), pictures=10, model=said, accuracy=accuracy, confidence_mean=0.5,
-        not_finite=0, beside=beside,
-    )  # fmt: skip
-    latency = Latency(invoke_p50_ms=1.0, invoke_p95_ms=2.0, whole_p50_ms=3.0, whole_p95_ms=4.0)
-    return Model(evaluation=found, latency=latency)
-
-
-def report(*models):
-    return Report(models=models, reference=None, pairs=())
 
 
 def test_a_release_has_the_figures_of_its_own_files():

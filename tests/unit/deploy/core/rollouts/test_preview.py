@@ -25,7 +25,7 @@ from deploy.core.rollouts import detection, orders, starting
 from deploy.core.rollouts.approvals import Person
 from deploy.core.rollouts.orders import Subject
 from deploy.core.rollouts.picture import Picture, Seen
-from deploy.core.rollouts.preview import full_bytes, lacking, preview
+from deploy.core.rollouts.preview import full_bytes, lacking, of_release, preview
 from deploy.core.rollouts.starting import Asked
 from deploy.core.rollouts.state import Fleet
 from deploy.core.rollouts.words import GatePolicy, Policy
@@ -162,3 +162,29 @@ def test_a_device_downloads_what_it_lacks():
     assert lacking(new, replace(plain, report=report), known) == 1_000
     assert lacking(new, replace(plain, hardware="edgetpu", report=tpu), known) == 2_000
     assert lacking(new, replace(plain, report=report), lambda _: None) == 4_000
+
+
+@pytest.mark.parametrize(
+    ("runtime", "held"),
+    [("tflite-runtime 2.14.0", True), ("ai-edge-litert 2.3.0", False), ("", False)],
+)
+def test_devices_whose_runtime_is_too_old_are_named_before_anything_is_published(runtime, held):
+    needy = manifest("1", artifact("a"), artifact("x"))
+    variant = replace(
+        needy.variants[1], minimum_runtime="2.17.0", runtime_reason="FULLY_CONNECTED version 12"
+    )
+    needy = replace(needy, variants=(variant,), evaluation={"top1": 0.9})
+    report = Report(
+        device=DeviceId("pi-1"), at=NOW, phase=Phase.IDLE, capabilities=Capabilities(runtime=runtime)
+    )
+    seen = Seen(id=DeviceId("pi-1"), hardware="cpu", online=True, known=True, report=report)
+    outside = replace(seen, id=DeviceId("pi-2"), tags=("test",))
+    picture = Picture(at=NOW, devices=(seen, outside))
+    asked = Asked("main", CANDIDATE, ("100%",), ("a",), match=("tag!=test",))
+    order = starting.prepare(Fleet(), picture, asked, None, lambda _: frozenset({CANDIDATE.manifest}))
+
+    shown = of_release(preview(order, picture, None, lambda _: 5), needy, picture)
+
+    assert [each.device for each in shown.barred] == (["pi-1"] if held else [])
+    assert all("needs runtime 2.17.0 (FULLY_CONNECTED version 12)" in each.detail for each in shown.barred)
+    assert shown.evaluation == {"top1": 0.9}
