@@ -143,8 +143,8 @@ def embedding():
     layers = keras.layers
     keras.utils.set_random_seed(1)
     image = layers.Input((SIDE, SIDE, 3), name="image")
-    seen = layers.GlobalAveragePooling2D()(layers.Conv2D(48, 3, activation="relu")(image))
-    return keras.Model(image, layers.UnitNormalization(name="vector")(seen))
+    seen = layers.Conv2D(48, 3, activation="relu")(image)
+    return keras.Model(image, layers.GlobalAveragePooling2D(name="vector")(seen))
 
 
 def text():
