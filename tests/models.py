@@ -13,8 +13,10 @@ from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
 from agent.adapters.runtime_tflite import open_runtime
+from agent.adapters.runtime_tflite.loading import TfliteRuntime
 from agent.core.inference import contract, labels, scores
 from agent.core.inference.tensors import prepare
+from agent.core.serving.delegate import RuntimeChoice
 from agent.core.tflite import flatmodel
 from agent.wire import codec
 from agent.wire.documents import GoldenCase, GoldenSet
@@ -34,6 +36,13 @@ def shared(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"../shared/models/{name} is not at hand")
     return path
+
+
+def installed(choice: RuntimeChoice) -> TfliteRuntime:
+    """The runtime; the test is skipped where there is none."""
+    if choice is RuntimeChoice.TFLITE:
+        pytest.importorskip("tflite_runtime", reason="it has no wheel for this Python")
+    return open_runtime(choice)
 
 
 def pictures() -> Path:

@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +46,7 @@ _CAMERA_MAX_S: Final = 60.0
 """Beside the time for the frames themselves."""
 _COUNTDOWN_S: Final = 3
 _NAME_LETTERS: Final = 60
+_PAIRS_SHOWN: Final = 5
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -327,9 +328,12 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME_LETTERS else f"{name[:_NAME_LETTERS]}..."
 
 
-def _mistakes(answer: Taught) -> Sequence[str]:
-    return [
-        f"{each.mistaken} of {each.pictures} pictures of {each.first!r} and {each.second!r} passed for the"
-        f" other (similarity {each.similarity:.3f})"
-        for each in answer.mistaken
-    ]
+def _mistakes(answer: Taught) -> Iterator[str]:
+    for each in answer.mistaken[:_PAIRS_SHOWN]:
+        yield (
+            f"{each.mistaken} of {each.pictures} pictures of {each.first!r} and {each.second!r} passed"
+            f" for the other (similarity {each.similarity:.3f})"
+        )
+    rest = answer.mistaken[_PAIRS_SHOWN:]
+    if rest:
+        yield f"{sum(each.mistaken for each in rest)} more mistakes, in {len(rest)} other pairs of labels"

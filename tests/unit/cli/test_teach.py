@@ -29,6 +29,7 @@ from tests.fakes.tflite import (
     card,
     edgetpu,
 )
+from tests.models import installed
 
 SIDE = 4
 NUMBERS = SIDE * SIDE * 3
@@ -92,6 +93,7 @@ def _teach(*options, model="model.tflite"):
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "int8"])
 @pytest.mark.parametrize("runtime", ["litert", "tflite"])
 def test_a_taught_model_names_new_pictures_in_both_runtimes(folder, dtype, runtime):
+    installed(RuntimeChoice(runtime))
     (folder / "model.tflite").write_bytes(network(dtype))
     lesson = _lesson(runtime=RuntimeChoice(runtime))
     assert (lesson.right, lesson.held_out, lesson.mistaken) == (18, 18, ())

@@ -3,13 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.adapters.runtime_tflite import open_runtime
 from agent.core.serving.delegate import RuntimeChoice
 from agent.core.teaching import cutting, head
 from agent.core.tflite import flatgraph, flatmodel, probe_model
 from agent.wire.errors import Malformed
 from tests.fakes.tflite import adder, dense
-from tests.models import FULL, TINY, TINY_FLOAT, TINY_INT8, shared
+from tests.models import FULL, TINY, TINY_FLOAT, TINY_INT8, installed, shared
 
 MODELS = [TINY, TINY_INT8, TINY_FLOAT, FULL, "derived_mobilenet_v1_0.25_128_f16.tflite"]
 RUNTIMES = [RuntimeChoice.LITERT, RuntimeChoice.TFLITE]
@@ -20,7 +19,7 @@ RUNTIMES = [RuntimeChoice.LITERT, RuntimeChoice.TFLITE]
 def test_a_model_written_anew_answers_as_before_in_both_runtimes(runtime, name):
     content = shared(name).read_bytes()
     anew = flatgraph.written(flatgraph.opened(content))
-    opened = open_runtime(runtime)
+    opened = installed(runtime)
     before, after = opened.load(content, threads=1), opened.load(anew, threads=1)
     tensor = np.random.default_rng(3).integers(0, 100, before.input.shape).astype(before.input.dtype.value)
     np.testing.assert_array_equal(before.invoke(tensor), after.invoke(tensor))
@@ -48,7 +47,7 @@ def test_what_the_part_does_not_need_is_left_out():
 def test_unit_embeddings_have_length_one_in_both_runtimes(runtime, name):
     graph = flatgraph.opened(shared(name).read_bytes())
     unit = head.with_unit(cutting.cut(graph, cutting.find(graph, None)))
-    model = open_runtime(runtime).load(flatgraph.written(unit), threads=1)
+    model = installed(runtime).load(flatgraph.written(unit), threads=1)
     tensor = np.random.default_rng(3).integers(0, 100, model.input.shape).astype(model.input.dtype.value)
     assert np.linalg.norm(model.invoke(tensor)) == pytest.approx(1.0, abs=1e-5)
 

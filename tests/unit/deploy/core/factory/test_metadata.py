@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.adapters.runtime_tflite import open_runtime
 from agent.core.inference import contract, labels
 from agent.core.serving.delegate import RuntimeChoice
 from agent.core.tflite import flatedit, flatmodel, probe_model
@@ -18,7 +17,7 @@ from deploy.core.factory.metadata import (
     write,
 )
 from deploy.core.factory.words import Calibration
-from tests.models import FULL, TINY, TINY_FLOAT, TINY_INT8, shared
+from tests.models import FULL, TINY, TINY_FLOAT, TINY_INT8, installed, shared
 
 ORIGIN = Provenance(
     source_digest="ab" * 32,
@@ -93,7 +92,7 @@ def test_a_described_model_answers_as_before_in_both_runtimes(runtime, name):
     content = shared(name).read_bytes()
     classes = flatmodel.examine(content).outputs[0].shape[-1]
     described = with_provenance(write(content, CARD, [f"c {i}" for i in range(classes)]), ORIGIN)
-    opened = open_runtime(runtime)
+    opened = installed(runtime)
     before, after = opened.load(content, threads=1), opened.load(described, threads=1)
     tensor = np.random.default_rng(1).integers(0, 100, before.input.shape).astype(before.input.dtype.value)
     np.testing.assert_array_equal(before.invoke(tensor), after.invoke(tensor))
