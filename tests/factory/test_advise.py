@@ -25,6 +25,8 @@ MODELS = """
     image = keras.Input((16, 16, 3))
     found = ops.erf(layers.Flatten()(layers.Conv2D(4, 3)(image)))
     save("erf", image, layers.Dense(10, activation="softmax")(found))
+    rows = keras.Input((28, 28))
+    save("recurrent", rows, layers.Dense(10, activation="softmax")(layers.LSTM(20)(rows)))
 """
 
 
@@ -61,3 +63,11 @@ def test_an_operator_outside_the_built_in_set_is_named_with_its_layer(
     assert "Erf" in outside["layer"]
     assert "tanh" in outside["instead"]
     assert [mode["mode"] for mode in found["modes"]] == ["none"]
+
+
+def test_a_fused_lstm_goes_to_an_edge_tpu_whole(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = advised(capsys, str(models / "recurrent.keras"), "--target", "edgetpu")
+
+    assert found["edgetpu"]["mapped"] == found["edgetpu"]["operators"]
+    # Four gates of 20 units over 28 steps, each over 28 inputs and 20 outputs; then 20 x 10.
+    assert found["multiplications"] == 28 * 4 * 20 * 48 + 20 * 10
