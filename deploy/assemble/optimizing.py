@@ -23,6 +23,7 @@ from deploy.core.factory.words import (
     SourceKind,
     Technique,
 )
+from deploy.core.refusal import Refused
 from deploy.core.release import chunking
 from deploy.ports.factory import OnProgress
 
@@ -95,9 +96,13 @@ def optimize(request: Request, on_progress: OnProgress) -> Result:
 
 def _order(request: Request, scratch: Path, made: Path) -> Optimize:
     function = kinds.is_function(request.data) and not Path(request.data).exists()
-    settings = request.settings
+    source, settings = converting.source(str(request.model)), request.settings
+    if source.kind is not SourceKind.KERAS:
+        raise Refused(
+            f"{request.model} is {source.kind}: give a Keras model, .keras or .h5, that can train on"
+        )
     return Optimize(
-        source=converting.source(str(request.model)),
+        source=source,
         data=request.data if function else str(Path(request.data).absolute()),
         techniques=tuple(request.techniques),
         out=str(made),
