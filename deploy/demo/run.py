@@ -157,7 +157,7 @@ def _choose(stage: Stage) -> Chosen:
         )
     except ConfigError:
         folder = stage.models / "efficientnet_lite0"
-        model = next(folder.glob("*.tflite"))
+        model = next(folder.glob("*_uint8.tflite"))
         why = f"shipped with Shoal; MobileNet v2 could not be had within {FETCH_TIMEOUT_S} s"
         return Chosen("efficientnet_lite0", model, folder / "labels.txt", why)
     model = next(p for p in fetched.rglob("*.tflite") if "edgetpu" not in p.name)

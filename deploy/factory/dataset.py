@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
+
+import numpy as np
 
 from agent.core.camera.frames import Pixels
 from agent.core.inference import tensors
@@ -18,8 +20,6 @@ from deploy.core.refusal import Refused
 
 T = TypeVar("T")
 Tell = Callable[[Progress], None]
-_FULL_SIZE: Final = 1 << 30
-"""A device fits the frame as its camera gives it: nothing is made smaller before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _read(path: Path, label: int, contract: InputContract, fitted: dict[str, Pix
     try:
         digest = sha256(desk.read(path)).hexdigest()
         if digest not in fitted:
-            fitted[digest] = tensors.fit(desk.frame(path, _FULL_SIZE), contract)
+            fitted[digest] = tensors.fit(np.asarray(desk.picture(path)), contract)
     except Refused:
         return None
     return Picture(str(path), label, Digest(digest))

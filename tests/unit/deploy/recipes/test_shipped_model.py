@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import importlib.util
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -12,12 +13,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from agent.core.inference.labels import embedded
+from agent.core.tflite import flatmodel
+from agent.wire.documents import Normalization
+
 MODELS = Path(__file__).parents[4] / "models"
 MODEL = MODELS / "efficientnet_lite0"
 PHOTOGRAPHS = MODELS / "photographs"
 CARD = tomllib.loads((MODEL / "model.toml").read_text(encoding="utf-8"))
 LABELS = (MODEL / CARD["labels"]).read_text(encoding="utf-8").splitlines()
 REGISTRY = tomllib.loads((MODELS / "registry.toml").read_text(encoding="utf-8"))
+FLOAT32 = json.loads(
+    (MODELS.parent / "tests" / "golden" / "efficientnet_lite0_float32.json").read_text(encoding="utf-8")
+)
+"""By photograph, the five highest scores of the network as it was published, in 32 bits, by class."""
 RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 
 
@@ -31,6 +40,15 @@ def credited() -> dict[str, tuple[str, float]]:
 def test_the_model_is_the_file_that_its_card_names():
     artifact = (MODEL / CARD["file"]).read_bytes()
     assert (hashlib.sha256(artifact).hexdigest(), len(artifact)) == (CARD["sha256"], CARD["length"])
+
+
+def test_the_float_file_is_the_one_that_the_card_names_and_describes_itself():
+    content = (MODEL / CARD["float16"]["file"]).read_bytes()
+    found = CARD["float16"]
+    assert (hashlib.sha256(content).hexdigest(), len(content)) == (found["sha256"], found["length"])
+    facts = flatmodel.examine(content)
+    assert facts.card.normalization == Normalization(mean=(found["mean"],), std=(found["std"],))
+    assert list(embedded(content, facts)) == LABELS
 
 
 def test_the_licence_is_the_one_that_came_with_the_weights():
@@ -112,6 +130,37 @@ def test_the_model_sees_what_the_credits_say(interpreter, name):
     label, score = credited()[name]
     assert LABELS[answer.argmax()] == label
     assert answer.max() / 256 == pytest.approx(score, abs=0.05)
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def float_scores(request) -> Any:
+    """Of the float16 file, by photograph."""
+    if importlib.util.find_spec(request.param.split(".", maxsplit=1)[0]) is None:
+        pytest.skip(f"{request.param} is not installed")
+    path = str(MODEL / CARD["float16"]["file"])
+    loaded = importlib.import_module(request.param).Interpreter(path, num_threads=2)
+    loaded.allocate_tensors()
+    (entry,), (scores,) = loaded.get_input_details(), loaded.get_output_details()
+    found = {}
+    for name in FLOAT32:
+        pixels = centre(PHOTOGRAPHS / name)[np.newaxis].astype(np.float32)
+        loaded.set_tensor(entry["index"], (pixels - CARD["float16"]["mean"]) / CARD["float16"]["std"])
+        loaded.invoke()
+        found[name] = loaded.get_tensor(scores["index"])[0]
+    return found
+
+
+def test_weights_of_16_bits_give_the_scores_of_32(float_scores):
+    distances = [
+        abs(float_scores[name][int(number)] - score)
+        for name, best in FLOAT32.items()
+        for number, score in best.items()
+    ]
+    assert len(distances) == 60
+    assert np.mean(distances) < 1e-3
+    assert max(distances) < 1.5e-2
+    for name, best in FLOAT32.items():
+        assert str(float_scores[name].argmax()) == max(best, key=best.get)
 
 
 def centre(path: Path) -> Any:
