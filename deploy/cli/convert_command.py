@@ -32,7 +32,7 @@ modes:
   int16x8        16-bit activations, 8-bit weights
 
 module:function is your own Python, found from the folder that you are in. It returns a Keras model, a
-tf.function, a ConcreteFunction or a tf.Module; or a JAX function or PyTorch module with examples of its inputs:
+tf.function, a ConcreteFunction, a tf.Module, or a JAX function or PyTorch module with examples of its inputs:
   return forward, numpy.zeros((1, 224, 224, 3), "float32")
 PyTorch needs shoal[convert-torch]; an .onnx file needs shoal[convert-onnx] and the program onnx2tf (pipx
 install onnx2tf). A .tflite file must be a float one.
