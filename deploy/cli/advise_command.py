@@ -114,7 +114,7 @@ def _row(mode: ModeSeen) -> list[str]:
         mode.mode,
         f"{mode.length_bytes:,}",
         "" if mode.float_share is None else f"{mode.float_share:.2f}",
-        "" if mode.median_ms is None else f"{mode.median_ms:.3g}",
+        "" if mode.least_ms is None else f"{mode.least_ms:.3g}",
         _forms(mode.inputs),
         _forms(mode.outputs),
     ]

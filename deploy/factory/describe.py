@@ -98,7 +98,7 @@ class _Attempt:
             return Tried(mode=mode, refusal=str(error))
         file = self._folder / f"{mode}.tflite"
         file.write_bytes(content)
-        return Tried(mode=mode, file=str(file), timed=timing.median(content))
+        return Tried(mode=mode, file=str(file), timed=timing.fastest(content))
 
     def foreign(self) -> str:
         """The float model with whatever is outside the built-in set, to name it with its layers."""
@@ -140,5 +140,5 @@ def _quantized(order: Describe) -> Described | None:
         signatures=(Signature(name="", inputs=forms[0], outputs=forms[1]),),
         samples=0,
         quantized=True,
-        tried=(Tried(mode=mode, file=order.source.place, timed=timing.median(content)),),
+        tried=(Tried(mode=mode, file=order.source.place, timed=timing.fastest(content)),),
     )

@@ -26,7 +26,7 @@ class Outcome:
     """What came of one mode."""
 
     length_bytes: int
-    median_ms: float | None
+    least_ms: float | None
     """None: nothing here runs it."""
     on_edgetpu: int
     """Operators that the Edge TPU would take."""
@@ -141,8 +141,8 @@ def _without_data(outcomes: Mapping[Quantize, Outcome]) -> tuple[Quantize, str]:
         return (
             Quantize.FLOAT16,
             (
-                f"dynamic range is smaller still, but took {dynamic.median_ms:.3g} ms here and float16 "
-                f"{half.median_ms:.3g} ms"
+                f"dynamic range is smaller still, but took {dynamic.least_ms:.3g} ms here and float16 "
+                f"{half.least_ms:.3g} ms"
             ),
         )
     if dynamic is not None:
@@ -153,19 +153,19 @@ def _without_data(outcomes: Mapping[Quantize, Outcome]) -> tuple[Quantize, str]:
 
 
 def _slower(one: Outcome, other: Outcome) -> bool:
-    if one.median_ms is None or other.median_ms is None:
+    if one.least_ms is None or other.least_ms is None:
         return False
-    return one.median_ms > _SLOWER * other.median_ms
+    return one.least_ms > _SLOWER * other.least_ms
 
 
 def _late(
     outcomes: Mapping[Quantize, Outcome], mode: Quantize, integer: Quantize | None, budget_ms: float | None
 ) -> Choice | None:
     """Integer, where only that keeps the budget: then data must be had."""
-    time = outcomes[mode].median_ms
+    time = outcomes[mode].least_ms
     if budget_ms is None or time is None or time <= budget_ms or integer is None:
         return None
-    fast = outcomes[integer].median_ms
+    fast = outcomes[integer].least_ms
     if fast is None or fast > budget_ms:
         return None
     why = f"{mode} took {time:.3g} ms here, over the budget of {budget_ms:g} ms; {integer} took {fast:.3g} ms"

@@ -23,7 +23,7 @@ class ModeSeen(Struct, frozen=True, kw_only=True):
     length_bytes: int = 0
     float_share: float | None = None
     """Its length over that of the float model."""
-    median_ms: float | None = None
+    least_ms: float | None = None
     """On one thread of this machine; None: no runtime here runs it."""
     runtime: str = ""
     inputs: tuple[TensorSeen, ...] = ()

@@ -98,11 +98,11 @@ def _choice(question: Question, described: Described, files: Mapping[Quantize, M
 
 
 def _outcome(each: Made) -> Outcome:
-    return Outcome(each.facts.length_bytes, _median(each.tried), each.placement.mapped)
+    return Outcome(each.facts.length_bytes, _least(each.tried), each.placement.mapped)
 
 
-def _median(tried: Tried) -> float | None:
-    return tried.timed.median_ms if tried.timed is not None and tried.timed.calls else None
+def _least(tried: Tried) -> float | None:
+    return tried.timed.least_ms if tried.timed is not None and tried.timed.calls else None
 
 
 def _mode(tried: Tried, files: Mapping[Quantize, Made]) -> ModeSeen:
@@ -115,7 +115,7 @@ def _mode(tried: Tried, files: Mapping[Quantize, Made]) -> ModeSeen:
         mode=tried.mode,
         length_bytes=length,
         float_share=round(length / whole.facts.length_bytes, 4) if whole else None,
-        median_ms=_median(tried),
+        least_ms=_least(tried),
         runtime=tried.timed.runtime if tried.timed else "",
         inputs=tuple(map(_tensor, found.facts.inputs)),
         outputs=tuple(map(_tensor, found.facts.outputs)),
@@ -168,7 +168,7 @@ def _budget(question: Question, choice: Choice, files: Mapping[Quantize, Made]) 
     if question.budget_ms is None:
         return None
     found = None if choice.mode is None else files.get(choice.mode)
-    return Budget(wanted_ms=question.budget_ms, found_ms=_median(found.tried) if found else None)
+    return Budget(wanted_ms=question.budget_ms, found_ms=_least(found.tried) if found else None)
 
 
 def _changes(described: Described, found: Made | None) -> Iterator[str]:

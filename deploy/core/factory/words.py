@@ -228,7 +228,8 @@ class Timed(Struct, frozen=True, kw_only=True):
 
     runtime: str
     """Name and version; empty: none runs the model."""
-    median_ms: float
+    least_ms: float
+    """Of the calls the fastest: the others were held up by whatever else ran."""
     calls: int
     fault: str = ""
 

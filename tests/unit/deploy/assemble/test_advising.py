@@ -128,15 +128,15 @@ def test_without_full_integer_nothing_is_advised_for_an_edge_tpu(tmp_path: Path)
 
 
 def test_times_are_measured_on_the_runtime_of_devices() -> None:
-    timed = timing.median(shared(TINY_INT8).read_bytes())
+    timed = timing.fastest(shared(TINY_INT8).read_bytes())
 
     assert timed.runtime.startswith("ai-edge-litert")
     assert timed.calls >= 3
-    assert timed.median_ms > 0.0
+    assert timed.least_ms > 0.0
 
 
 def test_what_no_runtime_takes_is_said_and_not_timed() -> None:
-    timed = timing.median(shared("model_invoking_error.tflite").read_bytes())
+    timed = timing.fastest(shared("model_invoking_error.tflite").read_bytes())
 
     assert timed.calls == 0
     assert "fake-op-double" in timed.fault

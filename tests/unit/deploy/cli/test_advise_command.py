@@ -27,7 +27,7 @@ def test_a_float_file_is_converted_in_every_mode_that_could_serve(
 
     found = json.loads(capsys.readouterr().out)
     assert [mode["mode"] for mode in found["modes"]] == ["none", "dynamic", "float16", "int8"]
-    assert all(mode["refusal"] == "" and mode["median_ms"] > 0 for mode in found["modes"])
+    assert all(mode["refusal"] == "" and mode["least_ms"] > 0 for mode in found["modes"])
     assert found["mode"] == "int8"
     assert "bring representative data" in found["needs"][0]
     assert found["edgetpu"]["mapped"] == 31
