@@ -28,15 +28,16 @@ _THUMB_PX: Final = 160
 _SUFFIXES: Final = frozenset({".html", ".htm", ".png"})
 
 
-def check(path: Path) -> None:
+def check(document: Path | None, report: Path | None) -> None:
     """
     Raises:
-        Refused: no report can be written there; said before anything is computed.
+        Refused: nothing can be written there; said before anything is computed.
     """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise Refused(f"{path}: a report is a page (.html) or a picture (.png)")
-    if not path.absolute().parent.is_dir():
-        raise Refused(f"{path}: there is no folder {path.parent}")
+    if report is not None and report.suffix.lower() not in _SUFFIXES:
+        raise Refused(f"{report}: a report is a page (.html) or a picture (.png)")
+    for path in (document, report):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise Refused(f"{path} cannot be written: there is no folder {path.parent}")
 
 
 def compare_layers(judged: Judged, request: Request, on_progress: OnProgress) -> Judged:

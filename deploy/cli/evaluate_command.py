@@ -143,8 +143,7 @@ class _Quarters:
 
 
 def _judged(request: Request, options: Namespace) -> Judged:
-    if options.report is not None:
-        reporting.check(options.report)
+    reporting.check(options.out, options.report)
     if request.layers and request.reference is None:
         raise Refused("layers are held against those of another model: name it with --reference")
     judged = evaluating.evaluate(request, _Quarters().note)

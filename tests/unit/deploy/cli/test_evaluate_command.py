@@ -171,6 +171,9 @@ def test_what_cannot_be_evaluated_is_refused_in_a_sentence(tmp_path, data, capsy
     assert "(.html) or a picture (.png)" in refusal(
         capsys, shared(TINY), "--data", data, "--report", tmp_path / "r.pdf"
     )
+    assert "there is no folder" in refusal(
+        capsys, shared(TINY), "--data", data, "-o", tmp_path / "no" / "e.json"
+    )
     assert "--reference" in refusal(capsys, shared(TINY), "--data", data, "--layers")
     bare = refusal(capsys, shared(TINY_FLOAT), "--data", data)
     assert "the models know classes 0 to 1000" in bare
