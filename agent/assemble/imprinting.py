@@ -1,5 +1,6 @@
 """A taught model from pictures: what `shoal-agent teach` does in the child process that runs the network."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,6 @@ from agent.core.teaching.record import ENTRY, Record
 from agent.core.tflite import flatgraph, flatmodel
 from agent.core.tflite.flatgraph import Graph
 from agent.core.tflite.flatmeta import Card
-from agent.wire.documents import Normalization
 from agent.wire.errors import Malformed, PortError
 from agent.wire.topics import sha256
 
@@ -121,7 +121,8 @@ class _Base:
     embedding: Embedding
     described: bytes
     """A model of its own that gives unit embeddings."""
-    normalization: Normalization | None
+    card: Card
+    """What the original says of itself that holds for the taught model too."""
     known: tuple[Prototype, ...]
     record: Record | None
 
@@ -141,9 +142,10 @@ def _base(job: Teach, content: bytes) -> _Base:
     embedding = cutting.find(graph, job.layer)
     known = () if before is None or not job.add else record.prototypes(before, head.classes(graph))
     unit = head.with_unit(cutting.cut(graph, embedding))
-    card = Card(normalization=None if facts.card is None else facts.card.normalization)
+    said = facts.card or Card()
+    card = Card(author=said.author, licence=said.licence, normalization=said.normalization)
     described = describe(flatgraph.written(unit), card, None)
-    return _Base(unit, embedding, described, card.normalization, known, before)
+    return _Base(unit, embedding, described, card, known, before)
 
 
 def _check_before(job: Teach, before: Record | None) -> None:
@@ -232,11 +234,8 @@ def _written(job: Teach, base: _Base, lesson: _Lesson) -> bytes:
         np.array(bias, np.float32),
         {ENTRY: msgspec.json.encode(kept), **({flatmodel.RUNTIME_VERSION: needs} if needs else {})},
     )
-    card = Card(
-        name=job.name or Path(job.out).stem,
-        description="Taught by weight imprinting.",
-        normalization=base.normalization,
-    )
+    name = job.name or Path(job.out).stem
+    card = dataclasses.replace(base.card, name=name, description="Taught by weight imprinting.")
     return describe(flatgraph.written(graph), card, names)
 
 

@@ -132,7 +132,7 @@ def test_a_taught_model_carries_labels_normalization_and_what_it_was_taught(fold
     _lesson(unknown="none of them", name="colours")
     content = (folder / "taught.tflite").read_bytes()
     facts = flatmodel.examine(content)
-    assert facts.card.name == "colours"
+    assert (facts.card.name, facts.card.licence) == ("colours", "Apache-2.0")
     assert facts.card.normalization.std == (50.0,)
     assert labels.embedded(content, facts) == ("blue", "green", "red", "none of them")
     kept = record.read(flatedit.entries(content))
