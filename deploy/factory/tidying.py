@@ -43,8 +43,8 @@ def _tidy_graph(graph: Any, model: Any) -> None:
     constants = {place for place, tensor in enumerate(graph.tensors) if tensor.buffer}
     for place in constants:
         graph.tensors[place].name = (graph.tensors[place].name or b"").partition(b";")[0]
-    ends = {*graph.inputs, *graph.outputs}
-    for operator in graph.operators:
+    ends = {int(place) for places in (graph.inputs, graph.outputs) if places is not None for place in places}
+    for operator in graph.operators or ():
         code = model.operatorCodes[operator.opcodeIndex].builtinCode
         if code == schema.BuiltinOperator.DEQUANTIZE and operator.inputs[0] in constants:
             for place in {*operator.outputs} - ends:
@@ -53,7 +53,8 @@ def _tidy_graph(graph: Any, model: Any) -> None:
 
 def _drop_buffers(model: Any) -> None:
     holders = [tensor for graph in model.subgraphs for tensor in graph.tensors] + model.metadata
-    kept = sorted({0, *(holder.buffer for holder in holders), *(model.metadataBuffer or ())})
+    numbers = () if model.metadataBuffer is None else model.metadataBuffer
+    kept = sorted({0, *(holder.buffer for holder in holders), *numbers})
     places = {old: new for new, old in enumerate(kept)}
     model.buffers = [model.buffers[old] for old in kept]
     for holder in holders:
