@@ -1,6 +1,6 @@
 """A folder of pictures as samples: each becomes what the device's own code would make of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,9 +14,8 @@ from deploy.adapters import desk
 from deploy.core.factory import calibration
 from deploy.core.factory.words import Look, Signature, TensorForm
 from deploy.core.refusal import Refused
+from deploy.factory.arrays import Note
 from deploy.factory.parent import Arrays
-
-Note = Callable[[str], None]
 
 _NAMED: Final = 3
 """Of the broken pictures; the rest is counted."""

@@ -46,7 +46,7 @@ def gather(given: Sequence[Representative], signatures: Sequence[Signature], loo
         )
         if not observer.samples:
             raise Refused(f"{place} gives no sample: {signature.name or 'the model'} needs some")
-        remarks += observer.remarks(look, place)
+        remarks += observer.remarks(None if Path(place).is_dir() else look, place)
         observers.append(observer)
     return Gathered(gathered, calibration.together(observers), tuple(dict.fromkeys(remarks)))
 

@@ -105,17 +105,18 @@ class Observer:
     def digest(self) -> Digest:
         return Digest(self._all.hexdigest())
 
-    def remarks(self, look: Look, place: str) -> tuple[str, ...]:
+    def remarks(self, look: Look | None, place: str) -> tuple[str, ...]:
         """What is no fault and may yet spoil the result.
 
         Args:
-            look: what the device will make of a picture.
+            look: what the device will make of a picture; None: it has made the samples itself.
             place: where the samples came from.
         """
         found = [self._number(place), self._sameness(place)]
         for form in self.signature.inputs:
             if form.name in self._least and is_picture(form) and np.dtype(form.dtype).kind == "f":
-                found += [self._range(form, look, place), self._channels(form, place)]
+                scaled = "" if look is None else self._range(form, look, place)
+                found += [scaled, self._channels(form, place)]
         return tuple(remark for remark in found if remark)
 
     def _number(self, place: str) -> str:

@@ -86,16 +86,19 @@ def test_while_held_the_reason_is_told_and_predictions_go_on_and_it_ends_with_it
     run(life())
 
 
-@pytest.mark.parametrize("minimum", ["scripted 2.0", "other 1.0"])
+@pytest.mark.parametrize("minimum", ["scripted 2.0", "other 1.0", "2.17.0"])
 def test_a_release_without_a_variant_for_this_device_is_held(home, minimum):
     async def life():
         async with living(home) as device:
             await device.commits("1")
             base = manifest("2").variants[0]
-            home.publish("2", variants=(replace(base, minimum_runtime=minimum),))
+            why = "FULLY_CONNECTED version 12"
+            home.publish("2", variants=(replace(base, minimum_runtime=minimum, runtime_reason=why),))
             home.order(2, candidate="2")
             await device.looks_again()
             assert (home.report.phase, home.report.reason) == (Phase.HELD, Reason.RUNTIME_TOO_OLD)
+            assert f"needs runtime {minimum} ({why}); this device has scripted 1.0" in home.report.detail
+            assert isinstance(device.record.state, Idle)
 
     run(life())
 

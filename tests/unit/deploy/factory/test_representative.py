@@ -117,6 +117,13 @@ def test_three_pictures_are_taken_and_a_hundred_advised(tmp_path):
     assert [r for r in found.remarks if "3 samples: 100 to 500 are advised" in r]
 
 
+def test_dark_pictures_are_pictures(tmp_path):
+    for number in range(120):
+        Image.new("RGB", (4, 4), (number % 50, number // 3, 9 + number % 2)).save(tmp_path / f"{number}.png")
+
+    assert gathered(tmp_path).remarks == ()
+
+
 def test_a_broken_picture_is_named_and_left_out_and_a_double_one_counts_once(folder):
     (folder / "label0" / "torn.jpg").write_bytes((folder / "label0" / "0.png").read_bytes()[:200])
     (folder / "twin.png").write_bytes((folder / "label0" / "0.png").read_bytes())
