@@ -52,8 +52,9 @@ class TensorFlowParent:
         held = list(variables)
         _check(held)
         module = tf.Module()
-        module.held, module.kept = held, keep
+        module.held = held
         self._module = module
+        self._keep = keep
         self._traced = {entry.name: _traced(entry, order) for entry in wanted}
         self.signatures = tuple(_signature(name, traced) for name, traced in self._traced.items())
 
@@ -64,10 +65,20 @@ class TensorFlowParent:
     def convert(self, order: Convert, samples: Mapping[str, Samples]) -> Made:
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                tf.saved_model.save(self._module, scratch, signatures=self._traced)
+                self._save(scratch)
             except (AssertionError, ValueError, TypeError, tf.errors.OpError) as error:
                 raise Refused(f"the model cannot be saved for the converter: {one_line(error)}") from error
             return tf_converter.convert_saved_model(Path(scratch), list(self._traced), order, samples)
+
+    def _save(self, folder: str) -> None:
+        """With the variables alone, since every layer of a model that is saved along is traced; where that
+        leaves something out, such as a table, with all of it.
+        """
+        try:
+            tf.saved_model.save(self._module, folder, signatures=self._traced)
+        except AssertionError:
+            self._module.kept = self._keep
+            tf.saved_model.save(self._module, folder, signatures=self._traced)
 
 
 def _traced(entry: Entry, order: Convert) -> Any:
