@@ -19,6 +19,8 @@ EPILOG = """\
 examples:
   shoal release mobilenet_v2.tflite --name birds --version 1.2.0 --labels birds.txt --golden photographs/
   shoal release birds.tflite birds_edgetpu.tflite --name birds --version 1.3.0 --golden photographs/
+  shoal release birds.tflite --name birds --version 1.4.0 --golden photographs/ --golden-model float.tflite \\
+    --evaluation evaluation.json
 
 Give the file for the CPU, and the one compiled from it for the Edge TPU where there is one: which is which is
 read from the files. Golden frames are pictures whose right answer is computed here and proven on every
