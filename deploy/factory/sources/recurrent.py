@@ -22,7 +22,8 @@ _USUAL: Final = {"activation": "tanh", "recurrent_activation": "sigmoid", "use_b
 _KEPT: Final = ("units", "return_sequences", "go_backwards")
 _STEPS_MAX: Final = 512
 _FUSED: Final = (
-    "LSTM {} is computed by the older Keras' layer over the same weights, which becomes one operator"
+    "{} {} is computed by the older Keras' layer over the same weights: the converter makes one operator "
+    "of each LSTM in it"
 )
 _UNROLLED: Final = (
     "{} {} is unrolled over its {} steps, since the converter cannot quantize its loop: "
@@ -100,13 +101,13 @@ def _package(thing: Any) -> str:
 def _rebuilt(layer: Any, order: Convert, remarks: list[str]) -> Any:
     """The layer in the form that this mode needs; None where it may stay as it is."""
     kind, config = type(layer).__name__, layer.get_config()
-    if kind == "LSTM" and _usual(config):
+    inner = layer.forward_layer if kind in _WRAPPERS else layer
+    if type(inner).__name__ == "LSTM" and _usual(inner.get_config()):
         if _package(layer) == "tf_keras":
             return None
-        remarks.append(_FUSED.format(layer.name))
-        return _fused(layer, config)
-    inner = layer.forward_layer if kind in _WRAPPERS else layer
-    if not order.quantize.calibrated or inner.unroll or type(inner).__name__ not in _RECURRENT:
+        remarks.append(_FUSED.format(kind, layer.name))
+        return _fused(layer, inner)
+    if not order.quantize.calibrated or type(inner).__name__ not in _RECURRENT or inner.unroll:
         return None
     steps = _steps(layer)
     remarks.append(_UNROLLED.format(kind, layer.name, steps))
@@ -118,10 +119,14 @@ def _usual(config: Mapping[str, Any]) -> bool:
     return plain and not any(config.get(name) for name in ("stateful", "return_state", "recurrent_dropout"))
 
 
-def _fused(layer: Any, config: Mapping[str, Any]) -> Any:
+def _fused(layer: Any, inner: Any) -> Any:
     base: Any = import_module("keras").layers.Layer
-    older = import_module("tf_keras").layers.LSTM(**{name: config[name] for name in _KEPT}, name=layer.name)
-    older.build((None, None, layer.cell.kernel.shape[0]))
+    theirs = import_module("tf_keras").layers
+    config = inner.get_config()
+    older = theirs.LSTM(**{name: config[name] for name in _KEPT})
+    if layer is not inner:
+        older = theirs.Bidirectional(older, merge_mode=layer.merge_mode)
+    older.build((None, None, inner.cell.kernel.shape[0]))
     older.set_weights(layer.get_weights())
 
     class Fused(base):  # type: ignore[misc]  # its base is known at run time only
