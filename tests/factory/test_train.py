@@ -53,12 +53,14 @@ def test_the_labels_stand_beside_the_model_with_a_picture_of_what_is_confused(tr
 
 def test_a_device_names_new_pictures_with_the_labels_inside_the_file(trained, tmp_path, capsys):
     fresh = labelled_pictures.make(tmp_path / "fresh", count=4, seed=99)
-    right = 0
-    for path in sorted(fresh.rglob("*.png")):
-        capsys.readouterr()
-        assert device.main(["classify", str(trained / "shapes.tflite"), str(path), "--json"]) == 0
-        answer = json.loads(capsys.readouterr().out.splitlines()[-1])
-        right += answer["top"][0]["label"] == path.parent.name
+    paths = sorted(fresh.rglob("*.png"))
+    capsys.readouterr()
+    assert (
+        device.main(["classify", "--model", str(trained / "shapes.tflite"), "--json", *map(str, paths)]) == 0
+    )
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    named = [answer["predictions"][0]["label"] for answer in answers]
+    right = sum(label == path.parent.name for label, path in zip(named, paths, strict=True))
     assert right >= 11
 
 
