@@ -53,7 +53,9 @@ def head(
 
 def whole(base: Any, layer: Any, dropout: float) -> Any:
     """Pictures in, probabilities out, in one flat network."""
-    scores = layer(keras.layers.Dropout(dropout, name="dropout")(base.outputs[0]))
+    # A base that was trained here has such a layer of its own.
+    dropping = keras.layers.Dropout(dropout, name=f"dropout_{len(base.layers)}")
+    scores = layer(dropping(base.outputs[0]))
     return keras.Model(base.inputs, scores)
 
 
