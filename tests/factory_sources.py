@@ -275,7 +275,7 @@ def carry_out(folder: Path, orders: Sequence[Convert]) -> list[Converted | Refus
 
 
 def _carried_out(order: Convert) -> Converted | Refusal:
-    from deploy.factory import convert
+    from deploy.factory.conversion import convert
 
     try:
         return convert.carry_out(order, lambda _: None)

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from agent.core.camera.frames import Pixels
 from agent.wire.topics import sha256
-from deploy.core.factory.calibration import Candidate
+from deploy.core.factory.conversion.calibration import Candidate
 from deploy.core.refusal import Refused
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm"})

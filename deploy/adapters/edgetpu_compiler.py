@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from deploy.core.factory import compiler_missing
-from deploy.core.factory.compiler_missing import CompilerMissing
+from deploy.core.factory.edgetpu import compiler_missing
+from deploy.core.factory.edgetpu.compiler_missing import CompilerMissing
 from deploy.ports.compiler import Job, Ran
 
 PROGRAM: Final = "edgetpu_compiler"

@@ -11,11 +11,12 @@ from agent.wire.errors import Malformed
 from deploy.adapters import desk
 from deploy.adapters.factory_process import FactoryProcess
 from deploy.assemble import converting
-from deploy.core.factory import advice, advising, dataflow
-from deploy.core.factory.advice import Target
-from deploy.core.factory.advised import Advised
-from deploy.core.factory.advising import Made, Question
+from deploy.core.factory.advice import advice, advising
+from deploy.core.factory.advice.advice import Target
+from deploy.core.factory.advice.advised import Advised
+from deploy.core.factory.advice.advising import Made, Question
 from deploy.core.factory.died import FactoryDied
+from deploy.core.factory.tflite import dataflow
 from deploy.core.factory.words import Describe, Described, Look, Progress, Quantize, Tried
 from deploy.core.refusal import Refused
 from deploy.ports.factory import Factory, OnProgress

@@ -13,8 +13,9 @@ from agent.core.tflite.flatmodel import ModelFacts
 from agent.wire.errors import Malformed, StoreFailed
 from deploy.adapters import desk
 from deploy.adapters.whole_file import make_folder, write_whole
-from deploy.core.factory import compiler_report, dataflow, edgetpu_rules
-from deploy.core.factory.compiler_report import OperatorStatus, Part, Report
+from deploy.core.factory.edgetpu import compiler_report, edgetpu_rules
+from deploy.core.factory.edgetpu.compiler_report import OperatorStatus, Part, Report
+from deploy.core.factory.tflite import dataflow
 from deploy.core.refusal import Refused
 from deploy.core.release import variants
 from deploy.core.release.variants import ModelFile, Options

@@ -14,8 +14,8 @@ from agent.wire.errors import Malformed
 from agent.wire.topics import sha256
 from deploy.adapters import desk, whole_file
 from deploy.adapters.factory_process import FactoryProcess
-from deploy.core.factory import describing, kinds, metadata
-from deploy.core.factory.metadata import CardToWrite, Provenance
+from deploy.core.factory.conversion import describing, kinds, metadata
+from deploy.core.factory.conversion.metadata import CardToWrite, Provenance
 from deploy.core.factory.words import Convert, Converted, Look, Quantize, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.ports.factory import Factory, OnProgress

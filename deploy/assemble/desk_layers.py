@@ -6,9 +6,9 @@ from pathlib import Path
 from deploy.adapters import desk
 from deploy.adapters.every_tensor import EveryTensor, Layer
 from deploy.assemble.desk_models import Showing, Tell, open_candidate
-from deploy.core.factory import layers
-from deploy.core.factory.layers import Sum
-from deploy.core.factory.seen import Candidate, Compare, Compared, TensorError
+from deploy.core.factory.evaluation import layers
+from deploy.core.factory.evaluation.layers import Sum
+from deploy.core.factory.evaluation.seen import Candidate, Compare, Compared, TensorError
 from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 

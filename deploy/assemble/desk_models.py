@@ -11,7 +11,7 @@ from agent.adapters.runtime_tflite import open_runtime
 from agent.wire.errors import PortError
 from deploy.adapters import desk, evaluation_data
 from deploy.adapters.evaluation_data import Rows
-from deploy.core.factory.seen import (
+from deploy.core.factory.evaluation.seen import (
     ArrayFile,
     Asked,
     Candidate,

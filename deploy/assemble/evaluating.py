@@ -17,11 +17,11 @@ from deploy.adapters import desk, evaluation_data
 from deploy.adapters.evaluation_data import Given
 from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.packer_zstd import ZstandardPacker
-from deploy.core.factory import examples, figures, naming, verdicts
 from deploy.core.factory.died import FactoryDied
-from deploy.core.factory.evaluation import Model, ModelSaid, Report
-from deploy.core.factory.naming import Named, Shared
-from deploy.core.factory.seen import (
+from deploy.core.factory.evaluation import examples, figures, naming, verdicts
+from deploy.core.factory.evaluation.evaluation import Model, ModelSaid, Report
+from deploy.core.factory.evaluation.naming import Named, Shared
+from deploy.core.factory.evaluation.seen import (
     ArrayFile,
     Asked,
     Candidate,
@@ -31,7 +31,7 @@ from deploy.core.factory.seen import (
     PictureFiles,
     Shown,
 )
-from deploy.core.factory.verdicts import Marked
+from deploy.core.factory.evaluation.verdicts import Marked
 from deploy.core.factory.words import Order, Progress
 from deploy.core.refusal import Refused
 from deploy.core.release import chunking, variants

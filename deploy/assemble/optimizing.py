@@ -11,8 +11,9 @@ from deploy.adapters import desk, whole_file
 from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.packer_zstd import ZstandardPacker
 from deploy.assemble import converting
-from deploy.core.factory import kinds, optimizing
-from deploy.core.factory.optimizing import Settings
+from deploy.core.factory.conversion import kinds
+from deploy.core.factory.training import optimizing
+from deploy.core.factory.training.optimizing import Settings
 from deploy.core.factory.words import (
     Look,
     Optimize,

@@ -14,7 +14,7 @@ from deploy.adapters.packer_zstd import ZstandardPacker
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder, Workspace
 from deploy.assemble import workspaces
-from deploy.core.factory import calibration
+from deploy.core.factory.conversion import calibration
 from deploy.core.refusal import Refused
 from deploy.core.release import golden, judged, patching, variants, versions
 from deploy.core.release.judged import Judged

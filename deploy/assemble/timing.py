@@ -6,7 +6,7 @@ from typing import Final
 from agent.adapters.runtime_tflite import open_runtime
 from agent.ports.signatures import Callables, Port
 from agent.wire.errors import PortError
-from deploy.core.factory import noise
+from deploy.core.factory.conversion import noise
 from deploy.core.factory.words import Signature, TensorForm, Timed
 
 _CALLS_MAX: Final = 50

@@ -11,8 +11,8 @@ from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.registry_pooch import models_folder
 from deploy.adapters.whole_file import make_folder, write_whole
 from deploy.assemble import converting
-from deploy.core.factory.bases import Network
-from deploy.core.factory.metadata import CardToWrite
+from deploy.core.factory.conversion.metadata import CardToWrite
+from deploy.core.factory.training.bases import Network
 from deploy.core.factory.words import Look, Quantize, Representative, Source, SourceKind, Train, Trained
 from deploy.core.refusal import Refused
 from deploy.ports.factory import Factory, OnProgress

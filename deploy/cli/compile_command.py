@@ -11,7 +11,7 @@ from deploy.assemble import compiling
 from deploy.assemble.compiling import Compiled, Request
 from deploy.cli import command, output
 from deploy.cli.command import Command
-from deploy.core.factory.compiler_report import Part
+from deploy.core.factory.edgetpu.compiler_report import Part
 
 EPILOG: Final = """\
 examples:

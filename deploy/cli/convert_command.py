@@ -13,7 +13,7 @@ from deploy.assemble import converting
 from deploy.assemble.converting import Request, Result
 from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
-from deploy.core.factory.metadata import CardToWrite
+from deploy.core.factory.conversion.metadata import CardToWrite
 from deploy.core.factory.words import Agreement, Calibration, Look, Progress, Quantize, Signature
 
 EPILOG = """\

@@ -10,8 +10,8 @@ from deploy.assemble import evaluating, reporting
 from deploy.assemble.evaluating import Judged, Request
 from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
-from deploy.core.factory import evaluation_table
-from deploy.core.factory.evaluation import Report
+from deploy.core.factory.evaluation import evaluation_table
+from deploy.core.factory.evaluation.evaluation import Report
 from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 

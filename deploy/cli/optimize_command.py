@@ -12,8 +12,8 @@ from deploy.assemble.optimizing import Request, Result, Size
 from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
 from deploy.cli.train_command import whole
-from deploy.core.factory import statistics
-from deploy.core.factory.optimizing import Settings
+from deploy.core.factory.evaluation import statistics
+from deploy.core.factory.training.optimizing import Settings
 from deploy.core.factory.words import LayerWeights, Look, Progress, Quantize, Technique
 
 EPILOG = """\

@@ -12,9 +12,10 @@ from deploy.assemble.training import Further, Request, Result
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.cli.look_options import normalization, numbers
-from deploy.core.factory import bases, dataset, statistics
-from deploy.core.factory.bases import Network
-from deploy.core.factory.metadata import CardToWrite
+from deploy.core.factory.conversion.metadata import CardToWrite
+from deploy.core.factory.evaluation import statistics
+from deploy.core.factory.training import bases, dataset
+from deploy.core.factory.training.bases import Network
 from deploy.core.factory.words import Agreement, Progress, Quantize, Trained
 
 EPILOG = """\

@@ -9,17 +9,17 @@ from typing import Any, Final
 import msgspec
 
 from agent.wire.errors import AgentError
-from deploy.core.factory.seen import Compare, Draw, Evaluate
+from deploy.core.factory.evaluation.seen import Compare, Draw, Evaluate
 from deploy.core.factory.words import Convert, Describe, Optimize, Order, Refusal, Said, Train
 
 _ORDERS: Final[Mapping[type, str]] = {
-    Convert: "deploy.factory.convert",
+    Convert: "deploy.factory.conversion.convert",
     Describe: "deploy.factory.describe",
     Evaluate: "deploy.assemble.desk_models",
     Compare: "deploy.assemble.desk_layers",
     Draw: "deploy.factory.plots",
-    Train: "deploy.factory.train",
-    Optimize: "deploy.factory.optimize",
+    Train: "deploy.factory.training.train",
+    Optimize: "deploy.factory.training.optimize",
 }
 """Where each kind is carried out, by `carry_out(order, tell) -> Answer`: loaded only for its order."""
 _EXTRAS: Final[Mapping[str, str]] = {

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from agent.core.tflite import flatmodel
 from agent.wire.errors import Malformed
 from deploy.assemble import timing
-from deploy.core.factory import advice, allowing, noise
+from deploy.core.factory.advice import advice
+from deploy.core.factory.conversion import allowing, noise
 from deploy.core.factory.words import (
     Convert,
     Describe,
@@ -23,8 +24,9 @@ from deploy.core.factory.words import (
     Tried,
 )
 from deploy.core.refusal import Refused
-from deploy.factory import opening, representative
 from deploy.factory.parent import Arrays, Parent, Samples
+from deploy.factory.samples import representative
+from deploy.factory.sources import opening
 
 Tell = Callable[[Said], None]
 _ANY = ("any",)

@@ -14,7 +14,7 @@ from agent.core.tflite import flatmodel
 from agent.ports.runtime import Model, Runtime
 from agent.wire.documents import Dtype, InputContract, OutputContract
 from agent.wire.errors import Malformed
-from deploy.core.factory.seen import TOP, Candidate, Seen
+from deploy.core.factory.evaluation.seen import TOP, Candidate, Seen
 from deploy.core.refusal import Refused
 
 Shown = NDArray[np.generic]

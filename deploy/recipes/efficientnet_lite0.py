@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agent.wire.documents import Normalization
-from deploy.core.factory import metadata
-from deploy.core.factory.metadata import CardToWrite
+from deploy.core.factory.conversion import metadata
+from deploy.core.factory.conversion.metadata import CardToWrite
 from deploy.recipes import lite0_integers, lite0_network, photographs
 from deploy.recipes.agreement import Agreement, Scores, compare
 from deploy.recipes.imagenet_labels import short_labels

@@ -17,7 +17,7 @@ from agent.loops.child.loading import Loaded, load
 from agent.wire.ipc import ModelSpec
 from agent.wire.topics import sha256
 from deploy.adapters import desk
-from deploy.core.factory.seen import Candidate
+from deploy.core.factory.evaluation.seen import Candidate
 from deploy.flows import evaluate
 from deploy.flows.evaluate import Ready
 from tests.fakes.clock import FakeClock

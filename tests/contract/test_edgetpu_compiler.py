@@ -12,7 +12,8 @@ import pytest
 from agent.wire.documents import Delegate
 from deploy.adapters.edgetpu_compiler import PROGRAM, EdgeTpuCompiler
 from deploy.assemble.compiling import Request, compile_models
-from deploy.core.factory import compiler_report, dataflow, edgetpu_rules
+from deploy.core.factory.edgetpu import compiler_report, edgetpu_rules
+from deploy.core.factory.tflite import dataflow
 from deploy.core.release import variants
 from deploy.core.release.variants import ModelFile, Options
 from deploy.ports.compiler import Job

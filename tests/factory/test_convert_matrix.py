@@ -79,9 +79,10 @@ import sys
 import numpy as np
 import keras
 import tensorflow as tf
-from deploy.core.factory import agreeing
+from deploy.core.factory.conversion import agreeing
 from deploy.core.factory.words import Quantize
-from deploy.factory import comparing, opening
+from deploy.factory.conversion import comparing
+from deploy.factory.sources import opening
 from tests.factory_sources import SourceKind, ordered
 
 order = ordered(SourceKind.KERAS, "newer.keras", Quantize.NONE)

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from agent.wire.documents import Fit, HexDigest, Normalization
-from deploy.core.factory.seen import Compare, Compared, Draw, Drawn, Evaluate, Evaluated
+from deploy.core.factory.evaluation.seen import Compare, Compared, Draw, Drawn, Evaluate, Evaluated
 
 SAMPLES_ADVISED: Final = (100, 500)
 """Of representative data: fewer leave ranges unseen, more only cost time (TensorFlow Lite's guide of

@@ -8,8 +8,8 @@ import msgspec
 
 from agent.wire.documents import SCHEMA, Delegate
 from agent.wire.topics import Digest, sha256
-from deploy.core.factory import evaluation
-from deploy.core.factory.evaluation import Evaluation, Report
+from deploy.core.factory.evaluation import evaluation
+from deploy.core.factory.evaluation.evaluation import Evaluation, Report
 from deploy.core.refusal import Refused
 from deploy.core.release.variants import Examined
 

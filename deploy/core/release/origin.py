@@ -7,8 +7,8 @@ from typing import Final
 
 from agent.wire.errors import Malformed
 from agent.wire.topics import sha256
-from deploy.core.factory import metadata
-from deploy.core.factory.metadata import Provenance
+from deploy.core.factory.conversion import metadata
+from deploy.core.factory.conversion.metadata import Provenance
 from deploy.core.refusal import Refused
 from deploy.core.release.variants import Examined
 

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from deploy.core.factory.words import Convert
 from deploy.core.refusal import Refused
 from deploy.factory.sources.examples import Example, form
-from deploy.factory.tensorflow_functions import by_name
-from deploy.factory.tensorflow_parents import Entry, TensorFlowParent, one_line
+from deploy.factory.sources.tensorflow_functions import by_name
+from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent, one_line
 
 _DEFAULT: Final = "serving_default"
 

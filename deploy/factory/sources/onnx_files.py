@@ -17,11 +17,11 @@ import onnxruntime
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from deploy.core.factory import channels, shapes
+from deploy.core.factory.conversion import channels, shapes
 from deploy.core.factory.words import Convert, Signature, TensorForm
 from deploy.core.refusal import Refused
-from deploy.factory import saved_models
 from deploy.factory.parent import Arrays, Made, Parent, Samples
+from deploy.factory.sources import saved_models
 
 _PROGRAM: Final = "onnx2tf"
 _MISSING: Final = (

@@ -18,7 +18,7 @@ from tensorflow.lite.python.optimize import calibrator
 from agent.core.tflite import flatmodel
 from agent.core.tflite.flatmodel import Arithmetic
 from agent.wire.errors import Malformed
-from deploy.core.factory import refusals
+from deploy.core.factory.conversion import refusals
 from deploy.core.factory.words import Convert, Quantize, Signature, TensorForm
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays, Made, Samples

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.core.factory import statistics
+from deploy.core.factory.evaluation import statistics
 from deploy.core.factory.words import Quantize
 
 POINTS_MAX: Final = 0.3

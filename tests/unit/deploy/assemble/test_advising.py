@@ -6,9 +6,9 @@ import pytest
 
 from deploy.assemble import advising, timing
 from deploy.assemble.advising import Request
-from deploy.core.factory import advice
-from deploy.core.factory.advice import Target
-from deploy.core.factory.advised import Advised
+from deploy.core.factory.advice import advice
+from deploy.core.factory.advice.advice import Target
+from deploy.core.factory.advice.advised import Advised
 from deploy.core.factory.died import FactoryDied
 from deploy.core.factory.words import (
     Answer,

@@ -8,9 +8,9 @@ import pytest
 from agent.core.tflite import flatmodel
 from deploy.assemble import converting
 from deploy.assemble.converting import Request
-from deploy.core.factory import metadata
+from deploy.core.factory.conversion import metadata
+from deploy.core.factory.conversion.metadata import CardToWrite
 from deploy.core.factory.died import FactoryDied
-from deploy.core.factory.metadata import CardToWrite
 from deploy.core.factory.words import (
     Agreement,
     Answer,

@@ -16,8 +16,8 @@ from agent.wire.topics import sha256
 from deploy.assemble import release as assembled
 from deploy.assemble import workspaces
 from deploy.assemble.release import Request
-from deploy.core.factory import metadata
-from deploy.core.factory.metadata import Provenance
+from deploy.core.factory.conversion import metadata
+from deploy.core.factory.conversion.metadata import Provenance
 from deploy.core.refusal import Refused
 from deploy.core.release.variants import Options
 from tests import models

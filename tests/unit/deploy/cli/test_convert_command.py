@@ -10,7 +10,7 @@ from agent.core.tflite import flatmodel
 from agent.wire.documents import Normalization
 from agent.wire.topics import sha256
 from deploy.cli.main import CONFIG, OK, REFUSED, main
-from deploy.core.factory import metadata
+from deploy.core.factory.conversion import metadata
 
 CLASSIFIER = """
 import numpy as np

@@ -10,7 +10,7 @@ from agent.ports.runtime import TensorInfo
 from agent.wire.documents import Dtype, Fit, InputContract, Normalization
 from deploy.core.factory.words import Look, Representative, Signature, TensorForm
 from deploy.core.refusal import Refused
-from deploy.factory.representative import gather
+from deploy.factory.samples.representative import gather
 
 LOOK = Look()
 PHOTOGRAPHS = Signature(

@@ -1,8 +1,8 @@
 import pytest
 
 from agent.core.tflite import flatmodel
-from deploy.core.factory import advice
-from deploy.core.factory.advice import Outcome, Target
+from deploy.core.factory.advice import advice
+from deploy.core.factory.advice.advice import Outcome, Target
 from deploy.core.factory.words import Quantize
 from tests.models import TINY, TINY_FLOAT, TINY_INT8, shared
 

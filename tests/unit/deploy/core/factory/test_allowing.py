@@ -1,6 +1,7 @@
 import pytest
 
-from deploy.core.factory import allowing, operators
+from deploy.core.factory.conversion import allowing
+from deploy.core.factory.tflite import operators
 from deploy.core.factory.words import Convert, Quantize, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from tests.fakes.tflite import CUSTOM, RESHAPE, SOFTMAX, Form, Operator, Sketch, build, dense

@@ -6,7 +6,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from agent.wire.errors import Malformed
-from deploy.core.factory import arithmetic, dataflow, edgetpu_rules
+from deploy.core.factory.edgetpu import edgetpu_rules
+from deploy.core.factory.tflite import arithmetic, dataflow
 from tests.models import TINY, TINY_FLOAT, shared
 
 

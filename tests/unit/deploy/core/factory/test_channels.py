@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.core.factory import channels
+from deploy.core.factory.conversion import channels
 from deploy.core.refusal import Refused
 
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=5).map(tuple)

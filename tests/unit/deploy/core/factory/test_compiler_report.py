@@ -1,6 +1,6 @@
 import pytest
 
-from deploy.core.factory import compiler_missing, compiler_report
+from deploy.core.factory.edgetpu import compiler_missing, compiler_report
 
 # As quoted in google-coral/edgetpu issue 427, with a table of issue 671's form.
 VERSION_15 = """\

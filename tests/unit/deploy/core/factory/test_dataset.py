@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from agent.core.inference import labels as label_files
 from agent.wire.topics import sha256
-from deploy.core.factory import dataset
-from deploy.core.factory.dataset import Picture, Shares
+from deploy.core.factory.training import dataset
+from deploy.core.factory.training.dataset import Picture, Shares
 from deploy.core.refusal import Refused
 
 SETS = st.lists(st.integers(dataset.PICTURES_MIN, 40), min_size=2, max_size=6)

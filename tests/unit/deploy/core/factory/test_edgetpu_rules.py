@@ -7,7 +7,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from agent.core.tflite import flatmodel
-from deploy.core.factory import dataflow, edgetpu_rules
+from deploy.core.factory.edgetpu import edgetpu_rules
+from deploy.core.factory.tflite import dataflow
 from tests.models import TINY, TINY_FLOAT, TINY_INT8, shared
 
 Change = Callable[[Any], None]

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from agent.wire.documents import Fit
 from agent.wire.topics import Digest
-from deploy.core.factory import evaluation, figures, plotting, verdicts
-from deploy.core.factory.evaluation import Evaluation, ModelSaid
-from deploy.core.factory.seen import Seen
-from deploy.core.factory.verdicts import Marked
+from deploy.core.factory.evaluation import evaluation, figures, plotting, verdicts
+from deploy.core.factory.evaluation.evaluation import Evaluation, ModelSaid
+from deploy.core.factory.evaluation.seen import Seen
+from deploy.core.factory.evaluation.verdicts import Marked
 
 DATA, MODEL = Digest("a" * 64), Digest("b" * 64)
 SAID = ModelSaid(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from deploy.core.factory import layers
-from deploy.core.factory.layers import Sum
-from deploy.core.factory.seen import Compared, TensorError
+from deploy.core.factory.evaluation import layers
+from deploy.core.factory.evaluation.layers import Sum
+from deploy.core.factory.evaluation.seen import Compared, TensorError
 from deploy.core.refusal import Refused
 
 

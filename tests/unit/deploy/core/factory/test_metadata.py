@@ -8,7 +8,7 @@ from agent.core.serving.delegate import RuntimeChoice
 from agent.core.tflite import flatedit, flatmodel, probe_model
 from agent.wire.documents import Normalization
 from agent.wire.errors import Malformed
-from deploy.core.factory.metadata import (
+from deploy.core.factory.conversion.metadata import (
     PROVENANCE,
     CardToWrite,
     Provenance,

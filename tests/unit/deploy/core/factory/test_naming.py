@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.core.factory import naming
-from deploy.core.factory.naming import Named
+from deploy.core.factory.evaluation import naming
+from deploy.core.factory.evaluation.naming import Named
 from deploy.core.refusal import Refused
 
 BIRDS = ("tench", "crane", "toaster", "crane")

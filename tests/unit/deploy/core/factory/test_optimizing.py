@@ -1,6 +1,6 @@
 import pytest
 
-from deploy.core.factory import optimizing
+from deploy.core.factory.training import optimizing
 from deploy.core.factory.words import Quantize, Technique
 from deploy.core.refusal import Refused
 

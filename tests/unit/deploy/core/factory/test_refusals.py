@@ -1,7 +1,7 @@
 import pytest
 
-from deploy.core.factory import refusals
-from deploy.core.factory.operators import Operator
+from deploy.core.factory.conversion import refusals
+from deploy.core.factory.tflite.operators import Operator
 from deploy.core.factory.words import Quantize
 
 ERF = """Could not translate MLIR to FlatBuffer.<unknown>:0: error: loc(callsite(fused["Erf:", \

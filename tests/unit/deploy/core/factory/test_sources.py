@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploy.core.factory import allowing, describing, kinds, shapes
-from deploy.core.factory.noise import samples
+from deploy.core.factory.conversion import allowing, describing, kinds, shapes
+from deploy.core.factory.conversion.noise import samples
 from deploy.core.factory.words import Convert, Quantize, Signature, Source, SourceKind, TensorForm
 from deploy.core.refusal import Refused
 

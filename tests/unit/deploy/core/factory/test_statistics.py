@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.core.factory import statistics
+from deploy.core.factory.evaluation import statistics
 
 COUNTS = st.integers(0, 400)
 

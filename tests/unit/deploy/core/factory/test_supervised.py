@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.wire.documents import Normalization
-from deploy.core.factory import supervised
-from deploy.core.factory.supervised import Taught, Wanted
+from deploy.core.factory.training import supervised
+from deploy.core.factory.training.supervised import Taught, Wanted
 from deploy.core.factory.words import Look
 from deploy.core.refusal import Refused
 

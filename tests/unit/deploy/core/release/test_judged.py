@@ -3,8 +3,8 @@ import pytest
 
 from agent.wire.documents import Delegate
 from agent.wire.topics import sha256
-from deploy.core.factory import evaluation
-from deploy.core.factory.evaluation import Beside, Latency
+from deploy.core.factory.evaluation import evaluation
+from deploy.core.factory.evaluation.evaluation import Beside, Latency
 from deploy.core.refusal import Refused
 from deploy.core.release import judged, scored, variants
 from deploy.core.release.variants import ModelFile, Options

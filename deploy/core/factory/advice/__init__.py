@@ -1,0 +1,1 @@
+"""What can be done with a source, judged from what the converter made of it."""

@@ -1,0 +1,93 @@
+"""What TensorFlow's converter says when it fails, in one sentence that names the operator and the remedy.
+
+Its messages are pages of MLIR; the patterns are of tensorflow/compiler/mlir/lite (flatbuffer_export.cc, "Some
+ops are not supported ...") and of its quantizers ("Quantization ... not yet supported for op").
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from deploy.core.factory.tflite.operators import Operator, layer
+from deploy.core.factory.words import Quantize
+
+_KINDS: Final = {"TF Select ops": "--select-tf", "Custom ops": "--custom"}
+_LISTED: Final = re.compile(r"^(TF Select ops|Custom ops): (.+)$", re.MULTILINE)
+_NEEDS: Final = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+_PLACE: Final = re.compile(r'fused\["(\w+):", "([^"@]*)(?:@[^"]*)?"\]')
+_NOT_QUANTIZED: Final = re.compile(r"Quantization (?:to 16x8-bit )?not yet supported for op: '?(\w+)")
+_TENSOR_LIST: Final = re.compile(r"TensorList(?:Reserve|FromTensor|Stack|SetItem|GetItem)")
+_SENTENCE_MAX: Final = 240
+_RUNTIMES: Final = "which no device of Shoal runs"
+
+
+def sentence(quantize: Quantize, said: str) -> str:
+    """
+    Args:
+        quantize: the mode that it was asked for.
+        said: the whole message.
+    """
+    return (
+        _outside(said)
+        or _not_quantized(quantize, said)
+        or f"TensorFlow's converter refuses it in mode {quantize}: {_first(said)}"
+    )
+
+
+def _outside(said: str) -> str | None:
+    found = [(kind, name) for kind, names in _LISTED.findall(said) for name in names.split(", ")]
+    if not found:
+        found = [("TF Select ops", name) for name in _NEEDS.findall(said)[:1]]
+    if not found:
+        return None
+    if _TENSOR_LIST.search(" ".join(name for _, name in found)):
+        return (
+            f"the operator {found[0][1]} keeps a list whose size is open, as recurrent layers do over an "
+            "open batch: fix every size with --shape NAME=1x..., or build the layer with unroll=True"
+        )
+    names = list(dict.fromkeys(name.removeprefix("tf.") for _, name in found))
+    options = " ".join(f"{_KINDS[kind]} {name.removeprefix('tf.')}" for kind, name in dict.fromkeys(found))
+    many = "operators" if len(names) > 1 else "operator"
+    pronoun = "them" if len(names) > 1 else "it"
+    return (
+        f"the {many} {', '.join(names)}{_at(said, names[0])} {'are' if len(names) > 1 else 'is'} outside "
+        f"TensorFlow Lite's built-in set: replace {pronoun} in the model; {options} leaves {pronoun} in, "
+        f"{_RUNTIMES}"
+    )
+
+
+def _at(said: str, operator: str) -> str:
+    places = dict(reversed(_PLACE.findall(said)))
+    place = places.get(operator, "")
+    return f" (at {place})" if place and place != operator else ""
+
+
+def _not_quantized(quantize: Quantize, said: str) -> str | None:
+    names = list(dict.fromkeys(_NOT_QUANTIZED.findall(said)))
+    return _no_integer_form(quantize, ", ".join(names)) if names else None
+
+
+def in_float(quantize: Quantize, found: Sequence[Operator]) -> str:
+    """That a full-integer model has operators that compute in float.
+
+    Args:
+        quantize: the mode that allows none.
+        found: at least one.
+    """
+    names = list(dict.fromkeys(f"{each.name} (at {layer(each)})" for each in found))
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return _no_integer_form(quantize, ", ".join(names[:3]) + more)
+
+
+def _no_integer_form(quantize: Quantize, names: str) -> str:
+    return (
+        f"mode {quantize} is full integer, and there is no integer form of {names}: --float-fallback leaves "
+        "that in float, int8-float-io does so by itself, and an Edge TPU takes neither"
+    )
+
+
+def _first(said: str) -> str:
+    lines = (line.strip() for line in said.splitlines())
+    found = next((line for line in lines if line), "it does not say why")
+    found = re.sub(r"loc\(.*?\)+: |<unknown>:0: ", "", found)
+    return found if len(found) <= _SENTENCE_MAX else f"{found[:_SENTENCE_MAX]}..."

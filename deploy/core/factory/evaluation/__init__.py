@@ -1,0 +1,1 @@
+"""What models said of pictures, counted, weighed and shown."""

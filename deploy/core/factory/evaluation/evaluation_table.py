@@ -1,0 +1,73 @@
+"""A report as a person reads it in a terminal."""
+
+from collections.abc import Sequence
+
+from deploy.core.factory.evaluation.evaluation import Model, Rate, Report
+
+_PAIRS_MAX = 10
+
+
+def table(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Headings, and a row a model."""
+    labelled = any(model.evaluation.accuracy for model in report.models)
+    headings = ["model", *(["top-1 (95 %)", "top-5", "ECE", "Brier"] if labelled else [])]
+    if report.reference is not None:
+        headings += ["agrees", "score distance"]
+    headings += ["confidence", "bytes", "pulled", "invoke p50/p95 ms"]
+    return headings, [_row(report, place, labelled=labelled) for place in range(len(report.models))]
+
+
+def _row(report: Report, place: int, *, labelled: bool) -> list[str]:
+    model = report.models[place]
+    found, accuracy = model.evaluation, model.evaluation.accuracy
+    row = [found.model.file]
+    if labelled and accuracy is not None:
+        row += [
+            interval(accuracy.top1),
+            percent(accuracy.top5.share),
+            f"{accuracy.calibration_error:.3f}",
+            f"{accuracy.brier:.3f}",
+        ]
+    if report.reference is not None:
+        row += _beside(model, is_reference=place == report.reference)
+    latency = model.latency
+    return [
+        *row,
+        f"{found.confidence_mean:.2f}",
+        f"{found.model.length:,}",
+        f"{found.model.pulled:,}",
+        f"{latency.invoke_p50_ms:.1f} / {latency.invoke_p95_ms:.1f}",
+    ]
+
+
+def _beside(model: Model, *, is_reference: bool) -> Sequence[str]:
+    beside = model.evaluation.beside
+    if is_reference or beside is None:
+        return "reference", ""
+    return interval(
+        beside.same_first
+    ), f"{beside.score_distance_mean:.3f}, max {beside.score_distance_max:.3f}"
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def interval(rate: Rate) -> str:
+    return f"{percent(rate.share)} ({rate.low * 100:.1f} to {rate.high * 100:.1f})"
+
+
+def sentences(report: Report) -> list[str]:
+    """What the table means."""
+    said = [pair.verdict for pair in report.pairs[:_PAIRS_MAX]]
+    if len(report.pairs) > _PAIRS_MAX:
+        said.append(f"{len(report.pairs) - _PAIRS_MAX} more comparisons are in --json")
+    return [*said, *_measured(report)]
+
+
+def _measured(report: Report) -> list[str]:
+    first = report.models[0].evaluation
+    runtimes = sorted({f"{m.evaluation.model.runtime}" for m in report.models})
+    threads = f"{first.model.threads} thread{'' if first.model.threads == 1 else 's'}"
+    on = f"{first.pictures:,} pictures on {' and '.join(runtimes)}, {threads}"
+    return [f"{on}, the models in turn; times are this machine's"]

@@ -1,0 +1,1 @@
+"""What a .tflite file computes: its operators, their flow and their cost."""

@@ -1,0 +1,1 @@
+"""An order to convert, carried out and held against the float parent."""

@@ -1,0 +1,1 @@
+"""Representative data, as samples of a model's inputs."""

@@ -1,0 +1,172 @@
+"""Keras models, of the newer Keras and of the older one, as files or as objects."""
+
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+
+from deploy.core.factory.words import Convert, TensorForm
+from deploy.core.refusal import Refused
+from deploy.factory.parent import Parent
+from deploy.factory.sources import recurrent
+
+_NEWER, _OLDER = "keras", "tf_keras"
+_DEFAULT: Final = "serving_default"
+_FAULTS: Final = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ImportError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
+"""What the two raise on files that they do not understand."""
+
+
+def open_source(place: str, order: Convert) -> Parent:
+    """
+    Raises:
+        Refused: neither Keras can load it.
+    """
+    first = _written_by(Path(place))
+    if first == _OLDER and "tensorflow" not in sys.modules:
+        # TensorFlow decides when it is imported which of the two it calls `tf.keras`.
+        os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    faults = []
+    for package in (first, _OLDER if first == _NEWER else _NEWER):
+        try:
+            return open_object(_loaded(package, place), order)
+        except _Unloadable as error:
+            faults.append(str(error))
+    raise Refused(f"{place} cannot be loaded as a Keras model: {faults[0]}")
+
+
+class _Unloadable(Exception):
+    pass
+
+
+def _written_by(path: Path) -> str:
+    """Which of the two wrote it, as it says itself; the newer one where it does not."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                said = json.loads(archive.read("metadata.json"))["keras_version"]
+        elif h5py.is_hdf5(path):
+            said = _hdf5_version(path)
+        else:
+            raise Refused(
+                f"{path} is neither a .keras archive nor an HDF5 file: is it damaged, or another kind?"
+            )
+    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise Refused(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
+    return _OLDER if str(said).startswith("2.") else _NEWER
+
+
+def _hdf5_version(path: Path) -> str:
+    with h5py.File(path, "r") as file:
+        if "model_config" not in file.attrs:
+            raise Refused(
+                f"{path} holds weights and no model: save the whole model (model.save), or build it and load "
+                "them in a function, as module:function"
+            )
+        said = file.attrs.get("keras_version", "")
+        return said.decode() if isinstance(said, bytes) else str(said)
+
+
+def _loaded(package: str, place: str) -> Any:
+    load = import_module(f"{package}.models").load_model
+    faults = []
+    for scope in _scopes(package):
+        try:
+            with scope:
+                return load(place, compile=False)
+        except _FAULTS as error:
+            faults.append(error)
+    raise _Unloadable(_explained(faults[0])) from faults[0]
+
+
+def _scopes(package: str) -> Iterator[AbstractContextManager[Any]]:
+    """The layers of quantization-aware training are known where the older Keras is in charge."""
+    yield nullcontext()
+    in_charge = package == _OLDER and os.environ.get("TF_USE_LEGACY_KERAS") == "1"
+    if in_charge and find_spec("tensorflow_model_optimization") is not None:
+        yield import_module("tensorflow_model_optimization").quantization.keras.quantize_scope()
+
+
+def _explained(error: BaseException) -> str:
+    said = _first_line(error)
+    if "Lambda" in said and "safe" in str(error):
+        return "it holds a Lambda layer, whose code no file is trusted with: build it in a module:function"
+    if "Could not locate class" in said or "Unknown layer" in said:
+        return f"{said}; layers of your own are known to a function of yours: give it as module:function"
+    return said
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:240]
+
+
+def open_object(model: Any, order: Convert) -> Parent:
+    """
+    Raises:
+        Refused: it is no model with inputs, or cannot be traced.
+    """
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
+        raise Refused(
+            f"the Keras model {getattr(model, 'name', '')!r} does not know its inputs: call it once on data "
+            "before it is saved, or return a tf.function with an input_signature"
+        )
+    forms = tuple(_form(tensor) for tensor in inputs)
+    return recurrent.with_recurrent(model, order, lambda each: _parent(each, forms, order))
+
+
+def _parent(model: Any, forms: tuple[TensorForm, ...], order: Convert) -> Parent:
+    import tensorflow as tf  # noqa: PLC0415 - after the choice of the Keras
+
+    from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent  # noqa: PLC0415 - which Keras comes first
+
+    entry = Entry(_DEFAULT, forms, _answering(model))
+    # The newer Keras wraps TensorFlow's variables, the older one has them as they are.
+    held = [each if isinstance(each, tf.Variable) else each.value for each in model.variables]
+    return TensorFlowParent([entry], held, model, order)
+
+
+def _form(tensor: Any) -> TensorForm:
+    sizes = tuple(-1 if size is None else int(size) for size in tensor.shape)
+    dtype = str(getattr(tensor.dtype, "name", tensor.dtype))
+    return TensorForm(name=tensor.name.partition(":")[0].replace("/", "_"), shape=sizes, dtype=dtype)
+
+
+def _answering(model: Any) -> Callable[..., Mapping[str, Any]]:
+    names = _output_names(model)
+
+    def answer(*tensors: Any) -> Mapping[str, Any]:
+        from deploy.factory.sources.tensorflow_functions import by_name  # noqa: PLC0415 - as above
+
+        found = model(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
+        plain = by_name(found)
+        if isinstance(found, Mapping) or len(names) != len(plain):
+            return plain
+        return dict(zip(names, plain.values(), strict=True))
+
+    return answer
+
+
+def _output_names(model: Any) -> list[str]:
+    """None where two would be the same."""
+    names = [str(name).replace("/", "_") for name in getattr(model, "output_names", None) or ()]
+    return names if len(set(names)) == len(names) else []

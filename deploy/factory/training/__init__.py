@@ -1,0 +1,1 @@
+"""Networks that learn: new labels, fewer weights, fewer bits."""

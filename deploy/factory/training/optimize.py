@@ -1,0 +1,95 @@
+"""Carries out `Optimize`: open, read, judge, train, judge again, and only then write."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from deploy.core.factory.training.supervised import Lesson, Wanted
+from deploy.core.factory.words import SAMPLES_ADVISED, Optimize, Optimized, Progress, Said, Technique
+from deploy.core.refusal import Refused
+from deploy.factory.sources import older_keras
+from deploy.factory.sources.older_keras import Opened
+from deploy.factory.training import fitting, lessons, toolkit
+from deploy.factory.training.fitting import Fitting
+
+Tell = Callable[[Said], None]
+_CHANCE: Final = 2.0
+"""A classifier that is right less than twice as often as one that guesses has not been trained for these
+data."""
+
+
+def carry_out(order: Optimize, tell: Tell) -> Optimized:
+    """
+    Raises:
+        Refused: it cannot be done as ordered; nothing was written.
+    """
+    tf_keras.utils.set_random_seed(order.seed)
+    tell(Progress(what="opening the model"))
+    opened = older_keras.load(Path(order.source.place))
+    lesson = lessons.read(order, _wanted(opened.model), tell)
+    tell(Progress(what="judging the model as it is"))
+    before = fitting.right(opened.model, lesson.held_out)
+    doing = Fitting(order, lesson.training, fitting.gives_logits(opened.model), tell)
+    made = toolkit.apply(opened.model, doing)
+    tell(Progress(what="judging the result"))
+    after = fitting.right(made, lesson.held_out)
+    _write(order, opened, made, lesson)
+    return Optimized(
+        toolkit=toolkit.NAME,
+        training=len(lesson.training.labels),
+        held_out=len(before),
+        right_before=int(before.sum()),
+        right_after=int(after.sum()),
+        only_before=int((before & ~after).sum()),
+        only_after=int((after & ~before).sum()),
+        layers=toolkit.weights(made),
+        remarks=(*lesson.remarks, *_untrained(int(before.sum()), len(before), _wanted(opened.model))),
+    )
+
+
+def _wanted(model: Any) -> Wanted:
+    taken, given = model.inputs[0], model.outputs[0]
+    if len(given.shape) != 2 or given.shape[1] is None or given.shape[1] < 2:
+        said = " x ".join("any" if size is None else str(size) for size in given.shape[1:])
+        raise Refused(
+            f"the model gives {said or 'one number'} for a sample: a classifier gives a number for each of "
+            "at least 2 classes, and others cannot be optimized here"
+        )
+    return Wanted(tuple(-1 if size is None else int(size) for size in taken.shape[1:]), int(given.shape[1]))
+
+
+def _untrained(right: int, of: int, wanted: Wanted) -> tuple[str, ...]:
+    if right * wanted.classes > _CHANCE * of:
+        return ()
+    said = f"the model as it was named {right} of {of} samples rightly, hardly more than by guessing"
+    return (f"{said}: are classes and scaling (--mean, --std) those that it was trained with?",)
+
+
+def _write(order: Optimize, opened: Opened, made: Any, lesson: Lesson) -> None:
+    quantized = Technique.QAT in order.techniques
+    if quantized:
+        made.save(order.out, include_optimizer=False)
+    else:
+        opened.save(made, Path(order.out))
+    Path(order.before).write_bytes(_tflite(opened.model, []))
+    Path(order.after).write_bytes(_tflite(made, [tf.lite.Optimize.DEFAULT] if quantized else []))
+    inputs = lesson.training.inputs
+    chosen = inputs[np.linspace(0, len(inputs) - 1, min(len(inputs), SAMPLES_ADVISED[0])).astype(np.int64)]
+    np.savez(order.samples, x=chosen)
+
+
+def _tflite(model: Any, optimizations: list[Any]) -> bytes:
+    """In float, or as quantization-aware training left it."""
+    shape = (1, *model.inputs[0].shape[1:])
+    traced = tf.function(
+        lambda inputs: model(inputs, training=False),
+        input_signature=[tf.TensorSpec(shape, model.inputs[0].dtype)],
+        autograph=False,
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced.get_concrete_function()], model)
+    converter.optimizations = optimizations
+    return bytes(converter.convert())
