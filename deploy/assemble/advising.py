@@ -11,10 +11,10 @@ from agent.wire.errors import Malformed
 from deploy.adapters import desk
 from deploy.adapters.factory_process import FactoryProcess
 from deploy.assemble import converting
-from deploy.core.factory.advice import advice, advising
-from deploy.core.factory.advice.advice import Target
-from deploy.core.factory.advice.advised import Advised
-from deploy.core.factory.advice.advising import Made, Question
+from deploy.core.factory.advice import choosing, judging
+from deploy.core.factory.advice.choosing import Target
+from deploy.core.factory.advice.document import Advised
+from deploy.core.factory.advice.judging import Made, Question
 from deploy.core.factory.died import FactoryDied
 from deploy.core.factory.tflite import dataflow
 from deploy.core.factory.words import Describe, Described, Look, Progress, Quantize, Tried
@@ -55,12 +55,12 @@ def advise(request: Request, on_progress: OnProgress, factory: Factory | None = 
         files = {tried.mode: _made(tried) for tried in described.tried if tried.file}
         foreign = dataflow.read(desk.read(Path(described.foreign))) if described.foreign else None
         question = Question(request.source, request.target, request.budget_ms, order)
-        return advising.advise(question, described, files, foreign)
+        return judging.advise(question, described, files, foreign)
 
 
 def _made(tried: Tried) -> Made:
     try:
-        return advising.made(tried, desk.read(Path(tried.file)))
+        return judging.made(tried, desk.read(Path(tried.file)))
     except Malformed as error:
         raise Refused(f"{tried.file}: {error}") from error
 
@@ -80,7 +80,7 @@ def _described(factory: Factory, order: Describe, on_progress: OnProgress) -> De
             answer = factory.carry_out(order, heard)
         except FactoryDied as died:
             mode = next(
-                (mode for mode in order.modes if at is not None and at.what == advice.trying(mode)), None
+                (mode for mode in order.modes if at is not None and at.what == choosing.trying(mode)), None
             )
             if mode is None:
                 raise

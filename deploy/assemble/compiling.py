@@ -13,7 +13,7 @@ from agent.core.tflite.flatmodel import ModelFacts
 from agent.wire.errors import Malformed, StoreFailed
 from deploy.adapters import desk
 from deploy.adapters.whole_file import make_folder, write_whole
-from deploy.core.factory.edgetpu import compiler_report, edgetpu_rules
+from deploy.core.factory.edgetpu import compiler_report, rules
 from deploy.core.factory.edgetpu.compiler_report import OperatorStatus, Part, Report
 from deploy.core.factory.tflite import dataflow
 from deploy.core.refusal import Refused
@@ -83,17 +83,17 @@ def _source(path: Path, request: Request) -> _Source:
         facts, flow = flatmodel.examine(content), dataflow.read(content)
     except Malformed as error:
         raise Refused(f"{path}: {error}") from error
-    fault = edgetpu_rules.refusal(facts, flow)
+    fault = rules.refusal(facts, flow)
     if fault is not None:
         raise Refused(f"{path} {fault}")
-    expected = edgetpu_rules.place(flow, request.runtime or edgetpu_rules.RUNTIME_LATEST)
+    expected = rules.place(flow, request.runtime or rules.RUNTIME_LATEST)
     if expected.cut is not None and expected.mapped == 0 and not (request.search or request.subgraphs):
         cut = expected.cut
         raise Refused(
             f"{path}: nothing of it would run on the Edge TPU, since {cut.operator} ({cut.layer}) comes "
             f"first: {cut.reason}"
         )
-    return _Source(path, ModelFile(path.name, content), facts, edgetpu_rules.doubt(flow))
+    return _Source(path, ModelFile(path.name, content), facts, rules.doubt(flow))
 
 
 def _run(compiler: Compiler, request: Request, sources: Sequence[_Source]) -> Iterator[Compiled]:

@@ -19,7 +19,7 @@ from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.packer_zstd import ZstandardPacker
 from deploy.core.factory.died import FactoryDied
 from deploy.core.factory.evaluation import examples, figures, naming, verdicts
-from deploy.core.factory.evaluation.evaluation import Model, ModelSaid, Report
+from deploy.core.factory.evaluation.document import Model, ModelSaid, Report
 from deploy.core.factory.evaluation.naming import Named, Shared
 from deploy.core.factory.evaluation.seen import (
     ArrayFile,

@@ -15,7 +15,7 @@ from PIL import Image
 from deploy.adapters import desk, evaluation_data, whole_file
 from deploy.assemble.evaluating import Judged, Request, carry_out
 from deploy.core.factory.evaluation import examples, layers, report_page
-from deploy.core.factory.evaluation.evaluation import Report
+from deploy.core.factory.evaluation.document import Report
 from deploy.core.factory.evaluation.examples import Chosen
 from deploy.core.factory.evaluation.report_page import Example
 from deploy.core.factory.evaluation.seen import ArrayFile, Compare, Compared, Draw, Drawn, PictureFiles, Shown

@@ -10,8 +10,8 @@ from deploy.assemble import advising
 from deploy.assemble.advising import Request
 from deploy.cli import command, convert_command, look_options, output
 from deploy.cli.command import Command
-from deploy.core.factory.advice.advice import Target
-from deploy.core.factory.advice.advised import Advised, EdgeTpuSeen, ModeSeen, OnCpu, TensorSeen
+from deploy.core.factory.advice.choosing import Target
+from deploy.core.factory.advice.document import Advised, EdgeTpuSeen, ModeSeen, OnCpu, TensorSeen
 from deploy.core.factory.words import Look, Progress, Quantize
 
 EPILOG: Final = """\

@@ -10,8 +10,8 @@ from deploy.assemble import evaluating, reporting
 from deploy.assemble.evaluating import Judged, Request
 from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
-from deploy.core.factory.evaluation import evaluation_table
-from deploy.core.factory.evaluation.evaluation import Report
+from deploy.core.factory.evaluation import summary
+from deploy.core.factory.evaluation.document import Report
 from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 
@@ -165,8 +165,8 @@ def _write(judged: Judged, options: Namespace) -> None:
 
 def _table(judged: Judged) -> list[str]:
     report = judged.report
-    headings, rows = evaluation_table.table(report)
-    return [*output.columns(headings, rows), *evaluation_table.sentences(report), *_of_layers(report)]
+    headings, rows = summary.table(report)
+    return [*output.columns(headings, rows), *summary.sentences(report), *_of_layers(report)]
 
 
 def _of_layers(report: Report) -> list[str]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from agent.core.tflite import flatmodel
 from agent.wire.errors import Malformed
 from deploy.assemble import timing
-from deploy.core.factory.advice import advice
+from deploy.core.factory.advice import choosing
 from deploy.core.factory.conversion import allowing, noise
 from deploy.core.factory.words import (
     Convert,
@@ -91,7 +91,7 @@ class _Attempt:
                 yield self._mode(Quantize.INT8_FLOAT_IO)
 
     def _mode(self, mode: Quantize) -> Tried:
-        self._tell(Progress(what=advice.trying(mode)))
+        self._tell(Progress(what=choosing.trying(mode)))
         order = replace(self._plain, quantize=mode)
         try:
             content = self._parent.convert(order, self._samples if mode.calibrated else {}).content
@@ -131,7 +131,7 @@ def _quantized(order: Describe) -> Described | None:
         facts = flatmodel.examine(content)
     except (OSError, Malformed) as error:
         raise Refused(f"{order.source.place}: {error}") from error
-    mode = advice.mode_of(facts)
+    mode = choosing.mode_of(facts)
     if mode is Quantize.NONE:
         return None
     forms = [

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.core.factory.evaluation import layers, plotting
-from deploy.core.factory.evaluation.evaluation import Layers, Report
+from deploy.core.factory.evaluation.document import Layers, Report
 from deploy.core.factory.evaluation.seen import Draw, Drawn, Plot
 from deploy.core.factory.words import Said
 from deploy.core.refusal import Refused

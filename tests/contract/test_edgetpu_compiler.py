@@ -12,7 +12,7 @@ import pytest
 from agent.wire.documents import Delegate
 from deploy.adapters.edgetpu_compiler import PROGRAM, EdgeTpuCompiler
 from deploy.assemble.compiling import Request, compile_models
-from deploy.core.factory.edgetpu import compiler_report, edgetpu_rules
+from deploy.core.factory.edgetpu import compiler_report, rules
 from deploy.core.factory.tflite import dataflow
 from deploy.core.release import variants
 from deploy.core.release.variants import ModelFile, Options
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize("name", [TINY, TINY_INT8, "derived_mobilenet_v1_0.25_128_int8_floatio.tflite"])
 def test_the_compiler_maps_what_our_rules_foresee(name: str, tmp_path: Path) -> None:
     model = shared(name)
-    foreseen = edgetpu_rules.place(dataflow.read(model.read_bytes()))
+    foreseen = rules.place(dataflow.read(model.read_bytes()))
 
     (compiled,) = compile_models(EdgeTpuCompiler(), Request((model,), tmp_path))
 

@@ -2,7 +2,7 @@
 
 from agent.wire.documents import Fit
 from agent.wire.topics import sha256
-from deploy.core.factory.evaluation.evaluation import (
+from deploy.core.factory.evaluation.document import (
     Accuracy,
     Beside,
     Evaluation,

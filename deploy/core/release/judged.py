@@ -8,8 +8,8 @@ import msgspec
 
 from agent.wire.documents import SCHEMA, Delegate
 from agent.wire.topics import Digest, sha256
-from deploy.core.factory.evaluation import evaluation
-from deploy.core.factory.evaluation.evaluation import Evaluation, Report
+from deploy.core.factory.evaluation import document
+from deploy.core.factory.evaluation.document import Evaluation, Report
 from deploy.core.refusal import Refused
 from deploy.core.release.variants import Examined
 
@@ -64,7 +64,7 @@ def of_release(name: str, report: Report, variants: Sequence[Examined]) -> Judge
 
 
 def _figures(found: Evaluation) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in evaluation.figures(found).items()}
+    return {name: round(value, 6) for name, value in document.figures(found).items()}
 
 
 def _of_others(

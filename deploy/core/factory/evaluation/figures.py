@@ -8,7 +8,7 @@ import numpy as np
 
 from agent.wire.topics import Digest
 from deploy.core.factory.evaluation import statistics
-from deploy.core.factory.evaluation.evaluation import (
+from deploy.core.factory.evaluation.document import (
     Accuracy,
     Beside,
     ClassFigures,

@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.core.factory.evaluation.evaluation import LayerError, Layers
+from deploy.core.factory.evaluation.document import LayerError, Layers
 from deploy.core.factory.evaluation.seen import Compared, TensorError
 from deploy.core.refusal import Refused
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.core.factory.evaluation import figures
-from deploy.core.factory.evaluation.evaluation import Accuracy, ClassFigures, Evaluation, Rate, Report
+from deploy.core.factory.evaluation.document import Accuracy, ClassFigures, Evaluation, Rate, Report
 
 MATRIX_MAX = 10
 """Classes that a confusion matrix is readable with; of more, the worst pairs are listed."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from deploy.core.factory.evaluation import evaluation_table
-from deploy.core.factory.evaluation.evaluation import ClassFigures, Report
+from deploy.core.factory.evaluation import summary
+from deploy.core.factory.evaluation.document import ClassFigures, Report
 from deploy.core.factory.evaluation.seen import Plot
 
 _CLASSES_MAX: Final = 200
@@ -60,8 +60,8 @@ def page(report: Report, plots: Sequence[Plot], examples: Sequence[Example], mis
     parts = [
         f"<h1>Evaluation of {len(report.models)} model{'' if len(report.models) == 1 else 's'}</h1>",
         f'<p class="small">{best.pictures:,} pictures, data {best.data[:12]}, by {escape(best.tool)}</p>',
-        _table(*evaluation_table.table(report)),
-        _list(evaluation_table.sentences(report)),
+        _table(*summary.table(report)),
+        _list(summary.sentences(report)),
         _list(report.remarks),
         f"<p>No plots: {escape(missing)}.</p>" if missing else "",
         _plots(plots),
@@ -126,8 +126,8 @@ def _confused(report: Report) -> str:
         return ""
     rows = [[pair.truth, pair.named, str(pair.count)] for pair in accuracy.confused[:_PAIRS_MAX]]
     table = _table(["truth", "named", "pictures"], rows)
-    summary = f"<summary>{len(rows)} pairs of classes, the most frequent first</summary>"
-    return f"<h2>Worst confusions</h2>\n<details>{summary}{table}</details>"
+    said = f"<summary>{len(rows)} pairs of classes, the most frequent first</summary>"
+    return f"<h2>Worst confusions</h2>\n<details>{said}{table}</details>"
 
 
 def _classes(report: Report) -> str:
@@ -136,16 +136,16 @@ def _classes(report: Report) -> str:
         return ""
     shown = sorted(accuracy.classes, key=lambda each: (not each.support, each.recall))[:_CLASSES_MAX]
     table = _table(["class", "pictures", "recall", "precision"], [_class(each) for each in shown])
-    summary = f"<summary>{len(shown)} classes, the worst first</summary>"
-    return f"<h2>Classes</h2>\n<details>{summary}{table}</details>"
+    said = f"<summary>{len(shown)} classes, the worst first</summary>"
+    return f"<h2>Classes</h2>\n<details>{said}{table}</details>"
 
 
 def _class(found: ClassFigures) -> list[str]:
     return [
         found.label,
         str(found.support),
-        evaluation_table.percent(found.recall) if found.support else "-",
-        evaluation_table.percent(found.precision) if found.named else "-",
+        summary.percent(found.recall) if found.support else "-",
+        summary.percent(found.precision) if found.named else "-",
     ]
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.documents import Activation, Count, Fit, Normalization
-from deploy.core.factory.evaluation.evaluation import Report
+from deploy.core.factory.evaluation.document import Report
 
 TOP = 5
 
@@ -102,7 +102,7 @@ class Compare(Struct, frozen=True, kw_only=True, tag="compare-layers"):
 
 
 class TensorError(Struct, frozen=True, kw_only=True):
-    """See `evaluation.LayerError`."""
+    """See `document.LayerError`."""
 
     name: str
     operator: str

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from deploy.core.factory.evaluation import statistics
-from deploy.core.factory.evaluation.evaluation import Pair
+from deploy.core.factory.evaluation.document import Pair
 
 
 @dataclass(frozen=True, slots=True)

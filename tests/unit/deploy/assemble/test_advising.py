@@ -6,9 +6,9 @@ import pytest
 
 from deploy.assemble import advising, timing
 from deploy.assemble.advising import Request
-from deploy.core.factory.advice import advice
-from deploy.core.factory.advice.advice import Target
-from deploy.core.factory.advice.advised import Advised
+from deploy.core.factory.advice import choosing
+from deploy.core.factory.advice.choosing import Target
+from deploy.core.factory.advice.document import Advised
 from deploy.core.factory.died import FactoryDied
 from deploy.core.factory.words import (
     Answer,
@@ -53,7 +53,7 @@ class Converters:
         )
 
     def _tried(self, mode: Quantize, on_progress: OnProgress) -> Tried:
-        on_progress(Progress(what=advice.trying(mode)))
+        on_progress(Progress(what=choosing.trying(mode)))
         if mode in self._dies:
             raise FactoryDied("it died of SIGSEGV")
         if mode in self._refuses:

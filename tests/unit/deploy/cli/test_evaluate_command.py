@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from deploy.cli.main import main
-from deploy.core.factory.evaluation.evaluation import Report
+from deploy.core.factory.evaluation.document import Report
 from tests import models
 from tests.models import TINY, TINY_FLOAT, TINY_INT8, shared
 

@@ -1,8 +1,8 @@
 import pytest
 
 from agent.core.tflite import flatmodel
-from deploy.core.factory.advice import advice
-from deploy.core.factory.advice.advice import Outcome, Target
+from deploy.core.factory.advice import choosing
+from deploy.core.factory.advice.choosing import Outcome, Target
 from deploy.core.factory.words import Quantize
 from tests.models import TINY, TINY_FLOAT, TINY_INT8, shared
 
@@ -55,7 +55,7 @@ def test_the_mode_follows_from_target_data_and_time(
     budget_ms: float | None,
     mode: Quantize | None,
 ) -> None:
-    choice = advice.choose(target, found, samples, budget_ms)
+    choice = choosing.choose(target, found, samples, budget_ms)
 
     assert choice.mode == mode
     assert choice.reasons
@@ -67,7 +67,7 @@ def test_the_mode_follows_from_target_data_and_time(
     [(0, "bring representative data, 100 to 500"), (3, "than these 3"), (100, None), (500, None)],
 )
 def test_a_mode_that_takes_ranges_from_data_says_how_much_is_missing(samples: int, said: str | None) -> None:
-    needs = advice.choose(Target.EDGETPU, ALL, samples, None).needs
+    needs = choosing.choose(Target.EDGETPU, ALL, samples, None).needs
 
     assert [said in need for need in needs if said is not None] == ([] if said is None else [True])
     assert (needs == ()) == (said is None)
@@ -85,7 +85,7 @@ def test_a_mode_that_takes_ranges_from_data_says_how_much_is_missing(samples: in
     ],
 )
 def test_a_file_shows_by_which_mode_it_was_made(name: str, mode: Quantize) -> None:
-    assert advice.mode_of(flatmodel.examine(shared(name).read_bytes())) == mode
+    assert choosing.mode_of(flatmodel.examine(shared(name).read_bytes())) == mode
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_a_file_shows_by_which_mode_it_was_made(name: str, mode: Quantize) -> No
     ],
 )
 def test_a_quantized_file_is_judged_as_it_is(target: Target, mode: Quantize, mapped: int, fits: bool) -> None:
-    choice = advice.as_it_is(target, mode, Outcome(1000, 1.0, mapped))
+    choice = choosing.as_it_is(target, mode, Outcome(1000, 1.0, mapped))
 
     assert choice.mode == (mode if fits else None)
     assert (choice.needs == ()) == fits
 
 
 def test_operators_of_tensorflow_have_something_in_their_place_where_it_is_known() -> None:
-    assert "tanh" in advice.instead("FlexErf")
-    assert advice.instead("FlexNobodyKnows") == ""
+    assert "tanh" in choosing.instead("FlexErf")
+    assert choosing.instead("FlexNobodyKnows") == ""

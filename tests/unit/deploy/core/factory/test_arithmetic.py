@@ -6,7 +6,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from agent.wire.errors import Malformed
-from deploy.core.factory.edgetpu import edgetpu_rules
+from deploy.core.factory.edgetpu import rules
 from deploy.core.factory.tflite import arithmetic, dataflow
 from tests.models import TINY, TINY_FLOAT, shared
 
@@ -96,6 +96,6 @@ def test_a_damaged_model_is_refused_or_read_but_never_breaks_the_reader() -> Non
         try:
             flow = dataflow.read(bytes(damaged))
             arithmetic.multiplications(flow)
-            edgetpu_rules.place(flow)
+            rules.place(flow)
         except Malformed:
             continue

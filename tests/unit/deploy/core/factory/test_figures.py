@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from agent.wire.documents import Fit
 from agent.wire.topics import Digest
-from deploy.core.factory.evaluation import evaluation, figures, plotting, verdicts
-from deploy.core.factory.evaluation.evaluation import Evaluation, ModelSaid
+from deploy.core.factory.evaluation import document, figures, plotting, verdicts
+from deploy.core.factory.evaluation.document import Evaluation, ModelSaid
 from deploy.core.factory.evaluation.seen import Seen
 from deploy.core.factory.evaluation.verdicts import Marked
 
@@ -96,7 +96,7 @@ def test_the_document_is_the_same_bytes_for_the_same_answers_and_reads_back():
     written = msgspec.json.encode(found)
     assert written == msgspec.json.encode(evaluated([seen([0.7, 0.2, 0.1], 0)], [0]))
     assert msgspec.json.decode(written, type=Evaluation) == found
-    assert evaluation.figures(found)["top1"] == 1.0
+    assert document.figures(found)["top1"] == 1.0
 
 
 def marked(name: str, right: int, of: int, shift: int = 0) -> Marked:

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from agent.wire.documents import Fit
 from agent.wire.topics import Digest
 from deploy.core.factory.evaluation import figures, report_page, verdicts
-from deploy.core.factory.evaluation.evaluation import Latency, Model, ModelSaid, Report
+from deploy.core.factory.evaluation.document import Latency, Model, ModelSaid, Report
 from deploy.core.factory.evaluation.report_page import Example
 from deploy.core.factory.evaluation.seen import Plot, Seen
 from deploy.core.factory.evaluation.verdicts import Marked

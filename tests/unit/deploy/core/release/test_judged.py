@@ -3,8 +3,8 @@ import pytest
 
 from agent.wire.documents import Delegate
 from agent.wire.topics import sha256
-from deploy.core.factory.evaluation import evaluation
-from deploy.core.factory.evaluation.evaluation import Beside, Latency
+from deploy.core.factory.evaluation import document
+from deploy.core.factory.evaluation.document import Beside, Latency
 from deploy.core.refusal import Refused
 from deploy.core.release import judged, scored, variants
 from deploy.core.release.variants import ModelFile, Options
@@ -78,7 +78,7 @@ def test_what_is_no_evaluation_is_refused(content):
         ({}, ""),
         ({"pictures": 10.0}, ""),
         (
-            evaluation.figures(evaluated(b"").evaluation),
+            document.figures(evaluated(b"").evaluation),
             "top-1 90.0 % (60.0 to 98.0), top-5 90.0 % (60.0 to 98.0), on 10 pictures",
         ),
         ({"agreement": 0.5}, "agrees with its reference on 50.0 %"),

@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from agent.core.tflite import flatmodel
-from deploy.core.factory.edgetpu import edgetpu_rules
+from deploy.core.factory.edgetpu import rules
 from deploy.core.factory.tflite import dataflow
 from tests.models import TINY, TINY_FLOAT, TINY_INT8, shared
 
@@ -36,12 +36,12 @@ def recoded(place: int, operator: int, version: int = 1) -> Change:
     return change
 
 
-def placed(content: bytes, runtime: int = 14) -> edgetpu_rules.Placement:
-    return edgetpu_rules.place(dataflow.read(content), runtime)
+def placed(content: bytes, runtime: int = 14) -> rules.Placement:
+    return rules.place(dataflow.read(content), runtime)
 
 
 def refusal(content: bytes) -> str | None:
-    return edgetpu_rules.refusal(flatmodel.examine(content), dataflow.read(content))
+    return rules.refusal(flatmodel.examine(content), dataflow.read(content))
 
 
 @pytest.mark.parametrize(
@@ -187,15 +187,15 @@ def give_each_channel_a_scale(model: Any) -> None:
 def test_a_dense_layer_of_many_scales_is_doubted() -> None:
     content = shared("keras_lstm_mnist_ptq.tflite").read_bytes()
 
-    told = edgetpu_rules.doubt(dataflow.read(changed(content, give_each_channel_a_scale)))
+    told = rules.doubt(dataflow.read(changed(content, give_each_channel_a_scale)))
 
-    assert edgetpu_rules.doubt(dataflow.read(content)) is None
+    assert rules.doubt(dataflow.read(content)) is None
     assert told is not None
     assert "--edgetpu" in told
 
 
 def test_parameters_beyond_the_chip_are_sent_at_each_inference() -> None:
-    assert edgetpu_rules.Placement(1, 1, None, (), 9 * 1024**2).streamed_bytes == 1024**2
+    assert rules.Placement(1, 1, None, (), 9 * 1024**2).streamed_bytes == 1024**2
 
 
 def test_uint8_is_taken_as_int8_is() -> None:

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from agent.wire.documents import Fit, Normalization, Quantization
-from deploy.core.factory.advice.advice import Target
+from deploy.core.factory.advice.choosing import Target
 from deploy.core.factory.words import Quantize, Signature
 
 

@@ -7,9 +7,9 @@ from typing import Final
 from agent.core.inference import contract
 from agent.core.tflite import flatmodel, invocation, needs
 from agent.core.tflite.flatmodel import ModelFacts, TensorFacts
-from deploy.core.factory.advice import advice
-from deploy.core.factory.advice.advice import Choice, Outcome, Target
-from deploy.core.factory.advice.advised import (
+from deploy.core.factory.advice import choosing
+from deploy.core.factory.advice.choosing import Choice, Outcome, Target
+from deploy.core.factory.advice.document import (
     Advised,
     Budget,
     EdgeTpuSeen,
@@ -18,8 +18,8 @@ from deploy.core.factory.advice.advised import (
     Outside,
     TensorSeen,
 )
-from deploy.core.factory.edgetpu import edgetpu_rules
-from deploy.core.factory.edgetpu.edgetpu_rules import Placement
+from deploy.core.factory.edgetpu import rules
+from deploy.core.factory.edgetpu.rules import Placement
 from deploy.core.factory.tflite import arithmetic, dataflow
 from deploy.core.factory.tflite.dataflow import Dataflow
 from deploy.core.factory.words import Describe, Described, Quantize, Tried
@@ -43,7 +43,7 @@ def made(tried: Tried, content: bytes) -> Made:
         Malformed: it is no whole model.
     """
     flow = dataflow.read(content)
-    return Made(tried, flatmodel.examine(content), flow, edgetpu_rules.place(flow))
+    return Made(tried, flatmodel.examine(content), flow, rules.place(flow))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ def _choice(question: Question, described: Described, files: Mapping[Quantize, M
     outcomes = {mode: _outcome(each) for mode, each in files.items()}
     if described.quantized:
         (mode,) = outcomes
-        return advice.as_it_is(question.target, mode, outcomes[mode])
-    return advice.choose(question.target, outcomes, described.samples, question.budget_ms)
+        return choosing.as_it_is(question.target, mode, outcomes[mode])
+    return choosing.choose(question.target, outcomes, described.samples, question.budget_ms)
 
 
 def _outcome(each: Made) -> Outcome:
@@ -144,7 +144,7 @@ def _outside(flow: Dataflow) -> Iterator[Outside]:
             yield Outside(
                 operator=operator.name.removeprefix("Flex"),
                 layer=flow.layer(operator),
-                instead=advice.instead(operator.name),
+                instead=choosing.instead(operator.name),
             )
 
 
@@ -157,12 +157,12 @@ def _edgetpu(found: Made) -> EdgeTpuSeen:
         others=tuple(map(_on_cpu, placement.unsupported[1:])),
         parameter_bytes=placement.parameter_bytes,
         streamed_bytes=placement.streamed_bytes,
-        refusal=edgetpu_rules.refusal(found.facts, found.flow) or "",
-        doubt=edgetpu_rules.doubt(found.flow) or "",
+        refusal=rules.refusal(found.facts, found.flow) or "",
+        doubt=rules.doubt(found.flow) or "",
     )
 
 
-def _on_cpu(found: edgetpu_rules.OnCpu) -> OnCpu:
+def _on_cpu(found: rules.OnCpu) -> OnCpu:
     return OnCpu(operator=found.operator, layer=found.layer, reason=found.reason, instead=found.instead)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from deploy.core.factory.evaluation.evaluation import Model, Rate, Report
+from deploy.core.factory.evaluation.document import Model, Rate, Report
 
 _PAIRS_MAX = 10
 
