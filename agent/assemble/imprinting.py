@@ -20,7 +20,7 @@ from agent.core.inference.describing import describe
 from agent.core.inference.tensors import Preparer
 from agent.core.teaching import cutting, head, imprint, record
 from agent.core.teaching.cutting import Embedding
-from agent.core.teaching.imprint import Confusion, HeldOut, Prototype, Seen
+from agent.core.teaching.imprint import Confusion, HeldOut, Prototype, Seen, Vectors
 from agent.core.teaching.record import ENTRY, Record
 from agent.core.tflite import flatgraph, flatmodel
 from agent.core.tflite.flatgraph import Graph
@@ -42,36 +42,53 @@ def teach(job: Teach, content: bytes) -> Iterator[Looked | Passed | Taught]:
         PortError: the runtime refuses the model, or the disk the file.
     """
     began_ns = perf_counter_ns()
-    if not Path(job.out).absolute().parent.is_dir():
-        raise Malformed(f"{job.out} cannot be written: there is no such folder")
+    _check_out(Path(job.out))
     try:
         base = _base(job, content)
     except Malformed as error:
         raise Malformed(f"{job.model}: {error}") from error
-    seen = []
+    if not job.images:
+        return
+    shown = []
     for each in _embedded(job, base):
         if isinstance(each, Looked | Passed):
             yield each
         else:
-            seen.append(each)
-    lesson = _learned(job, content, base, seen)
+            shown.append(each)
+    lesson = _learned(job, content, base, shown)
     file_bytes = _saved(job.out, _written(job, base, lesson))
     took_s = round((perf_counter_ns() - began_ns) / 1e9, 2)
     yield _told(job, base, lesson, file_bytes=file_bytes, took_s=took_s)
+
+
+def _check_out(out: Path) -> None:
+    if not out.absolute().parent.is_dir():
+        raise Malformed(f"{out} cannot be written: there is no such folder")
+    if out.is_dir():
+        raise Malformed(f"{out} cannot be written: it is a folder, name a file")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A label's pictures, each once: a copy that is held out would be known by its twin."""
+
+    seen: Seen
+    copies: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Lesson:
     """What was learned from the pictures."""
 
-    seen: tuple[Seen, ...]
+    shown: tuple[_Shown, ...]
     whole: tuple[Prototype, ...]
     held: HeldOut
     closest: tuple[str, str, float]
     record: Record
 
 
-def _learned(job: Teach, content: bytes, base: "_Base", seen: Sequence[Seen]) -> _Lesson:
+def _learned(job: Teach, content: bytes, base: "_Base", shown: Sequence[_Shown]) -> _Lesson:
+    seen = [each.seen for each in shown]
     whole = imprint.merged(base.known, [imprint.imprint(each) for each in seen])
     if len(whole) < 2:
         raise Malformed(f"{whole[0].label!r} is the only label; at least 2 are needed to tell things apart")
@@ -82,7 +99,7 @@ def _learned(job: Teach, content: bytes, base: "_Base", seen: Sequence[Seen]) ->
     kept = _record(job, content, base, held, whole)
     if kept.unknown in {each.label for each in whole}:
         raise Malformed(f"{kept.unknown!r} is a label with pictures of its own: name the unknown otherwise")
-    return _Lesson(tuple(seen), whole, held, (first, second, similarity), kept)
+    return _Lesson(tuple(shown), whole, held, (first, second, similarity), kept)
 
 
 def _told(job: Teach, base: "_Base", lesson: _Lesson, *, file_bytes: int, took_s: float) -> Taught:
@@ -157,7 +174,7 @@ def _check_before(job: Teach, before: Record | None) -> None:
         raise Malformed("--add keeps the embedding of the model: leave out --layer")
 
 
-def _embedded(job: Teach, base: _Base) -> Iterator[Looked | Passed | Seen]:
+def _embedded(job: Teach, base: _Base) -> Iterator[Looked | Passed | _Shown]:
     """The embeddings of each label's pictures, and what is to be told meanwhile."""
     model = open_runtime(job.runtime).load(base.described, threads=job.threads)
     wanted, _ = contract.infer(flatmodel.examine(base.described), job.fit)
@@ -165,21 +182,24 @@ def _embedded(job: Teach, base: _Base) -> Iterator[Looked | Passed | Seen]:
     folders = _folders(job.images)
     done, total = 0, sum(len(files) for _, files in folders)
     for label, files in folders:
-        rows = []
+        rows: dict[str, Vectors] = {}
+        copies = 0
         for file in files:
             pixels = pictures.read(str(file))
             if isinstance(pixels, str):
                 yield Passed(image=str(file), detail=pixels)
+            elif (digest := sha256(pixels.tobytes())) in rows:
+                copies += 1
             else:
-                rows.append(model.invoke(preparer.prepare(pixels)).reshape(-1).astype(np.float64))
+                rows[digest] = model.invoke(preparer.prepare(pixels)).reshape(-1).astype(np.float64)
             done += 1
             yield Looked(pictures=done, total=total)
         if len(rows) < PICTURES_MIN:
             raise Malformed(
-                f"{label!r} needs at least {PICTURES_MIN} pictures that can be read and has {len(rows)};"
+                f"{label!r} needs at least {PICTURES_MIN} different pictures and has {len(rows)};"
                 f" {PICTURES_ADVISED} to 50 are advised"
             )
-        yield Seen(label, np.stack(rows))
+        yield _Shown(Seen(label, np.stack(list(rows.values()))), copies)
 
 
 def _folders(images: str) -> list[tuple[str, list[Path]]]:
@@ -246,7 +266,11 @@ def _unknown_share(held: HeldOut, kept: Record) -> float | None:
 
 
 def _remarks(lesson: _Lesson) -> Iterator[str]:
-    few = [each.label for each in lesson.seen if len(each.embeddings) < PICTURES_ADVISED]
+    pictures_of = {each.label: each.pictures for each in lesson.whole}
+    few = [each.seen.label for each in lesson.shown if pictures_of[each.seen.label] < PICTURES_ADVISED]
+    copies = sum(each.copies for each in lesson.shown)
+    if copies:
+        yield f"left out, because they are copies of others: {copies} pictures"
     if few:
         yield (
             f"{', '.join(map(repr, few))}: fewer than {PICTURES_ADVISED} pictures; more of them, from several"
@@ -263,7 +287,6 @@ def _remarks(lesson: _Lesson) -> Iterator[str]:
 
 
 def _saved(path: str, content: bytes) -> int:
-
     try:
         whole_file.replace(Path(path), content)
         Path(path).chmod(0o644)

@@ -19,7 +19,9 @@ _SETTLING_FRAMES: Final = 8
 class Teach(Struct, frozen=True, kw_only=True, tag="teach"):
     model: str
     images: str
-    """A folder with a folder of pictures for each label."""
+    """A folder with a folder of pictures for each label; empty: only find out whether this model can be
+    taught and the file be written, before anybody shows anything to a camera.
+    """
     out: str
     add: bool = False
     """The model was taught before: its labels stay."""

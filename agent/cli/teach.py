@@ -174,6 +174,10 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.label or arguments.keep:
             arguments.parser.error("--label and --keep go with --camera; with --images, folders are labels")
         return _taught(arguments, arguments.images)
+    if len(set(arguments.label or ())) == 1 and not _has_others(arguments):
+        arguments.parser.error("one label tells nothing apart: give --label once for each, or --add")
+    # Told before anybody shows anything: no answer is a good one.
+    _taught(arguments, "")
     with _frames_folder(arguments.keep) as folder:
         shown = [_captured(arguments, label, folder) for label in _labels(arguments)]
         if not shown and arguments.keep is None:
@@ -197,20 +201,34 @@ def _labels(arguments: argparse.Namespace) -> Iterator[str]:
         return
     if not sys.stdin.isatty():
         arguments.parser.error("name what is shown with --label: there is no terminal to ask on")
-    while text := _asked("What will you show (Enter alone when done)? "):
+    shown: set[str] = set()
+    while (text := _asked("What will you show (Enter alone when done)? ")) is not None:
+        if not text and len(shown) == 1 and not _has_others(arguments):
+            print("One label tells nothing apart: show something else too.", file=sys.stderr)
+            continue
+        if not text:
+            return
         try:
-            yield _label(text)
+            label = _label(text)
         except argparse.ArgumentTypeError as error:
             print(printable(str(error)), file=sys.stderr)
+            continue
+        yield label
+        shown.add(label)
 
 
-def _asked(question: str) -> str:
-    """A line from the terminal; the end of input is an empty one."""
+def _has_others(arguments: argparse.Namespace) -> bool:
+    """Whether there may be labels beside those that are shown now."""
+    return arguments.add or arguments.keep is not None
+
+
+def _asked(question: str) -> str | None:
+    """A line from the terminal; None at the end of input."""
     try:
         return input(printable(question)).strip()
     except EOFError:
         print()
-        return ""
+        return None
 
 
 def _captured(arguments: argparse.Namespace, label: str, folder: Path) -> str:
@@ -261,7 +279,7 @@ def _taught(arguments: argparse.Namespace, images: str) -> int:
     """
     job = Teach(
         model=arguments.model,
-        images=str(Path(images).absolute()),
+        images=str(Path(images).absolute()) if images else "",
         out=arguments.out,
         add=arguments.add,
         layer=arguments.layer,

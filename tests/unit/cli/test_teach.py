@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -230,7 +231,7 @@ def _damaged(folder):
     ("spoil", "options", "why"),
     [
         (_one, {}, "'red' is the only label; at least 2 are needed"),
-        (_single, {}, "'red' needs at least 2 pictures that can be read and has 1"),
+        (_single, {}, "'red' needs at least 2 different pictures and has 1"),
         (_flat, {}, "pictures has no folders: put the pictures of each label into a folder of its name"),
         (_twice, {}, "'also red' and 'red' hold the same pictures"),
         (_compiled, {}, "model.tflite: compiled for an Edge TPU, which seals all operators in one"),
@@ -308,8 +309,45 @@ def test_a_person_who_shows_nothing_is_told_so(folder):
     assert not (folder / "more.tflite").exists()
 
 
+def test_one_label_alone_is_not_enough_and_the_person_is_asked_on(folder):
+    _picture(folder / "scene" / "a.png", (240, 230, 20), 1)
+    _picture(folder / "scene" / "b.png", (240, 230, 60), 2)
+    command = [sys.executable, "-m", "agent", "teach", "--model", "model.tflite", "-o", "more.tflite"]
+    options = ["--camera", "replay:scene", "--frames-per-label", "2"]
+    said, status = _at_a_terminal([*command, *options], b"yellow\n\n\n\x04")
+    assert "One label tells nothing apart: show something else too." in said
+    assert "'yellow' is the only label" in said
+    assert status == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "why"),
+    [
+        (_damaged, [], "model.tflite: damaged"),
+        (None, ["--out", "nowhere/a.tflite"], "nowhere/a.tflite cannot be written: there is no such folder"),
+        (None, ["--out", "pictures"], "pictures cannot be written: it is a folder"),
+    ],
+)
+def test_nobody_shows_anything_to_a_camera_in_vain(folder, capsys, spoil, options, why):
+    if spoil is not None:
+        spoil(folder)
+    shown = ["--camera", "replay:pictures/red", "--label", "a", "--label", "b", "--countdown", "0"]
+    assert _teach(*shown, "--keep", "kept", *options) == 1
+    assert why in capsys.readouterr().err
+    assert not (folder / "kept").exists()
+
+
+def test_copies_of_a_picture_judge_nothing(folder):
+    for index in range(4):
+        shutil.copy(folder / "pictures" / "red" / "0.png", folder / "pictures" / "red" / f"copy {index}.png")
+    lesson = _lesson()
+    assert (lesson.right, lesson.held_out) == (18, 18)
+    assert "left out, because they are copies of others: 4 pictures" in lesson.remarks
+
+
 def test_a_camera_that_is_not_there_is_said(folder, capsys):
-    assert _teach("--camera", "replay:nowhere", "--label", "a", "--countdown", "0") == 1
+    labels = ["--label", "a", "--label", "b"]
+    assert _teach("--camera", "replay:nowhere", *labels, "--countdown", "0") == 1
     assert "name an existing folder" in capsys.readouterr().err
     assert not (folder / "taught.tflite").exists()
 
@@ -319,6 +357,7 @@ def test_a_camera_that_is_not_there_is_said(folder, capsys):
     [
         ["--camera", "telescope", "--label", "a"],
         ["--camera", "auto", "--label", "../a"],
+        ["--camera", "auto", "--label", "a", "--label", "a"],
         ["--camera", "auto", "--label", "a", "--frames-per-label", "1"],
         ["--camera", "auto", "--label", "a", "--countdown", "soon"],
         ["--images", "pictures", "--label", "a"],
