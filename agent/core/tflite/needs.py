@@ -86,6 +86,10 @@ class Need:
     why: str
     """Such as `FULLY_CONNECTED version 12`; empty where only the converter's note says so."""
 
+    def in_words(self) -> str:
+        why = f", for {self.why}" if self.why else ""
+        return f"tflite-runtime 2.14 does not run it, devices need {self.runtime} or newer{why}"
+
 
 def need(facts: ModelFacts) -> Need | None:
     """The oldest runtime that has all that the model uses; None where every runtime of Shoal has."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from agent.core.tflite.flatmodel import Arithmetic, ModelFacts
+from deploy.core.factory.conversion.allowing import FLEX
 from deploy.core.factory.words import SAMPLES_ADVISED, Quantize
 
 
@@ -103,7 +104,7 @@ def _for_edgetpu(
         return Choice(
             None,
             ("an Edge TPU takes full integer only, and the converter cannot make that of this source",),
-            ("replace the operators that have no integer form",),
+            ("replace the operators that have no integer form, or ask for CPUs alone: --target cpu",),
         )
     if outcomes[integer].on_edgetpu == 0:
         return Choice(
@@ -122,34 +123,72 @@ def _for_cpu(
 ) -> Choice:
     best = integer or (Quantize.INT8_FLOAT_IO if Quantize.INT8_FLOAT_IO in outcomes else None)
     if samples and best is not None:
-        why = (
-            "there is representative data: full integer is four times smaller and the fastest on a CPU"
-            if integer
-            else "some operators have no integer form: the others become integer, these stay in float"
-        )
-        return Choice(best, (why,), _data_wanted(samples))
-    mode, why = _without_data(outcomes)
-    late = _late(outcomes, mode, best, budget_ms)
-    if late is not None:
-        return late
-    return Choice(mode, ("there is no representative data, so no ranges of activations", why), ())
+        mode, why = best, _with_data(outcomes, best)
+    else:
+        mode, said = _without_data(outcomes)
+        why = f"there is no representative data, so no ranges of activations; {said}"
+    quick = _in_time(outcomes, mode, budget_ms)
+    if quick is not None:
+        over = f"{mode} took {outcomes[mode].least_ms:.3g} ms here, over the budget of {budget_ms:g} ms"
+        mode, why = quick, f"{over}; {quick} took {outcomes[quick].least_ms:.3g} ms"
+    return Choice(mode, (why,), _data_wanted(samples) if mode.calibrated else ())
+
+
+def _with_data(outcomes: Mapping[Quantize, Outcome], best: Quantize) -> str:
+    if best is Quantize.INT8_FLOAT_IO:
+        return "some operators have no integer form: the others become integer, these stay in float"
+    return (
+        f"there is representative data: full integer is {_smaller(outcomes, best)}{_faster(outcomes, best)}"
+    )
+
+
+def _faster(outcomes: Mapping[Quantize, Outcome], mode: Quantize) -> str:
+    """Against the fastest of the others; small networks and loops are often slower in integers."""
+    mine = outcomes[mode].least_ms
+    others = {
+        other: found.least_ms for other, found in outcomes.items() if other is not mode and found.least_ms
+    }
+    if mine is None or not others:
+        return ""
+    rival = min(others, key=lambda other: others[other] or 0.0)
+    time = others[rival]
+    if mine <= time:
+        return " and the fastest here"
+    return (
+        f", but took {mine:.3g} ms here and {rival} {time:.3g} ms: a budget (--budget-ms) decides otherwise"
+    )
+
+
+def _smaller(outcomes: Mapping[Quantize, Outcome], mode: Quantize) -> str:
+    whole = outcomes.get(Quantize.NONE)
+    if whole is None:
+        return "the smallest"
+    return f"{outcomes[mode].length_bytes / whole.length_bytes:.2f} of the float model's size"
 
 
 def _without_data(outcomes: Mapping[Quantize, Outcome]) -> tuple[Quantize, str]:
-    dynamic, half = outcomes.get(Quantize.DYNAMIC), outcomes.get(Quantize.FLOAT16)
-    if dynamic is not None and half is not None and _slower(dynamic, half):
+    """The smallest that needs none, unless its time is the price; weights of less than 1,024 elements stay as
+    they are under dynamic range, so a small network gains nothing by it.
+    """
+    found = [mode for mode in (Quantize.DYNAMIC, Quantize.FLOAT16, Quantize.NONE) if mode in outcomes]
+    if not found:
+        return next(iter(outcomes)), "nothing else can be made"
+    best = min(found, key=lambda mode: outcomes[mode].length_bytes)
+    if (
+        best is Quantize.DYNAMIC
+        and (half := outcomes.get(Quantize.FLOAT16))
+        and _slower(outcomes[best], half)
+    ):
         return (
             Quantize.FLOAT16,
             (
-                f"dynamic range is smaller still, but took {dynamic.least_ms:.3g} ms here and float16 "
+                f"dynamic range is smaller still, but took {outcomes[best].least_ms:.3g} ms here and float16 "
                 f"{half.least_ms:.3g} ms"
             ),
         )
-    if dynamic is not None:
-        return Quantize.DYNAMIC, "dynamic range makes the weights four times smaller without any"
-    if half is not None:
-        return Quantize.FLOAT16, "float16 makes the weights half as large without any"
-    return next(iter(outcomes)), "nothing else can be made"
+    if best is Quantize.NONE or len(found) == 1:
+        return best, "no mode that goes without makes it smaller"
+    return best, f"{best} makes it {_smaller(outcomes, best)} without any"
 
 
 def _slower(one: Outcome, other: Outcome) -> bool:
@@ -158,18 +197,19 @@ def _slower(one: Outcome, other: Outcome) -> bool:
     return one.least_ms > _SLOWER * other.least_ms
 
 
-def _late(
-    outcomes: Mapping[Quantize, Outcome], mode: Quantize, integer: Quantize | None, budget_ms: float | None
-) -> Choice | None:
-    """Integer, where only that keeps the budget: then data must be had."""
+def _in_time(
+    outcomes: Mapping[Quantize, Outcome], mode: Quantize, budget_ms: float | None
+) -> Quantize | None:
+    """The smallest that keeps a budget which the chosen one does not; None: it does, or none would."""
     time = outcomes[mode].least_ms
-    if budget_ms is None or time is None or time <= budget_ms or integer is None:
+    if budget_ms is None or time is None or time <= budget_ms:
         return None
-    fast = outcomes[integer].least_ms
-    if fast is None or fast > budget_ms:
-        return None
-    why = f"{mode} took {time:.3g} ms here, over the budget of {budget_ms:g} ms; {integer} took {fast:.3g} ms"
-    return Choice(integer, (why,), _data_wanted(0))
+    keeping = [
+        other
+        for other, found in outcomes.items()
+        if found.least_ms is not None and found.least_ms <= budget_ms
+    ]
+    return min(keeping, key=lambda other: outcomes[other].length_bytes, default=None)
 
 
 def _data_wanted(samples: int) -> tuple[str, ...]:
@@ -185,6 +225,7 @@ _FIXED: Final = "a fixed batch, or unroll=True in the recurrent layer"
 _BEFORE: Final = "doing it before the model"
 _INSTEAD: Final = {
     "Erf": "GELU in its tanh form (approximate=True)",
+    "BitwiseAnd": "tf.argmax where it comes of keras.ops.argmax, or scores at the end: the device ranks them",
     "FFT": "tf.signal.rfft2d, which is built in",
     "Roll": "tf.concat of two slices",
     "TensorListReserve": _FIXED,
@@ -203,4 +244,4 @@ def instead(operator: str) -> str:
     Args:
         operator: as the file has it, `FlexErf` for TensorFlow's own Erf.
     """
-    return _INSTEAD.get(operator.removeprefix("Flex"), "")
+    return _INSTEAD.get(operator.removeprefix(FLEX), "")

@@ -18,6 +18,7 @@ from deploy.core.factory.advice.document import (
     Outside,
     TensorSeen,
 )
+from deploy.core.factory.conversion.allowing import FLEX
 from deploy.core.factory.edgetpu import rules
 from deploy.core.factory.edgetpu.rules import Placement
 from deploy.core.factory.tflite import arithmetic, dataflow
@@ -86,7 +87,12 @@ def advise(
         normalization=question.order.look.normalization,
         budget=_budget(question, choice, files),
         changes=tuple(
-            dict.fromkeys(_changes(described, files.get(choice.mode or Quantize.NONE) or plainest))
+            dict.fromkeys(
+                (
+                    *_changes(described, files.get(choice.mode or Quantize.NONE) or plainest),
+                    *(_mostly_on_cpu(on_edgetpu.placement) if on_edgetpu and choice.mode else ()),
+                )
+            )
         ),
     )
 
@@ -134,15 +140,14 @@ def _remarks(found: Made) -> Iterator[str]:
         yield f"no runtime here runs it: {found.tried.timed.fault}"
     need = needs.need(found.facts)
     if need is not None:
-        why = f", for {need.why}" if need.why else ""
-        yield f"tflite-runtime 2.14 does not run it, devices need {need.runtime} or newer{why}"
+        yield need.in_words()
 
 
 def _outside(flow: Dataflow) -> Iterator[Outside]:
     for operator in flow.operators:
         if operator.custom:
             yield Outside(
-                operator=operator.name.removeprefix("Flex"),
+                operator=operator.name.removeprefix(FLEX),
                 layer=flow.layer(operator),
                 instead=choosing.instead(operator.name),
             )
@@ -192,6 +197,14 @@ def _changes(described: Described, found: Made | None) -> Iterator[str]:
     yield from _costly(found.flow)
 
 
+def _mostly_on_cpu(placement: Placement) -> Iterator[str]:
+    if 0 < placement.mapped < placement.operators // 2:
+        yield (
+            f"an Edge TPU would compute {placement.mapped} of {placement.operators} operators and hand the rest "
+            "to the CPU: change what it leaves off at first, or compare the pair's latency with the CPU's alone"
+        )
+
+
 def _open_sizes(flow: Dataflow) -> Iterator[str]:
     for index in flow.inputs:
         tensor = flow.tensors[index]
@@ -206,8 +219,8 @@ def _costly(flow: Dataflow) -> Iterator[str]:
     names = {operator.name for operator in flow.operators}
     if "WHILE" in names:
         yield (
-            "a recurrent layer became a loop (WHILE): an LSTM built with tf_keras is fused into one "
-            "operator, which is smaller and has an integer form"
+            "a recurrent layer became a loop (WHILE), whose multiplications are not counted: an LSTM with the "
+            "usual activations becomes one operator, which is smaller and has an integer form"
         )
     layers: Sequence[str] = arithmetic.unfolded(flow)
     if layers:

@@ -6,9 +6,9 @@ ops are not supported ...") and of its quantizers ("Quantization ... not yet sup
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from deploy.core.factory.tflite.operators import Operator, layer
 from deploy.core.factory.words import Quantize
 
 _KINDS: Final = {"TF Select ops": "--select-tf", "Custom ops": "--custom"}
@@ -67,14 +67,21 @@ def _not_quantized(quantize: Quantize, said: str) -> str | None:
     return _no_integer_form(quantize, ", ".join(names)) if names else None
 
 
-def in_float(quantize: Quantize, found: Sequence[Operator]) -> str:
+@dataclass(frozen=True, slots=True)
+class Placed:
+    operator: str
+    layer: str
+    """What the source calls its place."""
+
+
+def in_float(quantize: Quantize, found: Sequence[Placed]) -> str:
     """That a full-integer model has operators that compute in float.
 
     Args:
         quantize: the mode that allows none.
         found: at least one.
     """
-    names = list(dict.fromkeys(f"{each.name} (at {layer(each)})" for each in found))
+    names = list(dict.fromkeys(f"{each.operator} (at {each.layer})" for each in found))
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return _no_integer_form(quantize, ", ".join(names[:3]) + more)
 

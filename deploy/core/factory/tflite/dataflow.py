@@ -3,7 +3,7 @@
 Source: tensorflow/compiler/mlir/lite/schema/schema.fbs (identifier TFL3, version 3); fields by their index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Final
@@ -21,10 +21,14 @@ _DILATION: Final = {"CONV_2D": (4, 5), "DEPTHWISE_CONV_2D": (5, 6)}
 _SLICE_MASKS: Final = (2, 3)
 """Ellipsis and new axis, of STRIDED_SLICE."""
 _NEEDED: Final = {
+    "BATCH_MATMUL": 2,
     "CONV_2D": 2,
+    "CONV_3D": 2,
     "DEPTHWISE_CONV_2D": 2,
     "FULLY_CONNECTED": 2,
     "TRANSPOSE_CONV": 3,
+    "LSTM": 1,
+    "PAD": 1,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": 1,
     "UNIDIRECTIONAL_SEQUENCE_RNN": 1,
     "MEAN": 1,
@@ -78,7 +82,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Dataflow:
-    """The main graph, its operators in the order in which they run."""
+    """One graph, its operators in the order in which they run."""
 
     tensors: tuple[Tensor, ...]
     inputs: tuple[int, ...]
@@ -107,17 +111,32 @@ class Dataflow:
 
 
 def read(content: bytes) -> Dataflow:
+    """The main graph.
+
+    Raises:
+        Malformed: these are not the bytes of a whole TFLite model.
     """
+    main = next(graphs(content), None)
+    if main is None:
+        raise Malformed("damaged: the model has no graph")
+    return main
+
+
+def graphs(content: bytes) -> Iterator[Dataflow]:
+    """The main graph first, then those that its operators call, such as the body of a loop.
+
     Raises:
         Malformed: these are not the bytes of a whole TFLite model.
     """
     model = flatmodel.open_model(content)
     codes = tuple(_code(code) for code in model.tables(1))
     spans = tuple(buffer.span(0) for buffer in model.tables(4))
-    graph = next(model.tables(2), None)
-    if graph is None:
-        raise Malformed("damaged: the model has no graph")
-    tensors = tuple(_tensor(tensor, content, spans) for tensor in graph.tables(0))
+    for graph in model.tables(2):
+        tensors = tuple(_tensor(tensor, content, spans) for tensor in graph.tables(0))
+        yield _dataflow(graph, tensors, codes)
+
+
+def _dataflow(graph: Table, tensors: tuple[Tensor, ...], codes: Sequence[tuple[str, bool, int]]) -> Dataflow:
     return Dataflow(
         tensors=tensors,
         inputs=_within(graph.ints(1), len(tensors)),

@@ -1,7 +1,8 @@
+import flatbuffers
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from deploy.core.factory.conversion import allowing
-from deploy.core.factory.tflite import operators
 from deploy.core.factory.words import Convert, Quantize, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from tests.fakes.tflite import CUSTOM, RESHAPE, SOFTMAX, Form, Operator, Sketch, build, dense
@@ -32,6 +33,20 @@ def order(quantize: Quantize, **more: object) -> Convert:
 def test_a_full_integer_mode_refuses_an_operator_that_the_converter_left_in_float(mode: Quantize) -> None:
     with pytest.raises(Refused, match=r"no integer form of SOFTMAX \(at tower/last\): --float-fallback"):
         allowing.examine(order(mode), sketch(dtype="float32"))
+
+
+def with_a_body(main: bytes, body: bytes) -> bytes:
+    """The main graph of the one file, and that of the other behind it, as an operator's loop would be."""
+    model, other = (schema.ModelT.InitFromPackedBuf(bytearray(each), 0) for each in (main, body))
+    model.subgraphs.append(other.subgraphs[0])
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_an_operator_that_computes_in_float_is_found_in_the_body_of_a_loop() -> None:
+    with pytest.raises(Refused, match=r"SOFTMAX \(at tower/last\)"):
+        allowing.examine(order(Quantize.INT8), with_a_body(sketch(), sketch(dtype="float32")))
 
 
 @pytest.mark.parametrize(
@@ -83,13 +98,3 @@ def test_a_dynamic_model_without_a_quantized_weight_says_so() -> None:
     )
 
     assert "nothing was quantized" in " ".join(allowing.examine(order(Quantize.DYNAMIC), plain))
-
-
-def test_operators_are_read_with_what_they_compute() -> None:
-    found = operators.operators(sketch(custom="MyOwn"))
-
-    assert [(each.name, each.custom, each.dtypes) for each in found] == [
-        ("RESHAPE", False, ("int8",)),
-        ("MyOwn", True, ("int8",)),
-    ]
-    assert operators.layer(found[1]) == "tower/last"

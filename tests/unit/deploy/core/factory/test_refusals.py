@@ -1,7 +1,7 @@
 import pytest
 
 from deploy.core.factory.conversion import refusals
-from deploy.core.factory.tflite.operators import Operator
+from deploy.core.factory.conversion.refusals import Placed
 from deploy.core.factory.words import Quantize
 
 ERF = """Could not translate MLIR to FlatBuffer.<unknown>:0: error: loc(callsite(fused["Erf:", \
@@ -47,10 +47,7 @@ def test_an_endless_message_is_cut() -> None:
 
 
 def test_float_operators_in_a_full_integer_model_are_named_with_their_layers() -> None:
-    found = [
-        Operator(name, 1, custom=False, outputs=(f"tower/{name};rest",), dtypes=("float32",))
-        for name in ("SIN", "COS", "CEIL", "FLOOR")
-    ]
+    found = [Placed(name, f"tower/{name}") for name in ("SIN", "COS", "CEIL", "FLOOR")]
 
     sentence = refusals.in_float(Quantize.UINT8, found)
 
