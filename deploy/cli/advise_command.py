@@ -174,7 +174,7 @@ def _pictures(advised: Advised) -> Iterator[str]:
     """How a picture becomes the input of what is advised."""
     mode = next((mode for mode in advised.modes if mode.mode == advised.mode), None)
     for tensor in () if mode is None else mode.inputs:
-        if len(tensor.shape) == 4:
+        if len(tensor.shape) == 4 and tensor.shape[3] in {1, 3}:
             yield f"a picture becomes {tensor.name} by {advised.fit}{_numbers(advised, tensor)}"
 
 

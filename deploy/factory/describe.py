@@ -31,6 +31,7 @@ from deploy.factory.sources import opening
 Tell = Callable[[Said], None]
 _ANY = ("any",)
 """What may be left in, where only to look at it."""
+_BUILT_BY_MODE = frozenset({SourceKind.KERAS, SourceKind.FUNCTION})
 
 
 def carry_out(order: Describe, tell: Tell) -> Described:
@@ -73,6 +74,7 @@ class _Attempt:
         self, parent: Parent, plain: Convert, samples: Mapping[str, Samples], folder: Path, tell: Tell
     ) -> None:
         self._parent = parent
+        self._calibrated: Parent | None = None
         self._plain = plain
         self._samples = samples
         self._folder = folder
@@ -94,13 +96,22 @@ class _Attempt:
         self._tell(Progress(what=choosing.trying(mode)))
         order = replace(self._plain, quantize=mode)
         try:
-            content = self._parent.convert(order, self._samples if mode.calibrated else {}).content
+            parent = self._parent_for(order)
+            content = parent.convert(order, self._samples if mode.calibrated else {}).content
             allowing.examine(order, content)
         except (Refused, Malformed) as error:
             return Tried(mode=mode, refusal=str(error))
         file = self._folder / f"{mode}.tflite"
         file.write_bytes(content)
         return Tried(mode=mode, file=str(file), timed=timing.fastest(content))
+
+    def _parent_for(self, order: Convert) -> Parent:
+        """Opened anew for the modes with calibration where that decides how recurrent layers are built."""
+        if not order.quantize.calibrated or order.source.kind not in _BUILT_BY_MODE:
+            return self._parent
+        if self._calibrated is None:
+            self._calibrated = opening.open_parent(order.source, order)
+        return self._calibrated
 
     def foreign(self) -> str:
         """The float model with whatever is outside the built-in set, to name it with its layers."""

@@ -110,7 +110,12 @@ def _for_edgetpu(
         return Choice(
             None,
             ("full integer it can be, but an Edge TPU leaves off at its very first operator",),
-            ("replace the operator that comes first among those that it does not take",),
+            (
+                (
+                    "replace the operator that comes first among those that it does not take, or ask for "
+                    "CPUs alone: --target cpu"
+                ),
+            ),
         )
     reasons = ["an Edge TPU takes full integer only (int8 and uint8 serve it alike)"]
     if target is Target.BOTH:
@@ -231,11 +236,9 @@ _INSTEAD: Final = {
     "TensorListReserve": _FIXED,
     "TensorListFromTensor": _FIXED,
     "TensorListStack": _FIXED,
-    "StringSplitV2": _BEFORE,
-    "StaticRegexReplace": _BEFORE,
-    "DecodeJpeg": _BEFORE,
-    "DecodePng": _BEFORE,
 }
+_TEXT_AND_FILES: Final = ("String", "StaticRegex", "Regex", "Unicode", "Decode", "Substr")
+"""How the names begin of what no device does inside a model."""
 """Operators of TensorFlow that people meet, and what TensorFlow Lite has in their place."""
 
 

@@ -200,8 +200,8 @@ def _changes(described: Described, found: Made | None) -> Iterator[str]:
 def _mostly_on_cpu(placement: Placement) -> Iterator[str]:
     if 0 < placement.mapped < placement.operators // 2:
         yield (
-            f"an Edge TPU would compute {placement.mapped} of {placement.operators} operators and hand the rest "
-            "to the CPU: change what it leaves off at first, or compare the pair's latency with the CPU's alone"
+            f"an Edge TPU would compute {placement.mapped} of {placement.operators} operators and leave "
+            "the rest to the CPU: change what it leaves off at, or compare the pair's time with the CPU's"
         )
 
 
@@ -219,8 +219,8 @@ def _costly(flow: Dataflow) -> Iterator[str]:
     names = {operator.name for operator in flow.operators}
     if "WHILE" in names:
         yield (
-            "a recurrent layer became a loop (WHILE), whose multiplications are not counted: an LSTM with the "
-            "usual activations becomes one operator, which is smaller and has an integer form"
+            "a recurrent layer became a loop (WHILE), whose multiplications are not counted: an LSTM with "
+            "the usual activations becomes one operator, which is smaller and has an integer form"
         )
     layers: Sequence[str] = arithmetic.unfolded(flow)
     if layers:

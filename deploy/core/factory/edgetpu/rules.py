@@ -18,6 +18,8 @@ RUNTIME_LATEST: Final = 14
 CACHE_BYTES: Final = 8 * 1024 * 1024
 """On the chip, for parameters and a little for the program; what does not fit is sent at each inference."""
 _SOFTMAX_MAX: Final = 16_000
+_FEATURES_MAX: Final = 900
+"""Of an LSTM's input: google-coral/edgetpu issue 598 saw less compiled, and 1,000 not."""
 _DETECTION: Final = "TFLite_Detection_PostProcess"
 """The one custom operator that the compiler's own interpreter knows; it stays on the CPU."""
 _INTEGER: Final = frozenset({"int8", "uint8"})
@@ -100,7 +102,29 @@ def _open_sizes(flow: Dataflow) -> str | None:
 
 
 def doubt(flow: Dataflow) -> str | None:
-    """What the compiler is reported to fail on without a reason: tensorflow/tensorflow issue 73946."""
+    """What the compiler is reported to fail on without a reason, or to leave out by sizes that nobody tells:
+    tensorflow/tensorflow issue 73946, google-coral/edgetpu issues 597 and 598.
+    """
+    return _channels_in_dense(flow) or _sizes(flow)
+
+
+def _sizes(flow: Dataflow) -> str | None:
+    for operator in flow.operators:
+        if operator.name.startswith("RESIZE_"):
+            return (
+                f"{operator.name} at {flow.layer(operator)} may stay on the CPU for its size, and all after "
+                "it: the compiler alone knows, and a smaller input helps"
+            )
+        features = flow.tensors[operator.inputs[0]].shape[-1:] if operator.name in _RECURRENT else ()
+        if sum(features) > _FEATURES_MAX:
+            return (
+                f"the LSTM {flow.layer(operator)} takes {features[0]} numbers a step, and the compiler is "
+                f"reported to fail on more than about {_FEATURES_MAX}: put a smaller dense layer before it"
+            )
+    return None
+
+
+def _channels_in_dense(flow: Dataflow) -> str | None:
     for operator in flow.operators:
         if operator.name == "FULLY_CONNECTED" and flow.tensors[operator.inputs[1]].scales > 1:
             return (
@@ -156,7 +180,15 @@ def _judge(flow: Dataflow, index: int, runtime: int) -> OnCpu | None:
     reason = _reason(flow, operator, runtime)
     if reason is None:
         return None
-    return OnCpu(index, operator.name, flow.layer(operator), reason, _INSTEAD.get(operator.name, ""))
+    layer = flow.layer(operator)
+    return OnCpu(index, operator.name, layer, reason, _instead(operator.name, layer))
+
+
+def _instead(name: str, layer: str) -> str:
+    """Of the parts of a layer normalization, the layer: nobody wrote its operators one by one."""
+    if "layer_norm" in layer.lower():
+        return "batch normalization behind a convolution, which is folded into its weights"
+    return _INSTEAD.get(name, "")
 
 
 def _reason(flow: Dataflow, operator: Operator, runtime: int) -> str | None:
@@ -235,6 +267,21 @@ def _softmax(flow: Dataflow, operator: Operator) -> str | None:
     return None
 
 
+def _prelu(flow: Dataflow, operator: Operator) -> str | None:
+    for slopes in flow.taken(operator)[1:]:
+        if any(size > 1 for size in slopes.shape[:-1]):
+            said = " x ".join(map(str, slopes.shape))
+            return f"its slopes are {said}; one a channel is taken (shared_axes=[1, 2] in Keras)"
+    return None
+
+
+def _padding(flow: Dataflow, operator: Operator) -> str | None:
+    """Its second input has a pair of numbers for each dimension, the batch first."""
+    rank = len(flow.tensors[operator.inputs[0]].shape)
+    batch = flow.integers(operator, 1)[:2] if rank > 3 else ()
+    return "it pads the batch" if any(batch) else None
+
+
 def _reduction(flow: Dataflow, operator: Operator) -> str | None:
     rank = len(flow.tensors[operator.inputs[0]].shape)
     axes = {axis % rank for axis in flow.integers(operator, 1)} if rank else set()
@@ -280,6 +327,8 @@ _LIMITS: Final[dict[str, Limit]] = {
     "FULLY_CONNECTED": _fully_connected,
     "SOFTMAX": _softmax,
     "MEAN": _mean,
+    "PAD": _padding,
+    "PRELU": _prelu,
     "SUM": _reduction,
     "REDUCE_MAX": _reduction,
     "REDUCE_MIN": _reduction,
@@ -301,5 +350,6 @@ _INSTEAD: Final = {
     "SPLIT_V": "SPLIT into equal parts",
     "DEPTH_TO_SPACE": "TRANSPOSE_CONV, or RESIZE_NEAREST_NEIGHBOR and a convolution",
     "MIRROR_PAD": "PAD",
+    "TILE": "RESIZE_NEAREST_NEIGHBOR (tf.image.resize) where it comes of an UpSampling2D",
     "CAST": "8-bit integers throughout",
 }

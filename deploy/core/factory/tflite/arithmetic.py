@@ -8,11 +8,13 @@ from deploy.core.factory.tflite.dataflow import Dataflow, Operator
 
 
 def multiplications(flow: Dataflow) -> int:
-    """Multiply-accumulate operations of one inference, of convolutions, dense layers and recurrent ones.
+    """Multiply-accumulate operations of one inference, of convolutions, of dense and recurrent layers, and of
+    products of computed matrices.
 
     Each element of a convolution's output takes one for each weight of its filter; weights lie as the TFLite
-    schema has them (output x height x width x input; depthwise 1 x height x width x output). A loop (WHILE)
-    counts nothing: how often it runs is not in the file.
+    schema has them (output x height x width x input; depthwise 1 x height x width x output; in three
+    dimensions depth x height x width x input x output). A loop (WHILE) counts nothing: how often it runs is
+    not in the file.
     """
     return sum(_COUNTS[each.name](flow, each) for each in flow.operators if each.name in _COUNTS)
 
@@ -20,6 +22,18 @@ def multiplications(flow: Dataflow) -> int:
 def _convolution(flow: Dataflow, operator: Operator) -> int:
     weights = flow.tensors[operator.inputs[1]].shape
     return flow.tensors[operator.outputs[0]].elements * prod(weights[1:])
+
+
+def _solid(flow: Dataflow, operator: Operator) -> int:
+    weights = flow.tensors[operator.inputs[1]].shape
+    return flow.tensors[operator.outputs[0]].elements * prod(weights[:-1])
+
+
+def _matrices(flow: Dataflow, operator: Operator) -> int:
+    """Each element of the product takes one for each of the inner dimension, whichever side is transposed."""
+    left, product = flow.tensors[operator.inputs[0]], flow.tensors[operator.outputs[0]]
+    rows = prod(left.shape[:-2]) * prod(product.shape[-2:-1])
+    return product.elements * left.elements // max(rows, 1)
 
 
 def _depthwise(flow: Dataflow, operator: Operator) -> int:
@@ -46,6 +60,8 @@ def _recurrent(flow: Dataflow, operator: Operator) -> int:
 
 _COUNTS: Final[dict[str, Callable[[Dataflow, Operator], int]]] = {
     "CONV_2D": _convolution,
+    "CONV_3D": _solid,
+    "BATCH_MATMUL": _matrices,
     "DEPTHWISE_CONV_2D": _depthwise,
     "TRANSPOSE_CONV": _transposed,
     "FULLY_CONNECTED": _dense,

@@ -23,6 +23,9 @@ def outcomes(**ms: float | None) -> dict[Quantize, Outcome]:
 ALL = outcomes(NONE=8.0, DYNAMIC=9.0, FLOAT16=8.0, INT8=3.0)
 SLOW_DYNAMIC = outcomes(NONE=8.0, DYNAMIC=14.0, FLOAT16=8.0, INT8=3.0)
 PARTLY = outcomes(NONE=8.0, DYNAMIC=9.0, FLOAT16=8.0, INT8_FLOAT_IO=5.0)
+QUICK_FLOAT = outcomes(NONE=2.0, DYNAMIC=9.0, FLOAT16=8.0, INT8=3.0)
+SMALL = {N: Outcome(900, 1.0, 0), D: Outcome(900, 1.0, 0), F: Outcome(700, 1.0, 0)}
+SMALLER_AS_IT_IS = {N: Outcome(900, 1.0, 0), D: Outcome(950, 1.0, 0), F: Outcome(920, 1.0, 0)}
 UNTIMED = outcomes(NONE=None, DYNAMIC=None, FLOAT16=None, INT8=None)
 
 
@@ -37,7 +40,11 @@ UNTIMED = outcomes(NONE=None, DYNAMIC=None, FLOAT16=None, INT8=None)
         (Target.CPU, ALL, 0, 10.0, D),
         (Target.CPU, ALL, 0, 5.0, Q),
         (Target.CPU, ALL, 0, 1.0, D),
+        (Target.CPU, SMALL, 0, None, F),
+        (Target.CPU, SMALLER_AS_IT_IS, 0, None, N),
         (Target.CPU, ALL, 200, None, Q),
+        (Target.CPU, QUICK_FLOAT, 200, 2.5, N),
+        (Target.CPU, QUICK_FLOAT, 200, 1.0, Q),
         (Target.CPU, PARTLY, 200, None, M),
         (Target.CPU, {}, 200, None, None),
         (Target.EDGETPU, ALL, 200, None, Q),
@@ -60,6 +67,14 @@ def test_the_mode_follows_from_target_data_and_time(
     assert choice.mode == mode
     assert choice.reasons
     assert (mode is not None) or choice.needs
+
+
+def test_full_integer_is_called_the_fastest_only_where_it_was() -> None:
+    (fast,) = choosing.choose(Target.CPU, ALL, 200, None).reasons
+    (slow,) = choosing.choose(Target.CPU, QUICK_FLOAT, 200, None).reasons
+
+    assert "the fastest here" in fast
+    assert "took 3 ms here and none 2 ms" in slow
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,56 @@ def test_multiplications_are_those_that_the_papers_count(name: str, millions: fl
     assert arithmetic.multiplications(flow) / 1e6 == pytest.approx(millions, rel=0.01)
 
 
+def product(kind: int, sizes: list[list[int]]) -> bytes:
+    """One operator between two inputs and an output of these sizes."""
+    model, graph, code, operator = (
+        schema.ModelT(),
+        schema.SubGraphT(),
+        schema.OperatorCodeT(),
+        schema.OperatorT(),
+    )
+    code.builtinCode, code.deprecatedBuiltinCode = kind, min(kind, 127)
+    graph.tensors = []
+    for shape in sizes:
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.buffer = b"t", np.array(shape, np.int32), 0
+        graph.tensors.append(tensor)
+    operator.opcodeIndex, operator.inputs = 0, np.array([0, 1], np.int32)
+    operator.outputs = np.array([2], np.int32)
+    graph.inputs, graph.outputs, graph.operators = np.array([0, 1], np.int32), operator.outputs, [operator]
+    model.version, model.subgraphs, model.operatorCodes, model.buffers = (
+        3,
+        [graph],
+        [code],
+        [schema.BufferT()],
+    )
+    builder = flatbuffers.Builder(1 << 12)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "count"),
+    [
+        pytest.param(
+            "CONV_3D", [[1, 8, 16, 16, 2], [3, 3, 3, 2, 4], [1, 6, 14, 14, 4]], 6 * 14 * 14 * 4 * 54, id="3D"
+        ),
+        pytest.param(
+            "BATCH_MATMUL", [[1, 2, 16, 32], [1, 2, 32, 5], [1, 2, 16, 5]], 2 * 16 * 32 * 5, id="product"
+        ),
+        pytest.param(
+            "BATCH_MATMUL", [[1, 2, 32, 16], [1, 2, 5, 32], [1, 2, 16, 5]], 2 * 16 * 32 * 5, id="turned"
+        ),
+    ],
+)
+def test_solid_convolutions_and_products_of_matrices_are_counted(
+    kind: str, sizes: list[list[int]], count: int
+) -> None:
+    flow = dataflow.read(product(getattr(schema.BuiltinOperator, kind), sizes))
+
+    assert arithmetic.multiplications(flow) == count
+
+
 def scaled(channels: int) -> bytes:
     """A convolution of eight channels, multiplied by so many constants."""
 

@@ -122,6 +122,21 @@ def widen_softmax(model: Any) -> None:
     graph.tensors[graph.operators[-1].inputs[0]].shape = np.array([1, 16_001], np.int32)
 
 
+def slope_each_pixel(model: Any) -> None:
+    """The first convolution becomes a PRELU whose slopes are its weights, 8 x 3 x 3 x 3."""
+    recoded(0, schema.BuiltinOperator.PRELU)(model)
+
+
+def pad_the_batch(model: Any) -> None:
+    recoded(0, schema.BuiltinOperator.PAD)(model)
+    graph = model.subgraphs[0]
+    paddings = graph.tensors[graph.operators[0].inputs[1]]
+    paddings.type, paddings.shape = schema.TensorType.INT32, np.array([4, 2], np.int32)
+    model.buffers.append(schema.BufferT())
+    paddings.buffer = len(model.buffers) - 1
+    model.buffers[-1].data = np.frombuffer(np.array([0, 1, 0, 0, 0, 0, 0, 0], "<i4").tobytes(), np.uint8)
+
+
 @pytest.mark.parametrize(
     ("change", "operator", "reason"),
     [
@@ -131,6 +146,8 @@ def widen_softmax(model: Any) -> None:
         (make_wide_integers, "CONV_2D", "int16"),
         (forget_weights, "CONV_2D", "must be constants"),
         (widen_softmax, "SOFTMAX", "16001 elements"),
+        (slope_each_pixel, "PRELU", "one a channel"),
+        (pad_the_batch, "PAD", "pads the batch"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -192,6 +209,37 @@ def test_a_dense_layer_of_many_scales_is_doubted() -> None:
     assert rules.doubt(dataflow.read(content)) is None
     assert told is not None
     assert "--edgetpu" in told
+
+
+def widen_the_sequence(model: Any) -> None:
+    graph = model.subgraphs[0]
+    graph.tensors[graph.operators[1].inputs[0]].shape = np.array([1, 5, 1280], np.int32)
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "said"),
+    [
+        ("keras_lstm_mnist_ptq.tflite", widen_the_sequence, "takes 1280 numbers a step"),
+        (TINY_INT8, recoded(5, schema.BuiltinOperator.RESIZE_BILINEAR), "for its size"),
+    ],
+)
+def test_what_only_the_compiler_knows_by_its_sizes_is_doubted(model: str, change: Change, said: str) -> None:
+    content = shared(model).read_bytes()
+
+    assert said in (rules.doubt(dataflow.read(changed(content, change))) or "")
+    assert rules.doubt(dataflow.read(content)) is None
+
+
+def test_part_of_a_layer_normalization_is_no_advice_about_its_operators() -> None:
+    def normalize(model: Any) -> None:
+        recoded(3, schema.BuiltinOperator.NEG)(model)
+        graph = model.subgraphs[0]
+        graph.tensors[graph.operators[3].outputs[0]].name = b"net/layer_normalization_1/Neg"
+
+    found = placed(changed(shared(TINY_INT8).read_bytes(), normalize))
+
+    assert found.cut is not None
+    assert "batch normalization" in found.cut.instead
 
 
 def test_parameters_beyond_the_chip_are_sent_at_each_inference() -> None:
