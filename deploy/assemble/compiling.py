@@ -1,5 +1,6 @@
 """From .tflite files to the ones that an Edge TPU runs."""
 
+import glob
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from deploy.core.factory.tflite import dataflow
 from deploy.core.refusal import Refused
 from deploy.core.release import variants
 from deploy.core.release.variants import ModelFile, Options
-from deploy.ports.compiler import Compiler, Job
+from deploy.ports.compiler import Compiler, Job, Ran
 
 _SUFFIX: Final = "_edgetpu"
 _READABLE: Final = 0o644
@@ -70,11 +71,25 @@ def compile_models(compiler: Compiler, request: Request) -> Iterator[Compiled]:
         StoreFailed: the disk refused.
     """
     sources = [_source(path, request) for path in request.models]
-    stems = [source.path.stem for source in sources]
-    if request.together and len(set(stems)) < len(stems):
-        raise Refused("two of the models have the same name, and so would what is compiled from them")
+    _check_names(request)
     for group in [sources] if request.together else [[source] for source in sources]:
         yield from _run(compiler, request, group)
+
+
+def _check_names(request: Request) -> None:
+    """In one run, or where a folder is given, all are written into one; else each beside its model."""
+    made = [
+        (None if request.together or request.out else path.resolve().parent, path.stem)
+        for path in request.models
+    ]
+    twice = next(
+        (path for path, where in zip(request.models, made, strict=True) if made.count(where) > 1), None
+    )
+    if twice is not None:
+        raise Refused(
+            f"two of the models are called {twice.stem}, and so would be what is compiled from them: rename "
+            "one, or compile them apart"
+        )
 
 
 def _source(path: Path, request: Request) -> _Source:
@@ -113,10 +128,19 @@ def _run(compiler: Compiler, request: Request, sources: Sequence[_Source]) -> It
         if ran.status != 0 or not all(made.values()):
             names = " and ".join(str(source.path) for source in sources)
             doubts = [f"; {source.doubt}" for source in sources if source.doubt]
-            raise Refused(f"{names}: {compiler_report.failure(ran.printed, ran.status)}{''.join(doubts)}")
+            raise Refused(f"{names}: {_failure(ran)}{''.join(doubts)}")
         done = [_checked(request, report, source, path) for source in sources for path in made[source.path]]
         for each in done:
             yield _kept(request, report, each)
+
+
+def _failure(ran: Ran) -> str:
+    if ran.waited_s is None:
+        return compiler_report.failure(ran.printed, ran.status)
+    return (
+        f"the compiler did not end within {ran.waited_s} s, past its own limit, and was killed: give it more "
+        "with --timeout-s, or a smaller model"
+    )
 
 
 def _scratch() -> tempfile.TemporaryDirectory[str]:
@@ -129,7 +153,7 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 def _outputs(scratch: Path, source: _Source) -> list[Path]:
     """The whole, or its segments (`x_segment_0_of_2_edgetpu.tflite`)."""
     whole = scratch / f"{source.path.stem}{_SUFFIX}.tflite"
-    segments = scratch.glob(f"{source.path.stem}_segment_*_of_*{_SUFFIX}.tflite")
+    segments = scratch.glob(f"{glob.escape(source.path.stem)}_segment_*_of_*{_SUFFIX}.tflite")
     return [whole] if whole.exists() else sorted(segments)
 
 

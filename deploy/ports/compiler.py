@@ -29,6 +29,8 @@ class Ran:
     """As `subprocess` has it: below zero, the number of a signal."""
     printed: str
     """Standard output and error."""
+    waited_s: int | None = None
+    """After so long it was ended from outside, since it kept no limit; None: it ended by itself."""
 
 
 class Compiler(Protocol):

@@ -35,5 +35,9 @@ def in_words(status: int, told: Sequence[str]) -> str:
     if status == -_KILLED:
         return f"the factory's process was killed (SIGKILL), mostly for want of memory{said}"
     if status < 0:
-        return f"the factory's process died of {_SIGNALS.get(-status, f'signal {-status}')}{said}"
+        return f"the factory's process died of {signal_name(-status)}{said}"
     return f"the factory's process ended with status {status} and no answer{said}"
+
+
+def signal_name(number: int) -> str:
+    return _SIGNALS.get(number, f"signal {number}")

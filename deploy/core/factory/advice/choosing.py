@@ -42,6 +42,11 @@ class Choice:
     """What the operator must bring before it can be made."""
 
 
+COMPILED: Final = Choice(
+    None,
+    ("it is compiled for an Edge TPU already, and nothing else runs it",),
+    ("the model that it was compiled from, as the other half of a release",),
+)
 _ARITHMETIC: Final = {
     Arithmetic.FLOAT32: Quantize.NONE,
     Arithmetic.FLOAT16: Quantize.FLOAT16,

@@ -101,6 +101,8 @@ def _choice(question: Question, described: Described, files: Mapping[Quantize, M
     outcomes = {mode: _outcome(each) for mode, each in files.items()}
     if described.quantized:
         (mode,) = outcomes
+        if files[mode].facts.edgetpu:
+            return choosing.COMPILED
         return choosing.as_it_is(question.target, mode, outcomes[mode])
     return choosing.choose(question.target, outcomes, described.samples, question.budget_ms)
 

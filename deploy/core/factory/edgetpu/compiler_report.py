@@ -1,7 +1,8 @@
 """What `edgetpu_compiler` prints, read.
 
 Its words are not specified. Sources: the compiler's page (coral.ai/docs/edgetpu/compiler) and the reports of
-versions 2 to 16 that are quoted in google-coral/edgetpu issues 4, 34, 168, 189, 324, 427, 518, 671, 829, 879.
+versions 2 to 16 that are quoted in google-coral/edgetpu issues 4, 34, 168, 189, 324, 427, 439, 518, 651, 671,
+829, 879.
 """
 
 import re
@@ -9,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
+
+from deploy.core.factory import died
 
 MAPPED: Final = "Mapped to Edge TPU"
 _UNITS: Final = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -67,10 +70,10 @@ def read(printed: str) -> Report:
         printed: its standard output and error, run with `--show_operations`.
     """
     lines = printed.splitlines()
-    version, took = _VERSION.search(printed), _TOOK.search(printed)
+    version, took = _VERSION.search(printed), _TOOK.findall(printed)
     return Report(
         compiler=version[1] if version else "",
-        took_ms=int(took[1]) if took else 0,
+        took_ms=sum(map(int, took)),
         parts=tuple(map(_part, _blocks(lines))) if took else (),
     )
 
@@ -123,6 +126,13 @@ def _integer(said: str) -> int:
 
 
 _FAULTS: Final = {
+    r"Searching for valid delegate": (
+        "it looked for the largest part that it can take, and found none: try a smaller input"
+    ),
+    r"large activation tensors": (
+        "the tensors between its layers are too large for the chip: try a smaller input, or "
+        "--search-delegate, which leaves to the CPU what does not fit"
+    ),
     r"Didn't find op for builtin opcode '?(\w+)'? version '?(\d+)'?": (
         "the compiler, built in 2021, does not know {0} of version {1}: convert the model with an older "
         "TensorFlow, or without what brought that version in"
@@ -174,7 +184,8 @@ def failure(printed: str, status: int) -> str:
             return words.format(*found.groups())
     last = next((line.strip() for line in reversed(printed.splitlines()) if not _CHATTER.search(line)), "")
     said = f"its last words: {last[:200]}" if last else "it said nothing"
-    return f"the compiler ended with status {status}; {said}"
+    ended = f"ended with status {status}" if status >= 0 else f"died of {died.signal_name(-status)}"
+    return f"the compiler {ended}; {said}"
 
 
 _REASONS: Final = {

@@ -20,6 +20,22 @@ def test_a_quantized_file_is_looked_at_without_tensorflow(capsys: pytest.Capture
     assert told.err == ""
 
 
+def test_a_compiled_file_is_half_of_a_release_and_nothing_to_convert(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["advise", str(shared("mobilenet_v1_0.25_128_quant_edgetpu.tflite"))]) == 0
+
+    told = capsys.readouterr().out
+    assert "no mode: it is compiled for an Edge TPU already" in told
+    assert "as the other half of a release" in told
+
+
+def test_only_pictures_are_said_to_become_an_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["advise", str(shared("ssd_postprocess_head_only.tflite"))]) == 0
+
+    assert "a picture becomes" not in capsys.readouterr().out
+
+
 def test_a_float_file_is_converted_in_every_mode_that_could_serve(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from agent.core.tflite import flatmodel
-from deploy.adapters.edgetpu_compiler import arguments
+from deploy.adapters.edgetpu_compiler import EdgeTpuCompiler, arguments
+from deploy.assemble.compiling import Request, compile_models
 from deploy.cli.main import main
+from deploy.core.refusal import Refused
 from deploy.core.release import variants
 from deploy.core.release.variants import ModelFile, Options
 from deploy.ports.compiler import Job
@@ -81,6 +83,44 @@ def test_several_models_share_a_chip_only_where_that_is_asked_for(
     answers = json.loads(capsys.readouterr().out)
     assert [answer["model"] for answer in answers] == models
     assert len(list(tmp_path.glob("*_edgetpu.tflite"))) == 2
+
+
+@pytest.mark.usefixtures("compiler")
+def test_two_models_of_one_name_are_not_written_over_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = [tmp_path / "a" / "birds.tflite", tmp_path / "b" / "birds.tflite"]
+    for model in models:
+        model.parent.mkdir()
+        shutil.copy(shared(TINY), model)
+    named = list(map(str, models))
+
+    assert main(["compile", *named, "-o", str(tmp_path / "out")]) == 1
+    assert "two of the models are called birds" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main(["compile", *named]) == 0
+    assert all(model.with_name("birds_edgetpu.tflite").exists() for model in models)
+
+
+def test_a_compiler_that_keeps_no_limit_is_ended(tmp_path: Path) -> None:
+    program = tmp_path / "edgetpu_compiler"
+    program.write_text("#!/bin/sh\nsleep 600\n")
+    program.chmod(0o755)
+    request = Request((shared(TINY),), tmp_path / "out", timeout_s=1)
+
+    with pytest.raises(Refused, match="did not end within 1 s, past its own limit"):
+        list(compile_models(EdgeTpuCompiler(str(program), grace_s=0), request))
+
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_name_may_hold_what_a_pattern_would(tmp_path: Path) -> None:
+    model = shutil.copy(shared(TINY), tmp_path / "my [1] birds.tflite")
+
+    assert main(["compile", str(model), "--num-segments", "2"]) == 0
+
+    assert len([path for path in tmp_path.iterdir() if path.name.endswith("_of_2_edgetpu.tflite")]) == 2
 
 
 @pytest.mark.usefixtures("compiler")

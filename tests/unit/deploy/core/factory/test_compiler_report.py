@@ -144,6 +144,18 @@ _DONE = "Compilation child process completed within timeout period.\nCompilation
         ),
         pytest.param("Compilation failed: Compilation timed out", "--timeout-s", id="too slow"),
         pytest.param(f"Started a compilation timeout timer of 180 seconds.\n{_DONE}", "--search", id="800"),
+        pytest.param(
+            "ERROR: Restored original execution plan after delegate application failure.\n"
+            f"Compilation failed: Compilation failed due to large activation tensors in model.\n{_DONE}",
+            "--search-delegate, which leaves to the CPU",
+            id="439",
+        ),
+        pytest.param(
+            "Searching for valid delegate with step 10\nTry to compile segment with 322 ops\n"
+            f"Compilation failed: Compilation failed due to large activation tensors in model.\n{_DONE}",
+            "found none",
+            id="444",
+        ),
         pytest.param("Illegal option -q", "its last words: Illegal option -q", id="unknown"),
         pytest.param("", "status 7; it said nothing", id="silence"),
     ],
@@ -153,6 +165,14 @@ def test_a_failure_is_told_with_what_to_do(printed: str, said: str) -> None:
 
     assert said in told
     assert "\n" not in told
+
+
+def test_a_crash_is_told_by_the_name_of_its_signal() -> None:
+    assert "died of SIGSEGV" in compiler_report.failure("Edge TPU Compiler version 16.0.384591198\n", -11)
+
+
+def test_a_search_takes_as_long_as_its_successes_together() -> None:
+    assert compiler_report.read(VERSION_15 + VERSION_15).took_ms == 2 * 1379
 
 
 def test_an_unknown_reason_is_left_in_the_compilers_words() -> None:
