@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from agent.wire.topics import Digest
 from deploy.adapters.desk import PICTURES
+from deploy.core.factory.conversion import calibration
 from deploy.core.refusal import Refused
 
 _X: Final = ("x", "x_test", "images")
@@ -63,20 +64,13 @@ def read(places: Sequence[Path], limit: int | None) -> Given:
             f"no picture ({', '.join(sorted(PICTURES))}) in {', '.join(map(str, places))}: give a folder "
             "with a folder for each label, or one with pictures"
         )
-    chosen = [found[place] for place in _spread(len(found), limit)]
+    chosen = [found[place] for place in calibration.evenly(len(found), limit)]
     return Given(
         _digest_of_files(chosen),
         tuple(str(path.resolve()) for path, _ in chosen),
         tuple(label for _, label in chosen),
         array=False,
     )
-
-
-def _spread(count: int, limit: int | None) -> Sequence[int]:
-    """Evenly over all: the first ones of a folder of folders would be of one class."""
-    if limit is None or limit >= count:
-        return range(count)
-    return [place * count // limit for place in range(limit)]
 
 
 def _pictures(place: Path) -> list[tuple[Path, str | None]]:
@@ -192,7 +186,7 @@ def _array(path: Path, limit: int | None) -> Given:
         raise Refused(
             f"{path}: x has {len(x)} rows and y is {' x '.join(map(str, y.shape))}: one a row is needed"
         )
-    chosen = list(_spread(len(x), limit))
+    chosen = list(calibration.evenly(len(x), limit))
     digest = hashlib.sha256(repr((x.shape, x.dtype.str, len(chosen))).encode())
     digest.update(np.ascontiguousarray(x[chosen]).tobytes())
     labels = [None] * len(x) if y is None else [_label(path, each) for each in y.reshape(-1)]

@@ -62,6 +62,7 @@ def convert(request: Request, on_progress: OnProgress, factory: Factory | None =
         StoreFailed: the disk refused the file.
     """
     check_place(request.out)
+    _check_apart(request)
     names = _labels(request.labels)
     with tempfile.TemporaryDirectory(prefix="shoal-convert-") as scratch:
         made = Path(scratch) / "made.tflite"
@@ -116,8 +117,13 @@ def _inside(path: Path) -> tuple[str, ...] | None:
 def representative(given: str) -> Representative:
     """Data as it was typed: a place, or `SIGNATURE=PLACE`."""
     signature, place = kinds.representative(given, exists=Path(given).exists())
-    where = place if kinds.is_function(place) and not Path(place).exists() else str(Path(place).absolute())
-    return Representative(place=where, signature=signature)
+    return Representative(place=place_of(place), signature=signature)
+
+
+def place_of(given: str) -> str:
+    """Data as the factory's process finds it, wherever that runs: an absolute path, or `module:function`."""
+    path = Path(given)
+    return given if kinds.is_function(given) and not path.exists() else str(path.absolute())
 
 
 def check_place(out: Path) -> None:
@@ -133,6 +139,18 @@ def check_place(out: Path) -> None:
         raise Refused(f"{out}: there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Refused(f"{out}: the folder {folder} is not writable")
+
+
+def _check_apart(request: Request) -> None:
+    """
+    Raises:
+        Refused: the file would take the place of what it is made from.
+    """
+    places = [request.source.place, *(each.place for each in request.representative)]
+    given = [Path(place) for place in places if not kinds.is_function(place)]
+    for path in [*given, *([request.labels] if request.labels else [])]:
+        if path.exists() and request.out.exists() and path.samefile(request.out):
+            raise Refused(f"{request.out} is what it is made from: name another file with -o")
 
 
 def _labels(path: Path | None) -> tuple[str, ...] | None:

@@ -11,7 +11,6 @@ from deploy.adapters import desk, whole_file
 from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.packer_zstd import ZstandardPacker
 from deploy.assemble import converting
-from deploy.core.factory.conversion import kinds
 from deploy.core.factory.training import optimizing
 from deploy.core.factory.training.optimizing import Settings
 from deploy.core.factory.words import (
@@ -96,7 +95,6 @@ def optimize(request: Request, on_progress: OnProgress) -> Result:
 
 
 def _order(request: Request, scratch: Path, made: Path) -> Optimize:
-    function = kinds.is_function(request.data) and not Path(request.data).exists()
     source, settings = converting.source(str(request.model)), request.settings
     if source.kind is not SourceKind.KERAS:
         raise Refused(
@@ -104,7 +102,7 @@ def _order(request: Request, scratch: Path, made: Path) -> Optimize:
         )
     return Optimize(
         source=source,
-        data=request.data if function else str(Path(request.data).absolute()),
+        data=converting.place_of(request.data),
         techniques=tuple(request.techniques),
         out=str(made),
         before=str(scratch / "before.tflite"),

@@ -19,6 +19,8 @@ Tensor = NDArray[np.generic]
 Box = tuple[float, float, float, float]
 
 _LEVELS = np.arange(256, dtype=np.float64)
+UNDECLARED = Normalization(mean=(127.5,), std=(127.5,))
+"""Of a real-valued input where nobody declares one: pixels become numbers in [-1, 1]."""
 
 
 class Preparer:
@@ -142,11 +144,8 @@ def _is_raw(normalization: Normalization, quantization: Quantization | None) -> 
 def _tables(
     dtype: Dtype, quantization: Quantization | None, normalization: Normalization | None
 ) -> list[Tensor]:
-    """For each channel (or for all at once) what each of the 256 levels becomes.
-
-    Without a declared normalization the real value is (pixel - 127.5) / 127.5, in [-1, 1].
-    """
-    norm = normalization or Normalization(mean=(127.5,), std=(127.5,))
+    """For each channel (or for all at once) what each of the 256 levels becomes."""
+    norm = normalization or UNDECLARED
     pairs = zip(norm.mean, norm.std, strict=True)
     if dtype in {Dtype.FLOAT32, Dtype.FLOAT16}:
         return [((_LEVELS - mean) / std).astype(dtype.value) for mean, std in pairs]

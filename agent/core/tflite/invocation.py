@@ -47,18 +47,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def _misfit(port: PortForm, array: ArrayForm) -> str | None:
     if str(array.dtype) != port.dtype:
         return f"input {port.name!r} is {array.dtype}, the model takes {port.dtype}: convert it"
-    if port.shape is None or _fits(array.shape, port.shape):
+    if port.shape is None or fits(array.shape, port.shape):
         return None
     return f"input {port.name!r} has shape {said(array.shape)}, the model takes {said(port.shape)}"
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+def fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Whether it is this shape; -1 is any size."""
     return len(shape) == len(wanted) and all(
         want in {-1, size} for size, want in zip(shape, wanted, strict=True)
     )
 
 
-def said(shape: tuple[int, ...] | None) -> str:
+def said(shape: Sequence[int] | None) -> str:
     """As people write it, a free size as `any`."""
     if shape is None:
         return "any shape"

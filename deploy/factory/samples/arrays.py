@@ -26,7 +26,7 @@ def of_file(path: Path, signature: Signature, note: Note) -> Iterator[Arrays]:
     given = _arrays(samples.named(_loaded(path, signature), signature, str(path)))
     parts = samples.parts(given, signature, str(path))
     count = min(map(len, parts.values()), default=0)
-    taken = calibration.evenly(count)
+    taken = calibration.evenly(count, calibration.SAMPLES_MAX)
     if len(taken) < count:
         note(f"{len(taken)} of the {count} samples in {path} are taken, spread over the file")
     for index in taken:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.core.factory.conversion import calibration, samples
+from deploy.core.factory.conversion import calibration, kinds, samples
 from deploy.core.factory.conversion.calibration import Observer
 from deploy.core.factory.words import Calibration, Look, Representative, Signature
 from deploy.core.refusal import Refused
@@ -74,7 +74,7 @@ def _places(given: Sequence[Representative], signatures: Sequence[Signature]) ->
 
 
 def _read(place: str, signature: Signature, look: Look, note: Note) -> Iterator[Arrays]:
-    if samples.is_function(place):
+    if kinds.is_function(place):
         return arrays.of_function(place, signature)
     path = Path(place)
     if path.is_dir():

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.core.camera.frames import Pixels
+from agent.core.tflite import invocation
 from agent.wire.documents import Dtype, InputContract
+from deploy.core.factory.conversion import kinds
 from deploy.core.factory.training import supervised
 from deploy.core.factory.training.dataset import Picture, Shares
 from deploy.core.factory.training.supervised import Lesson, Taught, Wanted
@@ -33,7 +35,7 @@ def read(order: Optimize, wanted: Wanted, tell: Tell) -> Lesson:
     place = Path(order.data)
     if place.is_dir():
         return _of_folder(place, order, wanted, tell)
-    if place.suffix == ".npz" or ":" not in order.data:
+    if not kinds.is_function(order.data):
         return _of_arrays(_loaded(place), order, wanted)
     return _of_arrays(
         _named(functions.call(order.data, functions.find(order.data)), order.data), order, wanted
@@ -101,9 +103,9 @@ def _of_folder(folder: Path, order: Optimize, wanted: Wanted, tell: Tell) -> Les
 def _contract(look: Look, wanted: Wanted) -> InputContract:
     shape = wanted.shape
     if len(shape) not in {2, 3} or min(shape) < 1 or shape[2:] not in {(), (1,), (3,)}:
-        said = " x ".join("any" if size < 0 else str(size) for size in shape)
         raise Refused(
-            f"the model takes {said}, which is no picture: give its data as .npz or module:function"
+            f"the model takes {invocation.said(shape)}, which is no picture: give its data as .npz "
+            "or module:function"
         )
     return InputContract(
         height_px=shape[0],

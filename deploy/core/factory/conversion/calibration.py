@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.wire.documents import Normalization
+from agent.core.inference import tensors
 from agent.wire.topics import Digest, sha256
 from deploy.core.factory.words import SAMPLES_ADVISED, Calibration, Look, Signature, TensorForm
 
@@ -62,9 +62,14 @@ def choose(candidates: Iterable[Candidate], at_most: int = SAMPLES_MAX) -> Chose
     return Chosen(tuple(taken), len(all_of_them), len(all_of_them) - len(single))
 
 
-def evenly(count: int, at_most: int = SAMPLES_MAX) -> tuple[int, ...]:
-    """Indices spread over all samples, not the first ones: sets are often sorted by label."""
-    taken = min(count, at_most)
+def evenly(count: int, at_most: int | None) -> tuple[int, ...]:
+    """Indices spread over all samples, not the first ones: sets are often sorted by label.
+
+    Args:
+        count: of all samples.
+        at_most: so many are taken; None: all.
+    """
+    taken = count if at_most is None else min(count, at_most)
     return tuple(index * count // taken for index in range(taken))
 
 
@@ -162,7 +167,7 @@ class Observer:
 
 def fed(look: Look) -> tuple[float, float]:
     """The least and the most that a device feeds a float input with."""
-    scaling = look.normalization or Normalization(mean=(127.5,), std=(127.5,))
+    scaling = look.normalization or tensors.UNDECLARED
     ends = [
         (level - mean) / std
         for mean, std in zip(scaling.mean, scaling.std, strict=True)

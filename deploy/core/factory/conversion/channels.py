@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.core.tflite import invocation
 from deploy.core.refusal import Refused
 
 _SPATIAL_AXES: Final = (1, 2, 3)
@@ -44,13 +45,7 @@ def _moved(array: Array, source: int, target: int) -> Array | None:
 
 def _one_of(candidates: Sequence[Array | None], wanted: Sequence[int], name: str) -> Array:
     for found in candidates:
-        if found is not None and _fits(found.shape, wanted):
+        if found is not None and invocation.fits(found.shape, wanted):
             return found
     given = next(found for found in candidates if found is not None)
     raise Refused(f"{name!r} has the shape {given.shape} in one world and {tuple(wanted)} in the other")
-
-
-def _fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
-    return len(shape) == len(wanted) and all(
-        want in {-1, size} for size, want in zip(shape, wanted, strict=True)
-    )

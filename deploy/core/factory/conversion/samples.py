@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.core.tflite import invocation
 from deploy.core.factory.words import Signature, TensorForm
 from deploy.core.refusal import Refused
 
@@ -53,24 +54,18 @@ def cut(array: Array, form: TensorForm, place: str) -> Sequence[Array]:
         Refused: it has another shape.
     """
     rank, wanted = len(form.shape), form.shape
-    if array.ndim == rank + 1 and _fits(array.shape[1:], wanted):
+    if array.ndim == rank + 1 and invocation.fits(array.shape[1:], wanted):
         return [array[index] for index in range(len(array))]
     batch = max(wanted[0], 1) if wanted else 1
-    if array.ndim == rank and _fits(array.shape[1:], wanted[1:]) and len(array) % batch == 0:
+    if array.ndim == rank and invocation.fits(array.shape[1:], wanted[1:]) and len(array) % batch == 0:
         return [array[start : start + batch] for start in range(0, len(array), batch)]
-    if array.ndim == rank - 1 and batch == 1 and _fits(array.shape, wanted[1:]):
+    if array.ndim == rank - 1 and batch == 1 and invocation.fits(array.shape, wanted[1:]):
         return [array[np.newaxis]]
+    one = wanted[1:] if wanted[:1] in {(1,), (-1,)} else wanted
     batches = f" in batches of {batch}" if batch > 1 else ""
     raise Refused(
-        f"{place}: {form.name} has the shape {_shape(array.shape)}, and the model takes samples of "
-        f"{_shape(wanted[1:] if wanted[:1] in {(1,), (-1,)} else wanted)}{batches}: give that, with the "
-        "samples along the first axis"
-    )
-
-
-def _fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
-    return len(shape) == len(wanted) and all(
-        want in {-1, size} for size, want in zip(shape, wanted, strict=True)
+        f"{place}: {form.name} has the shape {invocation.said(array.shape)}, and the model takes samples of "
+        f"{invocation.said(one)}{batches}: give that, with the samples along the first axis"
     )
 
 
@@ -140,15 +135,6 @@ def at(
         Refused: see `cast`.
     """
     return {form.name: cast(found[form.name][index], form, place) for form in signature.inputs}
-
-
-def is_function(place: str) -> bool:
-    """Whether it is `module:function`; paths are absolute."""
-    return ":" in place and not place.startswith("/")
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return " x ".join("any" if size < 0 else str(size) for size in shape) or "a single number"
 
 
 def _listed(names: Sequence[str]) -> str:

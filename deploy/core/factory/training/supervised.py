@@ -6,12 +6,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.wire.documents import Normalization
+from agent.core.inference import tensors
+from agent.core.tflite import invocation
 from deploy.core.factory.words import Look
 from deploy.core.refusal import Refused
 
 SAMPLES_MIN: Final = 20
-_UNSCALED: Final = Normalization(mean=(127.5,), std=(127.5,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ def check(inputs: NDArray[Any], labels: NDArray[Any], wanted: Wanted, look: Look
     Raises:
         Refused: they are not what this model can learn from.
     """
-    if inputs.ndim != len(wanted.shape) + 1 or not _fits(inputs.shape[1:], wanted.shape):
+    if not inputs.ndim or not invocation.fits(inputs.shape[1:], wanted.shape):
         raise Refused(
-            f"{place}: x has the shape {_said(inputs.shape)}, and the model takes samples of "
-            f"{_said(wanted.shape)}: give that, with the samples along the first axis"
+            f"{place}: x has the shape {invocation.said(inputs.shape)}, and the model takes samples of "
+            f"{invocation.said(wanted.shape)}: give that, with the samples along the first axis"
         )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise Refused(
-            f"{place}: y is {labels.dtype} of the shape {_said(labels.shape)}: give the number of its class "
-            "for each sample, from 0"
+            f"{place}: y is {labels.dtype} of the shape {invocation.said(labels.shape)}: give the number of "
+            "its class for each sample, from 0"
         )
     if len(inputs) != len(labels):
         raise Refused(f"{place} has {len(inputs)} samples in x and {len(labels)} in y: each has one class")
@@ -73,7 +73,7 @@ def check(inputs: NDArray[Any], labels: NDArray[Any], wanted: Wanted, look: Look
 
 def _numbers(inputs: NDArray[Any], look: Look, place: str) -> NDArray[np.float32]:
     if inputs.dtype == np.uint8:
-        scaling = look.normalization or _UNSCALED
+        scaling = look.normalization or tensors.UNDECLARED
         mean, std = (np.asarray(each, np.float32) for each in (scaling.mean, scaling.std))
         return ((inputs.astype(np.float32) - mean) / std).astype(np.float32)
     if inputs.dtype.kind != "f":
@@ -85,14 +85,6 @@ def _numbers(inputs: NDArray[Any], look: Look, place: str) -> NDArray[np.float32
         bad = int(np.argwhere(~np.isfinite(found))[0][0])
         raise Refused(f"{place}: sample {bad} of x has NaN or an infinity: take it out, or mend it")
     return found
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    return all(want in {-1, size} for size, want in zip(shape, wanted, strict=True))
-
-
-def _said(shape: tuple[int, ...]) -> str:
-    return " x ".join("any" if size < 0 else str(size) for size in shape) or "a single number"
 
 
 def divide(taught: Taught, share: float, seed: int, place: str) -> Lesson:
