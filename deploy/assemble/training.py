@@ -94,16 +94,22 @@ def _check(request: Request) -> None:
         converting.check_place(request.further.out)
     if request.out.absolute().is_relative_to(request.images.absolute()):
         raise Refused(f"{request.out} would lie among the pictures of {request.images}: write it elsewhere")
-    if request.base in list(Network):
+    _check_base(request.base)
+    if not request.images.is_dir():
+        raise Refused(f"{request.images}: there is no such folder of pictures")
+
+
+def _check_base(base: str) -> None:
+    if base in list(Network):
         return
-    place = Path(request.base)
+    place = Path(base)
     if place.suffix not in _BASES:
         raise Refused(
-            f"{request.base} is no base: there are {', '.join(Network)}, and files that end in "
+            f"{base} is no base: there are {', '.join(Network)}, and files that end in "
             f"{', '.join(sorted(_BASES))}"
         )
     if not place.is_file():
-        raise Refused(f"{request.base}: there is no such file")
+        raise Refused(f"{base}: there is no such file")
 
 
 def _order(request: Request, scratch: Path, calibration: Path) -> Train:

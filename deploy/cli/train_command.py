@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -30,6 +31,8 @@ always divided in the same way. Pictures are prepared by the code that devices r
 Beside birds.keras are written birds.txt, its labels, and birds_confusion.png, what was taken for what.
 The base efficientnet_lite0 ships with Shoal; Keras fetches the others from the network, once.
 """
+_LONG: Final = 500
+"""Pictures: fewer are looked at while one reads the line."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -204,15 +207,18 @@ def _remarks(result: Result) -> tuple[str, ...]:
 
 
 class Said:
-    """What the factory is at: a line for each new thing, not for each picture."""
+    """What the factory is at: a line for each new thing, and for each tenth of what takes long."""
 
     def __init__(self) -> None:
-        self._last = ""
+        self._last = ("", 0)
 
     def note(self, progress: Progress) -> None:
-        if progress.what != self._last:
-            output.note(progress.what)
-        self._last = progress.what
+        long = progress.total >= _LONG
+        tenth = 10 * progress.done // progress.total if long else 0
+        if (progress.what, tenth) != self._last:
+            counted = f" {progress.done:,} of {progress.total:,}" if tenth else ""
+            output.note(f"{progress.what}{counted}")
+        self._last = (progress.what, tenth)
 
 
 def _tell(result: Result, options: Namespace) -> None:

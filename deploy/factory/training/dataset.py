@@ -1,33 +1,40 @@
 """Labelled pictures from a folder, made ready by the device's own code."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from agent.core.camera.frames import Pixels
 from agent.core.inference import tensors
 from agent.wire.documents import InputContract
 from agent.wire.topics import Digest
 from deploy.adapters import desk
-from deploy.core.factory.training import dataset
+from deploy.core.factory.training import alike, dataset
+from deploy.core.factory.training.alike import Print
 from deploy.core.factory.training.dataset import Picture, Shares, Split
 from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
+from deploy.factory.parent import Arrays
+from deploy.factory.samples.spool import spool
 
 T = TypeVar("T")
 Tell = Callable[[Progress], None]
+_PIXELS: Final = "pixels"
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
     labels: tuple[str, ...]
     split: Split
-    fitted: dict[str, Pixels]
-    """By digest: height x width x channels bytes at the model's size."""
+    fitted: Mapping[str, Pixels]
+    """By digest: height x width x channels bytes at the model's size, on disk."""
     remarks: tuple[str, ...]
 
     def pixels(self, picture: Picture) -> Pixels:
@@ -48,19 +55,63 @@ def read(folder: Path, contract: InputContract, shares: Shares, seed: int, tell:
             label.
     """
     names, places = _places(folder)
-    fitted: dict[str, Pixels] = {}
-    found, broken = [], []
-    for done, (label, path) in enumerate(places, 1):
-        picture = _read(path, label, contract, fitted)
-        if picture is None:
-            broken.append(str(path.relative_to(folder)))
-        else:
-            found.append(picture)
-        tell(Progress(what="reading pictures", done=done, total=len(places)))
-    remarks = dataset.check_broken(broken, len(found))
-    pictures, left_out = dataset.distinct(found, names)
-    divided = dataset.divide(pictures, names, shares, seed)
-    return Dataset(names, divided, fitted, remarks + left_out + dataset.few(pictures, names))
+    reading = _Reading(folder, contract, tell)
+    again = spool(reading.pictures(places))
+    fitted = {
+        digest: sample[_PIXELS].astype(np.uint8, copy=False)
+        for digest, sample in zip(reading.prints, again(), strict=True)
+    }
+    remarks = dataset.check_broken(reading.broken, len(reading.found))
+    pictures, left_out = dataset.distinct(reading.found, names)
+    divided = dataset.divide(_by_moment(pictures, reading.prints, len(names)), names, shares, seed)
+    said = (*dataset.few(pictures, names), *dataset.moments(divided, names))
+    return Dataset(names, divided, fitted, remarks + left_out + said)
+
+
+class _Reading:
+    """Goes once through all files; what it remembers of a picture is small."""
+
+    def __init__(self, folder: Path, contract: InputContract, tell: Tell) -> None:
+        self._folder = folder
+        self._contract = contract
+        self._tell = tell
+        self.found: list[Picture] = []
+        self.broken: list[str] = []
+        self.prints: dict[str, Print] = {}
+        """By digest, in the order in which the pictures are given."""
+
+    def pictures(self, places: Sequence[tuple[int, Path]]) -> Iterator[Arrays]:
+        """Each picture at the model's size, once."""
+        for done, (label, path) in enumerate(places, 1):
+            try:
+                digest = sha256(desk.read(path)).hexdigest()
+                if digest not in self.prints:
+                    fitted = tensors.fit(np.asarray(desk.picture(path)), self._contract)
+                    self.prints[digest] = _print(fitted)
+                    yield {_PIXELS: fitted}
+                self.found.append(Picture(str(path), label, Digest(digest)))
+            except Refused:
+                self.broken.append(str(path.relative_to(self._folder)))
+            self._tell(Progress(what="reading pictures", done=done, total=len(places)))
+
+
+def _print(fitted: Pixels) -> Print:
+    flat = Image.fromarray(fitted.squeeze()).convert("RGB")
+    return np.asarray(flat.resize((alike.SIDE_PX, alike.SIDE_PX), Image.Resampling.BOX))
+
+
+def _by_moment(pictures: Sequence[Picture], prints: Mapping[str, Print], labels: int) -> list[Picture]:
+    """The same pictures, each with the first of its label that it looks nearly alike."""
+    found = []
+    for label in range(labels):
+        own = sorted((each for each in pictures if each.label == label), key=lambda each: each.digest)
+        firsts = alike.groups([prints[each.digest] for each in own])
+        sizes = Counter(firsts)
+        found += [
+            replace(each, moment=own[first].digest) if sizes[first] > 1 else each
+            for each, first in zip(own, firsts, strict=True)
+        ]
+    return found
 
 
 def _places(folder: Path) -> tuple[tuple[str, ...], list[tuple[int, Path]]]:
@@ -83,16 +134,7 @@ def _pictures(folder: Path) -> Sequence[Path]:
     )
 
 
-def _read(path: Path, label: int, contract: InputContract, fitted: dict[str, Pixels]) -> Picture | None:
-    """None: it is no picture."""
-    try:
-        digest = sha256(desk.read(path)).hexdigest()
-        if digest not in fitted:
-            fitted[digest] = tensors.fit(np.asarray(desk.picture(path)), contract)
-    except Refused:
-        return None
-    return Picture(str(path), label, Digest(digest))
-
-
-def in_batches(every: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (every[start : start + size] for start in range(0, len(every), size))
+def in_batches(every: Iterable[T], size: int) -> Iterator[list[T]]:
+    left = iter(every)
+    while batch := list(islice(left, size)):
+        yield batch

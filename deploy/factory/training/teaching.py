@@ -23,7 +23,7 @@ _BETTER: Final = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Inputs (features, or whole pictures) and the classes that belong to them."""
+    """Features of pictures and the classes that belong to them."""
 
     inputs: Floats
     classes: Classes
@@ -63,7 +63,7 @@ def fine_tune(
     order: Train,
     model: Any,
     batches: keras.utils.PyDataset,
-    validation: Lesson,
+    validation: keras.utils.PyDataset,
     weights: Mapping[int, float],
     tell: Tell,
 ) -> str:
@@ -79,7 +79,7 @@ def fine_tune(
     model.fit(
         batches,
         epochs=order.fine_tune_epochs,
-        validation_data=(validation.inputs, validation.classes),
+        validation_data=validation,
         class_weight=dict(weights),
         callbacks=[_stop(order.patience), _Told(tell, order.fine_tune_epochs, "fine-tuning")],
         verbose=0,
@@ -114,8 +114,8 @@ def _compile(model: Any, rate: float) -> None:
     )
 
 
-def _loss(model: Any, lesson: Lesson) -> float:
-    found: Sequence[float] = model.evaluate(lesson.inputs, lesson.classes, batch_size=_BATCH, verbose=0)
+def _loss(model: Any, batches: keras.utils.PyDataset) -> float:
+    found: Sequence[float] = model.evaluate(batches, verbose=0)
     return float(found[0])
 
 

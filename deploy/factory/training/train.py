@@ -1,7 +1,7 @@
 """Carries out `Train`: from a folder of labelled pictures to a Keras model."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,51 +69,43 @@ class _Training:
         self._tell = tell
 
     def run(self) -> Trained:
-        validation = self._lesson(self._split.validation)
-        layer, epochs = teaching.head(
-            self._order,
-            self._training_features(),
-            Lesson(self._features("validation", validation.inputs), validation.classes),
-            self._weights,
-            self._tell,
-        )
+        split = self._split
+        seen = Lesson(self._features("validation", split.validation), _classes(split.validation))
+        layer, epochs = teaching.head(self._order, self._training_features(), seen, self._weights, self._tell)
         self._network.trainable = False
         model = teaching.whole(self._network, layer, self._order.dropout)
         remarks = self._pictures.remarks
         if self._order.fine_tune_layers:
-            batches = _Batches(self._order, self._pictures, self._preparer)
-            remarks += (
-                teaching.fine_tune(self._order, model, batches, validation, self._weights, self._tell),
-            )
+            remarks += (self._fine_tuned(model),)
         table = self._judge(model)
         self._write(model, table)
         return self._trained(table, epochs, remarks)
 
-    def _lesson(self, part: Sequence[Picture]) -> Lesson:
-        return Lesson(self._prepared([self._pictures.pixels(each) for each in part]), _classes(part))
-
-    def _prepared(self, pictures: Sequence[Pixels]) -> Floats:
-        return np.concatenate([self._preparer.prepare(pixels) for pixels in pictures]).astype(np.float32)
+    def _fine_tuned(self, model: Any) -> str:
+        altered = _Altered(self._order, self._pictures, self._preparer)
+        validation = _Batches(self._pictures, self._preparer, self._split.validation)
+        return teaching.fine_tune(self._order, model, altered, validation, self._weights, self._tell)
 
     def _training_features(self) -> Lesson:
         """Of every training picture as it is, and of its altered copies: computed once, learnt from often."""
-        part, views = self._split.training, self._order.views
-        every = list(_views(self._order, self._pictures, part))
-        features = []
-        for done, batch in enumerate(in_batches(every, _BATCH), 1):
-            features.append(self._network.predict_on_batch(self._prepared(batch)))
-            self._tell(
-                Progress(what="looking at pictures", done=min(done * _BATCH, len(every)), total=len(every))
-            )
-        found = np.concatenate(features)
+        part, views = self._split.training, self._order.views + 1
+        found = self._looked("training", _views(self._order, self._pictures, part), len(part) * views)
         if not np.isfinite(found).all():
             raise Refused(f"{self._order.base} gives numbers that are not finite: its weights are damaged")
-        return Lesson(found, np.repeat(_classes(part), views + 1))
+        return Lesson(found, np.repeat(_classes(part), views))
 
-    def _features(self, what: str, inputs: Floats) -> Floats:
-        self._tell(Progress(what=f"looking at {what} pictures"))
-        found: Floats = self._network.predict(inputs, batch_size=_BATCH, verbose=0)
-        return found
+    def _features(self, what: str, part: Sequence[Picture]) -> Floats:
+        return self._looked(what, map(self._pictures.pixels, part), len(part))
+
+    def _looked(self, what: str, pictures: Iterable[Pixels], total: int) -> Floats:
+        """The features of pictures, which are never all in memory."""
+        features = []
+        for done, batch in enumerate(in_batches(pictures, _BATCH), 1):
+            features.append(self._network.predict_on_batch(_prepared(self._preparer, batch)))
+            self._tell(
+                Progress(what=f"looking at {what} pictures", done=min(done * _BATCH, total), total=total)
+            )
+        return np.concatenate(features)
 
     def _judge(self, model: Any) -> tuple[tuple[int, ...], ...]:
         """What the test pictures were taken for: the only time that they are looked at."""
@@ -121,8 +113,8 @@ class _Training:
         count = len(self._pictures.labels)
         table = np.zeros((count, count), np.int64)
         for part in in_batches(self._split.test, _BATCH):
-            lesson = self._lesson(part)
-            np.add.at(table, (lesson.classes, model.predict_on_batch(lesson.inputs).argmax(axis=1)), 1)
+            inputs = _prepared(self._preparer, map(self._pictures.pixels, part))
+            np.add.at(table, (_classes(part), model.predict_on_batch(inputs).argmax(axis=1)), 1)
         return tuple(tuple(row) for row in table.tolist())
 
     def _write(self, model: Any, table: Sequence[Sequence[int]]) -> None:
@@ -150,6 +142,10 @@ class _Training:
         )
 
 
+def _prepared(preparer: Preparer, pictures: Iterable[Pixels]) -> Floats:
+    return np.concatenate([preparer.prepare(pixels) for pixels in pictures]).astype(np.float32, copy=False)
+
+
 def _classes(part: Sequence[Picture]) -> Classes:
     return np.array([picture.label for picture in part], np.int64)
 
@@ -165,31 +161,36 @@ def _views(order: Train, pictures: Dataset, part: Sequence[Picture]) -> Iterator
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is not read for its types
-    """The training pictures in an order that differs from epoch to epoch, altered anew each time."""
+    """Pictures as they are."""
 
-    def __init__(self, order: Train, pictures: Dataset, preparer: Preparer) -> None:
+    def __init__(self, pictures: Dataset, preparer: Preparer, part: Sequence[Picture]) -> None:
         super().__init__()
         self._pictures = pictures
         self._preparer = preparer
-        self._mirror = order.mirror
-        self._random = np.random.default_rng(order.seed)
-        self._order = self._random.permutation(len(pictures.split.training))
+        self._part = part
 
     def __len__(self) -> int:
-        return math.ceil(len(self._order) / _BATCH)
+        return math.ceil(len(self._part) / _BATCH)
 
     def __getitem__(self, number: int) -> tuple[Floats, Classes]:
-        part = [
-            self._pictures.split.training[place]
-            for place in self._order[number * _BATCH : (number + 1) * _BATCH]
-        ]
-        inputs = [
-            self._preparer.prepare(
-                augmenting.altered(self._pictures.pixels(each), self._random, mirror=self._mirror)
-            )
-            for each in part
-        ]
-        return np.concatenate(inputs).astype(np.float32), _classes(part)
+        part = self._part[number * _BATCH : (number + 1) * _BATCH]
+        return _prepared(self._preparer, map(self._pixels, part)), _classes(part)
+
+    def _pixels(self, picture: Picture) -> Pixels:
+        return self._pictures.pixels(picture)
+
+
+class _Altered(_Batches):
+    """The training pictures in an order that differs from epoch to epoch, altered anew each time."""
+
+    def __init__(self, order: Train, pictures: Dataset, preparer: Preparer) -> None:
+        super().__init__(pictures, preparer, pictures.split.training)
+        self._mirror = order.mirror
+        self._random = np.random.default_rng(order.seed)
+        self.on_epoch_end()
+
+    def _pixels(self, picture: Picture) -> Pixels:
+        return augmenting.altered(super()._pixels(picture), self._random, mirror=self._mirror)
 
     def on_epoch_end(self) -> None:
-        self._order = self._random.permutation(len(self._order))
+        self._part = [self._part[place] for place in self._random.permutation(len(self._part))]

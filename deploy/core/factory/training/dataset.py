@@ -26,6 +26,8 @@ class Picture:
     label: int
     digest: HexDigest
     """Of the file's bytes: a copy under another name is the same picture."""
+    moment: HexDigest | None = None
+    """Of the first picture that looks nearly alike; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,38 +116,72 @@ def distinct(found: Iterable[Picture], names: Sequence[str]) -> tuple[tuple[Pict
 def divide(pictures: Sequence[Picture], names: Sequence[str], shares: Shares, seed: int) -> Split:
     """By label and by content: neither names, nor places, nor the order of files decide.
 
-    A picture that is added later moves few of the others.
+    Pictures of one moment stay in one part; of a label that has too few moments for that, each goes its own
+    way. A picture that is added later moves few of the others.
 
     Raises:
         Refused: a label has fewer pictures than it takes to teach, choose and judge.
     """
     ranked = [_ranked(pictures, label, seed) for label in range(len(names))]
     for name, own in zip(names, ranked, strict=True):
-        if len(own) < PICTURES_MIN:
+        count = sum(map(len, own))
+        if count < PICTURES_MIN:
             raise Refused(
-                f"the label {name} has {len(own)} pictures, at least {PICTURES_MIN} are needed and some "
+                f"the label {name} has {count} pictures, at least {PICTURES_MIN} are needed and some "
                 f"{PICTURES_ADVISED} advised: take more pictures of it"
             )
-    cuts = [_cuts(len(own), shares) for own in ranked]
-    return Split(
-        training=tuple(p for own, (_, second) in zip(ranked, cuts, strict=True) for p in own[second:]),
-        validation=tuple(
-            p for own, (first, second) in zip(ranked, cuts, strict=True) for p in own[first:second]
-        ),
-        test=tuple(p for own, (first, _) in zip(ranked, cuts, strict=True) for p in own[:first]),
-    )
+    parts = [_parts(own, shares) for own in ranked]
+    return Split(*(tuple(p for of_label in parts for p in of_label[place]) for place in range(3)))
 
 
-def _ranked(pictures: Sequence[Picture], label: int, seed: int) -> list[Picture]:
-    return sorted(
-        (picture for picture in pictures if picture.label == label),
-        key=lambda picture: sha256(f"{seed}:{picture.digest}".encode()).digest(),
-    )
+def _ranked(pictures: Sequence[Picture], label: int, seed: int) -> list[list[Picture]]:
+    """The moments of a label, drawn by the seed."""
+
+    def rank(digest: str) -> bytes:
+        return sha256(f"{seed}:{digest}".encode()).digest()
+
+    moments: dict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        if picture.label == label:
+            moments[picture.moment or picture.digest].append(picture)
+    for own in moments.values():
+        own.sort(key=lambda picture: rank(picture.digest))
+    return sorted(moments.values(), key=lambda own: rank(own[0].digest))
 
 
-def _cuts(count: int, shares: Shares) -> tuple[int, int]:
+def _parts(moments: Sequence[Sequence[Picture]], shares: Shares) -> tuple[list[Picture], ...]:
+    """Of one label: what teaches, what chooses, what judges."""
+    count = sum(map(len, moments))
     test, validation = (max(1, round(count * share)) for share in (shares.test, shares.validation))
-    return test, test + validation
+    training: list[Picture] = []
+    chosen: list[Picture] = []
+    judging: list[Picture] = []
+    for moment in moments:
+        if len(judging) + len(moment) <= test:
+            judging += moment
+        elif len(chosen) + len(moment) <= validation:
+            chosen += moment
+        else:
+            training += moment
+    if training and chosen and judging:
+        return training, chosen, judging
+    return _parts([[picture] for moment in moments for picture in moment], shares)
+
+
+def moments(split: Split, names: Sequence[str]) -> tuple[str, ...]:
+    """What to say about pictures that look nearly alike."""
+    taught = {picture.moment for picture in (*split.training, *split.validation) if picture.moment}
+    known = Counter(picture.label for picture in split.test if picture.moment in taught)
+    if known:
+        named = ", ".join(f"{names[label]} ({count})" for label, count in sorted(known.items())[:_NAMED_MAX])
+        more = ", ..." if len(known) > _NAMED_MAX else ""
+        said = (
+            f"{known.total()} of the {len(split.test)} pictures that judge look nearly like ones that taught"
+        )
+        return (f"{said}: {named}{more}; take pictures at several moments and places to know more",)
+    if not taught:
+        return ()
+    return ("pictures that look nearly alike were kept in one part: those that judge are of other moments",)
 
 
 def few(pictures: Sequence[Picture], names: Sequence[str]) -> tuple[str, ...]:

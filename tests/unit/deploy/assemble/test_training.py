@@ -60,6 +60,13 @@ def ignore(_):
     pass
 
 
+@pytest.fixture(autouse=True)
+def _pictures(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "pictures").mkdir()
+    monkeypatch.chdir(folder)
+
+
 def test_model_labels_and_confusion_stand_side_by_side(tmp_path):
     request = replace(REQUEST, out=tmp_path / "new" / "birds.keras")
     result = training.train(request, ignore, Factory())
@@ -95,6 +102,7 @@ def test_a_refusal_leaves_nothing_and_what_was_there_before_stands(tmp_path):
     [
         ({"out": Path("birds.tflite")}, "birds.tflite: a trained model is written as .keras"),
         ({"out": Path("pictures/robin/birds.keras")}, "would lie among the pictures of pictures"),
+        ({"images": Path("nowhere")}, "nowhere: there is no such folder of pictures"),
         ({"base": "resnet"}, "resnet is no base: there are efficientnet_lite0, mobilenet"),
         ({"base": "/nowhere/at/all.keras"}, "/nowhere/at/all.keras: there is no such file"),
     ],
@@ -108,15 +116,18 @@ def test_a_request_that_cannot_be_carried_out_starts_nothing(change, said):
 
 def test_a_child_learns_three_drawn_kinds_from_the_shipped_base(tmp_path):
     pictures = labelled_pictures.make(tmp_path / "pictures", count=14)
+    with Image.open(pictures / "discs" / "000.png") as once:
+        once.save(pictures / "discs" / "once more.jpg", quality=80)
     (pictures / "bars" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
     heard = []
     request = replace(REQUEST, images=pictures, out=tmp_path / "shapes.keras")
     trained = training.train(request, lambda said: heard.append(said.what)).trained
     assert trained.labels == ("bars", "discs", "rings")
-    assert (trained.training, trained.validation, trained.test) == (30, 6, 6)
+    assert (trained.training, trained.validation, trained.test) == (31, 6, 6)
     assert trained.right >= 5
     assert trained.normalization == Normalization(mean=(127.0,), std=(128.0,))
-    assert "left out, because they cannot be decoded: 1 of 43 pictures (bars/broken.jpg)" in trained.remarks
+    assert "left out, because they cannot be decoded: 1 of 44 pictures (bars/broken.jpg)" in trained.remarks
+    assert trained.remarks[-1].startswith("pictures that look nearly alike were kept in one part")
     assert any(said.startswith("head, epoch 1: loss ") for said in heard)
     with Image.open(tmp_path / "shapes_confusion.png") as drawn:
         assert drawn.format == "PNG"

@@ -137,3 +137,39 @@ def test_the_worst_pairs_come_first_in_words():
         "cat taken for dog 1 of 6 times",
     )
     assert dataset.worst_pairs([[2, 0], [0, 2]], ("cat", "dog")) == ()
+
+
+def of_moments(sizes, label=0):
+    """Pictures of one label, so many of each moment."""
+    return [
+        Picture(
+            f"{label}/{moment}-{number}",
+            label,
+            sha256(f"{label}/{moment}-{number}".encode()),
+            moment=sha256(f"{label}/{moment}".encode()) if size > 1 else None,
+        )
+        for moment, size in enumerate(sizes)
+        for number in range(size)
+    ]
+
+
+@given(st.lists(st.integers(1, 3), min_size=20, max_size=40), st.integers(0, 100))
+def test_pictures_of_one_moment_stay_in_one_part(sizes, seed):
+    divided = dataset.divide([*of_moments(sizes), *of_moments([1] * 9, label=1)], NAMES[:2], Shares(), seed)
+    parts = (divided.training, divided.validation, divided.test)
+    held = [{p.moment for p in part if p.moment} for part in parts]
+    assert sum(map(len, held)) == len(set().union(*held))
+    assert not any("look nearly like ones that taught" in said for said in dataset.moments(divided, NAMES))
+
+
+def test_a_label_of_one_moment_is_divided_and_that_is_said():
+    every = [*of_moments([20]), *of_moments([1] * 20, label=1)]
+    divided = dataset.divide(every, ("robin", "wren"), Shares(), 0)
+    assert [sum(p.label == 0 for p in part) for part in (divided.training, divided.test)] == [14, 3]
+    (said,) = dataset.moments(divided, ("robin", "wren"))
+    assert said.startswith("3 of the 6 pictures that judge look nearly like ones that taught: robin (3);")
+
+
+def test_nothing_is_said_of_pictures_that_differ():
+    divided = dataset.divide(pictures([9, 9]), NAMES[:2], Shares(), 0)
+    assert dataset.moments(divided, NAMES) == ()
