@@ -158,13 +158,17 @@ class LayerError(Struct, frozen=True, kw_only=True):
     place: int
     """Among the reference's operators that do more than to write numbers in another type."""
     error: float
-    """Root mean square of the difference over the standard deviation of the reference's numbers."""
+    """Root mean square of the difference over the standard deviation of the reference's numbers: of the whole
+    tensor, or of its median channel where that is worse.
+    """
     sqnr_db: float | None
     """Power of the reference's numbers over that of the difference; None where they are equal."""
     clipped: Share
     """Share of the reference's numbers outside the range that the quantized tensor can express."""
     added: float
-    """`error` less the largest of the tensors that it is computed from: what this operator itself does."""
+    """`error` less the largest of the tensors that it is computed from, each counted as 1 at most: what this
+    operator itself does.
+    """
 
 
 class Layers(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Where in a network quantization hurts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 import numpy as np
@@ -19,6 +19,12 @@ ERROR_MAX: Final = 1e6
 """Where the reference is all zeros, or either has numbers that are none."""
 _OUTSIDE: Final = 0.2
 """So much of an input is not clipped by a calibration that was merely short."""
+_ROWS_MIN: Final = 16
+"""Numbers of a channel that tell its deviation."""
+_ALIVE: Final = 1e-8
+"""Of a channel's power: a smaller deviation is what sums of squares leave behind by rounding."""
+_LOST: Final = 1.0
+"""An error as large as the signal: nothing is left that a later layer could spoil."""
 _ADVICE_MAX: Final = 5
 _SQUASHING: Final = frozenset({"SOFTMAX", "LOGISTIC"})
 """They turn small differences into large ones by what they are: nothing to be mended there."""
@@ -74,13 +80,12 @@ def _form(layer: Placed) -> tuple[str, tuple[int, ...]]:
 
 @dataclass(slots=True)
 class Sum:
-    """One tensor over several pictures."""
+    """One tensor over several pictures, each channel (the last axis) for itself."""
 
     count: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    difference: float = 0.0
     clipped: int = 0
+    _channels: Reals = field(default_factory=lambda: np.zeros((3, 1)))
+    """Of the reference's numbers, of their squares and of the squared differences: the sum by channel."""
 
     def add(self, reference: Reals, quantized: Reals, limits: tuple[float, float] | None) -> None:
         """
@@ -90,27 +95,53 @@ class Sum:
             limits: what the quantized tensor can express at all.
         """
         self.count += reference.size
-        self.total += float(reference.sum())
-        self.squares += float(np.square(reference).sum())
-        self.difference += float(np.square(reference - quantized).sum())
+        here = reference.reshape(-1, reference.shape[-1] if reference.ndim > 1 else 1)
+        apart = here - quantized.reshape(here.shape)
+        self._channels = self._channels + np.stack(
+            [here.sum(axis=0), np.square(here).sum(axis=0), np.square(apart).sum(axis=0)]
+        )
         if limits is not None:
             # Half a step beyond the end is rounded, not clipped.
             slack = (limits[1] - limits[0]) / 510
             self.clipped += int(((reference < limits[0] - slack) | (reference > limits[1] + slack)).sum())
 
     @property
-    def error(self) -> float:
-        """Root mean square of the difference over the standard deviation of the reference's numbers.
+    def squares(self) -> float:
+        return float(self._channels[1].sum())
 
-        Numbers that are all the same have no deviation: their size stands in for it.
+    @property
+    def difference(self) -> float:
+        return float(self._channels[2].sum())
+
+    @property
+    def error(self) -> float:
+        """Root mean square of the difference over the standard deviation of the reference's numbers: of the
+        whole tensor, or of its median channel where that is worse.
+
+        One channel of large numbers has most of a tensor's deviation. Where a single scale for all weights
+        wipes out the other channels, the whole tensor hardly shows it, and the next layer gets the blame.
         """
         if self.difference == 0.0:
             return 0.0
-        mean = self.total / self.count
-        deviation = max(self.squares / self.count - mean * mean, 0.0)
+        if not np.isfinite(self._channels).all():
+            return ERROR_MAX
+        return min(max(self._of_whole(), self._of_median_channel()), ERROR_MAX)
+
+    def _of_whole(self) -> float:
+        """Numbers that are all the same have no deviation: their size stands in for it."""
+        deviation = max(self.squares / self.count - (self._channels[0].sum() / self.count) ** 2, 0.0)
         scale = deviation or self.squares / self.count
-        found = float(np.sqrt(self.difference / self.count / scale)) if scale else ERROR_MAX
-        return min(found, ERROR_MAX) if np.isfinite(found) else ERROR_MAX
+        return float(np.sqrt(self.difference / self.count / scale)) if scale else ERROR_MAX
+
+    def _of_median_channel(self) -> float:
+        """Among those whose numbers differ; 0 where a channel has too few to tell its deviation."""
+        rows = self.count // self._channels.shape[1]
+        if rows < _ROWS_MIN:
+            return 0.0
+        total, squares, difference = self._channels / rows
+        deviation = squares - np.square(total)
+        alive = deviation > _ALIVE * squares
+        return float(np.median(np.sqrt(difference[alive] / deviation[alive]))) if alive.any() else 0.0
 
     @property
     def sqnr_db(self) -> float | None:
@@ -127,7 +158,7 @@ def report(found: Compared, model: int) -> Layers:
         model: the place of the quantized model in its report.
     """
     errors = {tensor.name: tensor.error for tensor in found.tensors}
-    added = {tensor.name: tensor.error - _inherited(tensor, errors) for tensor in found.tensors}
+    added = {tensor.name: min(tensor.error, _LOST) - _inherited(tensor, errors) for tensor in found.tensors}
     layers = tuple(
         LayerError(
             name=tensor.name,
@@ -151,7 +182,7 @@ def report(found: Compared, model: int) -> Layers:
 
 
 def _inherited(tensor: TensorError, errors: Mapping[str, float]) -> float:
-    return max((errors[source] for source in tensor.sources if source in errors), default=0.0)
+    return min(max((errors[source] for source in tensor.sources if source in errors), default=0.0), _LOST)
 
 
 def _advice(tensors: Sequence[TensorError], added: Mapping[str, float]) -> tuple[str, ...]:

@@ -63,6 +63,29 @@ def test_an_error_without_measure_is_still_a_number_that_a_document_holds(refere
     assert found.sqnr_db is None or math.isfinite(found.sqnr_db)
 
 
+def test_channels_that_were_wiped_out_are_seen_beside_one_of_large_numbers():
+    signal = np.random.default_rng(0).normal(size=(1, 8, 8, 6)) * [1000.0, 1, 1, 1, 1, 1]
+    quantized = signal * [1, 0, 0, 0, 0, 0]
+    found = Sum()
+    found.add(signal, quantized, None)
+    assert found.error == pytest.approx(1.0, abs=0.05)
+    assert found.sqnr_db == pytest.approx(53, abs=2)
+
+
+def test_channels_that_never_change_do_not_hide_or_cause_an_error():
+    signal = np.random.default_rng(0).normal(size=(1, 8, 8, 6)) * [1.0, 0, 0, 0, 0, 0] + 3
+    found = Sum()
+    found.add(signal, signal + 0.01, None)
+    assert found.error < 0.03
+
+
+def test_a_channel_of_few_numbers_has_no_deviation_of_its_own():
+    found = Sum()
+    found.add(np.array([[1.0, 5.0, 9.0]]), np.array([[1.0, 5.0, 9.5]]), None)
+    found.add(np.array([[1.1, 5.0, 9.0]]), np.array([[1.0, 5.1, 9.5]]), None)
+    assert found.error == pytest.approx(0.0887, abs=0.01)
+
+
 def test_what_a_quantized_tensor_cannot_express_is_counted_as_clipped():
     found = Sum()
     signal = np.array([0.0, 3.0, 6.0, 12.0])
@@ -105,6 +128,12 @@ def test_the_layer_that_starts_the_trouble_is_named_and_not_those_that_pass_it_o
     said = advice(tensor("in", 0.01), tensor("culprit", 0.5, "in"), tensor("after", 0.55, "culprit"))
     assert len(said) == 1
     assert said[0].startswith("CONV_2D 1 (culprit) adds an error of 0.49")
+
+
+def test_after_the_signal_is_lost_no_layer_is_blamed_for_more():
+    said = advice(tensor("in", 0.02), tensor("culprit", 0.7, "in"), tensor("after", 1.9, "culprit"))
+    assert said[0].startswith("CONV_2D 1 (culprit)")
+    assert len(advice(tensor("in", 0.02), tensor("culprit", 1.2, "in"), tensor("after", 1.9, "culprit"))) == 1
 
 
 @pytest.mark.parametrize(
