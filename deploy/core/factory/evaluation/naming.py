@@ -104,34 +104,44 @@ def synonyms(label: str) -> tuple[str, ...]:
 @dataclass(slots=True)
 class _Merged:
     labels: list[str] = field(default_factory=list)
-    _places: dict[str, list[int]] = field(default_factory=dict)
+    _wholes: dict[str, list[int]] = field(default_factory=dict)
+    """The places of whole labels."""
+    _names: dict[str, list[int]] = field(default_factory=dict)
+    """Of each of their names."""
 
     def add(self, labels: Sequence[str]) -> tuple[int, ...]:
         """The places of these labels; new ones are appended."""
-        taken: set[int] = set()
-        places = []
-        for number, label in enumerate(labels):
-            place = self._known(label or f"class {number}", taken)
-            taken.add(place)
-            places.append(place)
-        for place, label in zip(places, labels, strict=True):
-            self._learn(place, label)
-        return tuple(places)
-
-    def _known(self, label: str, taken: Collection[int]) -> int:
+        written = [label or f"class {number}" for number, label in enumerate(labels)]
+        places: dict[int, int] = {}
         # The labels of one list are different classes, whatever they are called.
-        for name in synonyms(label):
-            for place in self._places.get(name, ()):
-                if place not in taken:
-                    return place
-        self.labels.append(label)
-        return len(self.labels) - 1
+        taken: set[int] = set()
+        # `crane` is `crane`, though `heron, crane` came first.
+        for known in (self._as_a_whole, self._by_a_name):
+            for number, label in enumerate(written):
+                place = next((place for place in known(label) if place not in taken), None)
+                if number not in places and place is not None:
+                    places[number] = place
+                    taken.add(place)
+        for number, label in enumerate(written):
+            if number not in places:
+                places[number] = len(self.labels)
+                self.labels.append(label)
+        for number, label in enumerate(labels):
+            self._learn(places[number], label)
+        return tuple(places[number] for number in range(len(labels)))
+
+    def _as_a_whole(self, label: str) -> Sequence[int]:
+        return self._wholes.get(key(label), ())
+
+    def _by_a_name(self, label: str) -> Sequence[int]:
+        return [place for name in synonyms(label) for place in self._names.get(name, ())]
 
     def _learn(self, place: int, label: str) -> None:
-        for name in synonyms(label):
-            known = self._places.setdefault(name, [])
-            if place not in known:
-                known.append(place)
+        for names, index in (((key(label),), self._wholes), (synonyms(label), self._names)):
+            for name in names:
+                known = index.setdefault(name, [])
+                if place not in known:
+                    known.append(place)
 
 
 @dataclass(frozen=True, slots=True)

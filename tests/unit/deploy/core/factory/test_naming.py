@@ -23,6 +23,19 @@ def test_a_background_class_and_longer_names_do_not_hide_that_classes_are_the_sa
     assert shared.remarks == ("the models do not know the same classes: 4 of 6 are known to all",)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "places"),
+    [
+        (("crane", "owl"), ("heron, crane", "crane"), (2, 0)),
+        (("heron, crane", "crane"), ("crane", "heron"), (1, 0)),
+        (("crane", "owl"), ("owl", "heron, crane"), (1, 0)),
+        (("a", ""), ("", "A"), (2, 0)),
+    ],
+)
+def test_a_whole_label_goes_before_one_of_several_names(first, second, places):
+    assert naming.shared([named(first), named(second, "b.tflite")]).classes[1] == places
+
+
 @given(
     st.lists(st.lists(st.sampled_from(["a", "b", "c", "a, b", "C", ""]), min_size=1), min_size=1, max_size=3)
 )
