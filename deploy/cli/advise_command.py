@@ -1,18 +1,20 @@
 """`shoal advise`: what can be done with a trained model, before it is done."""
 
+import math
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from agent.core.tflite import invocation
-from agent.wire.documents import Fit
 from deploy.assemble import advising
 from deploy.assemble.advising import Request
 from deploy.cli import command, convert_command, look_options, output
 from deploy.cli.command import Command
+from deploy.cli.number_options import above
+from deploy.cli.progress_lines import ProgressLines
 from deploy.core.factory.advice.choosing import Target
 from deploy.core.factory.advice.document import Advised, EdgeTpuSeen, ModeSeen, OnCpu, TensorSeen
-from deploy.core.factory.words import Look, Progress, Quantize
+from deploy.core.factory.words import Quantize
 
 EPILOG: Final = """\
 examples:
@@ -41,7 +43,7 @@ def add_options(parser: ArgumentParser) -> None:
         help="where it shall run (default: both, as in a release of two files)",
     )
     parser.add_argument(
-        "--budget-ms", type=convert_command.positive, metavar="N", help="for one inference on the CPU"
+        "--budget-ms", type=above(0.0, math.inf), metavar="N", help="for one inference on the CPU"
     )
     parser.add_argument(
         "--representative",
@@ -64,25 +66,20 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    normalization = look_options.normalization(options.mean, options.std)
     request = Request(
         source=options.source,
         target=Target(options.target),
         budget_ms=options.budget_ms,
         representative=tuple(options.representative),
-        look=Look(fit=Fit(options.fit), normalization=normalization),
+        look=look_options.look(options),
         shapes=dict(options.shape),
     )
-    advised = advising.advise(request, _note)
+    advised = advising.advise(request, ProgressLines().note)
     if options.json:
         output.say_json(advised)
     else:
         output.say(*_lines(advised))
     return 0
-
-
-def _note(progress: Progress) -> None:
-    output.note(f"{progress.what} ...")
 
 
 def _lines(advised: Advised) -> Iterator[str]:

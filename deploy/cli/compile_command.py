@@ -1,6 +1,6 @@
 """`shoal compile`: full-integer models become ones that an Edge TPU runs."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,7 @@ from deploy.assemble import compiling
 from deploy.assemble.compiling import Compiled, Request
 from deploy.cli import command, output
 from deploy.cli.command import Command
+from deploy.cli.number_options import whole
 from deploy.core.factory.edgetpu.compiler_report import Part
 
 EPILOG: Final = """\
@@ -34,12 +35,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...]
 
 
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number above zero")
-    return int(text)
-
-
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="full-integer .tflite files")
     parser.add_argument(
@@ -51,12 +46,12 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--min-runtime-version",
-        type=positive,
+        type=whole(1),
         metavar="N",
         help="the oldest Edge TPU runtime in the fleet (default: the newest that the compiler knows)",
     )
     parser.add_argument(
-        "--num-segments", type=positive, metavar="N", help="cut it into so many files, for as many Edge TPUs"
+        "--num-segments", type=whole(1), metavar="N", help="cut it into so many files, for as many Edge TPUs"
     )
     parser.add_argument(
         "--search-delegate",
@@ -69,7 +64,7 @@ def add_options(parser: ArgumentParser) -> None:
         help="come back to the Edge TPU after operators that stay on the CPU (experimental; often slower)",
     )
     parser.add_argument(
-        "--timeout-s", type=positive, metavar="S", help="that it may take for one model (default: 180)"
+        "--timeout-s", type=whole(1), metavar="S", help="that it may take for one model (default: 180)"
     )
     parser.add_argument(
         "--together",

@@ -8,13 +8,14 @@ from msgspec import Struct
 
 from agent.core.tflite import needs
 from agent.core.tflite.flatmodel import TensorFacts
-from agent.wire.documents import Fit, Quantization
+from agent.wire.documents import Quantization
 from deploy.assemble import converting
 from deploy.assemble.converting import Request, Result
-from deploy.cli import command, look_options, output
+from deploy.cli import card_options, command, look_options, output
 from deploy.cli.command import Command
-from deploy.core.factory.conversion.metadata import CardToWrite
-from deploy.core.factory.words import Agreement, Calibration, Look, Progress, Quantize, Signature
+from deploy.cli.number_options import between
+from deploy.cli.progress_lines import ProgressLines
+from deploy.core.factory.words import Agreement, Calibration, Quantize, Signature
 
 EPILOG = """\
 examples:
@@ -87,6 +88,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--representative",
         nargs="+",
+        action="extend",
         default=[],
         metavar="[SIG=]PLACE",
         help="data like that which it will see, for ranges and for the comparison: a folder of pictures, an "
@@ -94,18 +96,25 @@ def add_options(parser: ArgumentParser) -> None:
     )
     _add_model(parser)
     look_options.add(parser)
-    _add_card(parser)
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="one label a line, written into the file")
+    card_options.add(parser)
     command.add_json(parser)
 
 
 def _add_model(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("what is converted, and what may be left in")
     group.add_argument(
-        "--signature", nargs="+", default=[], metavar="NAME", help="only these (default: all that it has)"
+        "--signature",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="only these (default: all that it has)",
     )
     group.add_argument(
         "--shape",
         nargs="+",
+        action="extend",
         type=shape,
         default=[],
         metavar="NAME=1xHxWxC",
@@ -124,27 +133,19 @@ def _add_model(parser: ArgumentParser) -> None:
     )
     for option, what in (("--select-tf", "TensorFlow's own operators"), ("--custom", "custom operators")):
         group.add_argument(
-            option, nargs="+", default=[], metavar="OP", help=f"leave these of {what} in: no device runs them"
+            option,
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="OP",
+            help=f"leave these of {what} in: no device runs them",
         )
     group.add_argument(
         "--accept-difference",
-        type=positive,
+        type=between(0.0),
         metavar="SHARE",
         help="write it although its answers differ from the float model's by up to this share of their range",
     )
-
-
-def _add_card(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("what is written into the file about it")
-    group.add_argument("--labels", type=Path, metavar="FILE", help="one label a line")
-    for option, what in (
-        ("--name", "of the model"),
-        ("--author", "who made it"),
-        ("--licence", "such as Apache-2.0"),
-        ("--description", "one line about it"),
-        ("--version", "of the model, such as 1.2.0"),
-    ):
-        group.add_argument(option, default="", metavar="TEXT", help=what)
 
 
 def shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -159,31 +160,15 @@ def shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, found
 
 
-def positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not a number of 0 or more")
-    return value
-
-
 def run(options: Namespace) -> int:
     request = Request(
         source=converting.source(options.source),
         out=options.out,
         quantize=Quantize(options.quantize),
         representative=tuple(map(converting.representative, options.representative)),
-        look=Look(fit=Fit(options.fit), normalization=look_options.normalization(options.mean, options.std)),
+        look=look_options.look(options),
         labels=options.labels,
-        card=CardToWrite(
-            name=options.name,
-            author=options.author,
-            licence=options.licence,
-            description=options.description,
-            version=options.version,
-        ),
+        card=card_options.card(options),
         signatures=tuple(options.signature),
         shapes=dict(options.shape),
         float_fallback=options.float_fallback,
@@ -192,7 +177,7 @@ def run(options: Namespace) -> int:
         custom=tuple(options.custom),
         accept_difference=options.accept_difference,
     )
-    result = converting.convert(request, _note)
+    result = converting.convert(request, ProgressLines().note)
     answer = _answer(request, result)
     if options.json:
         output.say_json(answer)
@@ -201,10 +186,6 @@ def run(options: Namespace) -> int:
     for remark in answer.remarks:
         output.note(f"note: {remark}")
     return 0
-
-
-def _note(progress: Progress) -> None:
-    output.note(f"{progress.what} ...")
 
 
 def _answer(request: Request, result: Result) -> Answer:

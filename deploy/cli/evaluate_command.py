@@ -1,6 +1,6 @@
 """`shoal evaluate`: what models get right, what they cost, and whether a difference is one."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ from deploy.assemble import evaluating, reporting
 from deploy.assemble.evaluating import Judged, Request
 from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
+from deploy.cli.number_options import whole
 from deploy.core.factory.evaluation import summary
 from deploy.core.factory.evaluation.document import Report
 from deploy.core.factory.words import Progress
@@ -30,12 +31,6 @@ BOTH: Final = "both"
 _LONG_PICTURES: Final = 200
 
 
-def positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=".tflite files")
     parser.add_argument(
@@ -48,7 +43,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--reference", type=Path, metavar="FILE", help="the model that the others are held against"
     )
     parser.add_argument(
-        "--limit", type=positive, metavar="N", help="at most so many pictures, spread over all of them"
+        "--limit", type=whole(1), metavar="N", help="at most so many pictures, spread over all of them"
     )
     parser.add_argument(
         "--known-only", action="store_true", help="leave out pictures whose label the models do not know"
@@ -76,26 +71,10 @@ def _add_running(parser: ArgumentParser) -> None:
         metavar="{auto,litert,tflite,both}",
         help="both: each model on each runtime (default: auto, LiteRT where it is)",
     )
-    running.add_argument("--threads", type=positive, default=1, metavar="N", help="that compute (default: 1)")
     running.add_argument(
-        "--fit",
-        choices=command.names(Fit),
-        default=Fit.CENTRE_CROP.value,
-        metavar="{centre-crop,squash,letterbox}",
-        help="how a picture becomes the model's size (default: centre-crop)",
+        "--threads", type=whole(1, 64), default=1, metavar="N", help="that compute (default: 1)"
     )
-    running.add_argument(
-        "--mean",
-        type=look_options.numbers,
-        metavar="M[,M,M]",
-        help="subtracted from a colour byte (default: what the file says)",
-    )
-    running.add_argument(
-        "--std",
-        type=look_options.numbers,
-        metavar="S[,S,S]",
-        help="by which the difference is divided",
-    )
+    look_options.add_to(running, undeclared="what the file says")
 
 
 def run(options: Namespace) -> int:

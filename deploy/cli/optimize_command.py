@@ -1,20 +1,20 @@
 """`shoal optimize`: a trained Keras classifier is trained on, so that it packs or quantizes better."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterator
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
-from agent.wire.documents import Fit
 from deploy.assemble import optimizing
 from deploy.assemble.optimizing import Request, Result, Size
 from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
-from deploy.cli.train_command import whole
+from deploy.cli.number_options import above, whole
+from deploy.cli.progress_lines import ProgressLines
 from deploy.core.factory.evaluation import statistics
 from deploy.core.factory.training.optimizing import Settings
-from deploy.core.factory.words import LayerWeights, Look, Progress, Quantize, Technique
+from deploy.core.factory.words import LayerWeights, Quantize, Technique
 
 EPILOG = """\
 examples:
@@ -59,21 +59,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...]
 
 
-def between(least: float, most: float) -> Callable[[str], float]:
-    """Reads a number above one and below or at another."""
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = least
-        if not least < value <= most:
-            raise ArgumentTypeError(f"{text!r} is not a number above {least:g} and at most {most:g}")
-        return value
-
-    return read
-
-
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="a trained classifier, .keras or .h5")
     parser.add_argument(
@@ -112,10 +97,10 @@ def _add_learning(parser: ArgumentParser) -> None:
     numbers = (
         ("--epochs", whole(1, 1000), 3, "N", "of each technique"),
         ("--batch", whole(1, 4096), 64, "N", "samples to a step"),
-        ("--learning-rate", between(0.0, 1.0), 1e-4, "RATE", "lower where the loss leaps"),
-        ("--sparsity", between(0.0, 0.99), 0.5, "SHARE", "of each layer's weights that prune makes zero"),
+        ("--learning-rate", above(0.0, 1.0), 1e-4, "RATE", "lower where the loss leaps"),
+        ("--sparsity", above(0.0, 0.99), 0.5, "SHARE", "of each layer's weights that prune makes zero"),
         ("--clusters", whole(2, 256), 16, "N", "values that a layer's weights share after cluster"),
-        ("--held-out", between(0.0, 0.9), 0.2, "SHARE", "of the data that judges, where it has no x_test"),
+        ("--held-out", above(0.0, 0.9), 0.2, "SHARE", "of the data that judges, where it has no x_test"),
         ("--seed", whole(0, 2**31 - 1), 0, "N", "another one draws otherwise"),
     )
     for option, kind, default, shown, said in numbers:
@@ -139,11 +124,11 @@ def run(options: Namespace) -> int:
             held_out=options.held_out,
             seed=options.seed,
         ),
-        look=Look(fit=Fit(options.fit), normalization=look_options.normalization(options.mean, options.std)),
+        look=look_options.look(options),
         convert=options.convert,
         quantize=Quantize(options.quantize) if options.quantize else None,
     )
-    answer = _answer(request, optimizing.optimize(request, _Said().note))
+    answer = _answer(request, optimizing.optimize(request, ProgressLines().note))
     for remark in answer.remarks:
         output.note(f"note: {remark}")
     if options.json:
@@ -151,21 +136,6 @@ def run(options: Namespace) -> int:
     else:
         output.say(*_lines(answer, request))
     return 0
-
-
-class _Said:
-    """A line for each piece of work, and for each tenth of one that is counted."""
-
-    def __init__(self) -> None:
-        self._last = ("", 0)
-
-    def note(self, progress: Progress) -> None:
-        tenth = 10 * progress.done // progress.total if progress.total else 0
-        if (progress.what, tenth) == self._last:
-            return
-        self._last = (progress.what, tenth)
-        counted = f" {progress.done} of {progress.total}" if progress.total else ""
-        output.note(f"{progress.what}{counted} ...")
 
 
 def _answer(request: Request, result: Result) -> Answer:

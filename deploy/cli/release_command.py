@@ -1,6 +1,6 @@
 """`shoal release`: model files become a signed release."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from deploy.assemble import release as assembled
 from deploy.assemble.release import Request, Result
 from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
+from deploy.cli.number_options import between
 from deploy.core.release import scored
 from deploy.core.release.variants import Options
 
@@ -43,16 +44,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Of those variants that not every device's runtime has."""
     evaluation: dict[str, float]
     published: bool
-
-
-def share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value <= 1.0:
-        raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -102,7 +93,7 @@ def _add_golden(parser: ArgumentParser) -> None:
     )
     golden.add_argument(
         "--tolerance",
-        type=share,
+        type=between(0.0, 1.0),
         default=0.2,
         metavar="SHARE",
         help="how far a score on a device may be from the one computed here, 0 to 1 (default: 0.2)",
@@ -118,19 +109,7 @@ def _add_golden(parser: ArgumentParser) -> None:
 
 def _add_contract(parser: ArgumentParser) -> None:
     contract = parser.add_argument_group("what the model takes and gives", "default: what the file says")
-    contract.add_argument(
-        "--fit",
-        choices=command.names(Fit),
-        default=Fit.CENTRE_CROP.value,
-        metavar="{centre-crop,squash,letterbox}",
-        help="how a camera frame becomes the model's size (default: centre-crop)",
-    )
-    contract.add_argument(
-        "--mean", type=look_options.numbers, metavar="M[,M,M]", help="subtracted from a colour byte"
-    )
-    contract.add_argument(
-        "--std", type=look_options.numbers, metavar="S[,S,S]", help="by which the difference is divided"
-    )
+    look_options.add_to(contract, undeclared="what the file says")
     contract.add_argument(
         "--activation",
         choices=command.names(Activation),

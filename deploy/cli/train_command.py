@@ -1,7 +1,6 @@
 """`shoal train`: a folder of labelled pictures becomes a classifier."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Final
 
@@ -10,14 +9,14 @@ from msgspec import Struct
 from agent.wire.documents import Fit, Normalization
 from deploy.assemble import training
 from deploy.assemble.training import Further, Request, Result
-from deploy.cli import command, output
+from deploy.cli import card_options, command, look_options, output
 from deploy.cli.command import Command
-from deploy.cli.look_options import normalization, numbers
-from deploy.core.factory.conversion.metadata import CardToWrite
+from deploy.cli.number_options import between, whole
+from deploy.cli.progress_lines import ProgressLines
 from deploy.core.factory.evaluation import statistics
 from deploy.core.factory.training import bases, dataset
 from deploy.core.factory.training.bases import Network
-from deploy.core.factory.words import Agreement, Progress, Quantize, Trained
+from deploy.core.factory.words import Agreement, Quantize, Trained
 
 EPILOG = """\
 examples:
@@ -57,17 +56,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...]
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
-    """Reads a whole number between two."""
-
-    def read(text: str) -> int:
-        if not text.isdigit() or not least <= int(text) <= most:
-            raise ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    return read
-
-
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=Path, required=True, metavar="DIR", help="one folder of pictures for each label"
@@ -96,16 +84,7 @@ def _add_look(parser: ArgumentParser) -> None:
         metavar="PX",
         help=f"width and height of the model's pictures (default: {bases.SIDE_PX})",
     )
-    look.add_argument(
-        "--fit",
-        choices=command.names(Fit),
-        default=Fit.CENTRE_CROP.value,
-        metavar="{centre-crop,squash,letterbox}",
-        help="how a picture is brought to that size (default: centre-crop)",
-    )
-    said = "(default: what the base was trained with)"
-    look.add_argument("--mean", type=numbers, metavar="M[,M,M]", help=f"subtracted from a colour byte {said}")
-    look.add_argument("--std", type=numbers, metavar="S[,S,S]", help=f"divides the difference {said}")
+    look_options.add_to(look, undeclared="what the base was trained with")
 
 
 def _add_learning(parser: ArgumentParser) -> None:
@@ -114,7 +93,11 @@ def _add_learning(parser: ArgumentParser) -> None:
         "--epochs", type=whole(1, 10_000), default=60, metavar="N", help="of the head, at most (default: 60)"
     )
     learning.add_argument(
-        "--dropout", type=below_one, default=0.2, metavar="SHARE", help="of features left out (default: 0.2)"
+        "--dropout",
+        type=between(0.0, 0.99),
+        default=0.2,
+        metavar="SHARE",
+        help="of features left out (default: 0.2)",
     )
     learning.add_argument(
         "--views",
@@ -151,22 +134,11 @@ def _add_further(parser: ArgumentParser) -> None:
         metavar="MODE",
         help=f"{', '.join(command.names(Quantize))} (default: uint8)",
     )
-    for option in ("--name", "--author", "--licence", "--description"):
-        further.add_argument(option, default="", metavar="TEXT", help="written into the file")
-
-
-def below_one(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value < 1.0:
-        raise ArgumentTypeError(f"{text!r} is not a number from 0 to below 1")
-    return value
+    card_options.add(parser)
 
 
 def run(options: Namespace) -> int:
-    result = training.train(_request(options), Said().note)
+    result = training.train(_request(options), ProgressLines(counted_from=_LONG).note)
     for remark in _remarks(result):
         output.note(f"note: {remark}")
     _tell(result, options)
@@ -174,13 +146,15 @@ def run(options: Namespace) -> int:
 
 
 def _request(options: Namespace) -> Request:
+    quantize, card = Quantize(options.quantize), card_options.card(options)
+    further = None if options.convert is None else Further(options.convert, quantize, card)
     return Request(
         images=options.images,
         base=options.base,
         out=options.out,
         side_px=options.side,
         fit=Fit(options.fit),
-        normalization=normalization(options.mean, options.std),
+        normalization=look_options.normalization(options.mean, options.std),
         seed=options.seed,
         epochs=options.epochs,
         dropout=options.dropout,
@@ -188,37 +162,12 @@ def _request(options: Namespace) -> Request:
         mirror=not options.no_mirror,
         fine_tune_layers=options.fine_tune,
         fine_tune_epochs=options.fine_tune_epochs,
-        further=None if options.convert is None else _further(options),
+        further=further,
     )
-
-
-def _further(options: Namespace) -> Further:
-    card = CardToWrite(
-        name=options.name,
-        author=options.author,
-        licence=options.licence,
-        description=options.description,
-    )
-    return Further(options.convert, Quantize(options.quantize), card)
 
 
 def _remarks(result: Result) -> tuple[str, ...]:
     return result.trained.remarks + (() if result.converted is None else result.converted.converted.remarks)
-
-
-class Said:
-    """What the factory is at: a line for each new thing, and for each tenth of what takes long."""
-
-    def __init__(self) -> None:
-        self._last = ("", 0)
-
-    def note(self, progress: Progress) -> None:
-        long = progress.total >= _LONG
-        tenth = 10 * progress.done // progress.total if long else 0
-        if (progress.what, tenth) != self._last:
-            counted = f" {progress.done:,} of {progress.total:,}" if tenth else ""
-            output.note(f"{progress.what}{counted}")
-        self._last = (progress.what, tenth)
 
 
 def _tell(result: Result, options: Namespace) -> None:
