@@ -94,11 +94,19 @@ def paired_difference(
     return Interval(max(-1.0, first - second - half), min(1.0, first - second + half))
 
 
-def pictures_needed(only_first: int, only_second: int, pictures: int) -> int | None:
+def pictures_needed(
+    only_first: int, only_second: int, pictures: int, significance: float = SIGNIFICANT
+) -> int | None:
     """About how many pictures would show the difference that was seen here, if it is the true one.
 
     Source: Connor, "Sample size for testing differences in proportions for the paired-sample design",
-    Biometrics 43 (1987), with a significance of 5 % and a power of 80 %.
+    Biometrics 43 (1987), with a power of 80 %; never so few that the exact test (`mcnemar`) could not tell.
+
+    Args:
+        only_first: pictures that the first model got right and the second wrong.
+        only_second: the other way round.
+        pictures: all of them.
+        significance: of the test; a share of the whole where it is one of several.
 
     Returns:
         None where no difference was seen: no number of pictures shows what is not there.
@@ -107,9 +115,11 @@ def pictures_needed(only_first: int, only_second: int, pictures: int) -> int | N
         return None
     disagreeing = (only_first + only_second) / pictures
     difference = (only_first - only_second) / pictures
-    error = _quantile(1 - SIGNIFICANT) * math.sqrt(disagreeing)
+    error = _quantile(1 - significance) * math.sqrt(disagreeing)
     missed = _NORMAL.inv_cdf(POWER) * math.sqrt(max(0.0, disagreeing - difference**2))
-    return math.ceil(((error + missed) / difference) ** 2)
+    # All disagreements on one side, n of them, have a probability of 2 / 2^n.
+    least = math.ceil(1 - math.log2(significance))
+    return max(math.ceil(((error + missed) / difference) ** 2), math.ceil(least / disagreeing))
 
 
 def _quantile(confidence: float) -> float:

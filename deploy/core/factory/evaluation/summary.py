@@ -49,6 +49,10 @@ def _beside(model: Model, *, is_reference: bool) -> Sequence[str]:
     ), f"{beside.score_distance_mean:.3f}, max {beside.score_distance_max:.3f}"
 
 
+def pictures(count: int) -> str:
+    return f"{count:,} picture{'' if count == 1 else 's'}"
+
+
 def percent(share: float) -> str:
     return f"{share * 100:.1f} %"
 
@@ -69,5 +73,5 @@ def _measured(report: Report) -> list[str]:
     first = report.models[0].evaluation
     runtimes = sorted({f"{m.evaluation.model.runtime}" for m in report.models})
     threads = f"{first.model.threads} thread{'' if first.model.threads == 1 else 's'}"
-    on = f"{first.pictures:,} pictures on {' and '.join(runtimes)}, {threads}"
+    on = f"{pictures(first.pictures)} on {' and '.join(runtimes)}, {threads}"
     return [f"{on}, the models in turn; times are this machine's"]

@@ -43,8 +43,14 @@ class _Found:
 
     def interval(self, first: int, second: int, pictures: int) -> statistics.Interval:
         """One that holds together with those of the other comparisons (Bonferroni)."""
-        confidence = 1 - statistics.SIGNIFICANT / self.comparisons
-        return statistics.paired_difference(first, second, pictures, confidence)
+        return statistics.paired_difference(first, second, pictures, 1 - self._significance)
+
+    def needed(self, pictures: int) -> int | None:
+        return statistics.pictures_needed(*self.counts, pictures, self._significance)
+
+    @property
+    def _significance(self) -> float:
+        return statistics.SIGNIFICANT / self.comparisons
 
 
 def _pair(places: tuple[int, int], models: tuple[Marked, Marked], found: _Found) -> Pair:
@@ -59,7 +65,7 @@ def _pair(places: tuple[int, int], models: tuple[Marked, Marked], found: _Found)
         low=interval.low,
         high=interval.high,
         p=found.p,
-        pictures_needed=statistics.pictures_needed(*found.counts, total),
+        pictures_needed=found.needed(total),
         verdict=_in_words(models, found),
     )
 
@@ -75,7 +81,7 @@ def _in_words(models: tuple[Marked, Marked], found: _Found) -> str:
     points = f"{abs(counts[0] - counts[1]) / total * 100:.1f} points {on} ({between}; {_p(found)})"
     if found.p < statistics.SIGNIFICANT:
         return f"{ahead.name} is better than {behind.name} by {points}"
-    needed = statistics.pictures_needed(*counts, total)
+    needed = found.needed(total)
     enough = (
         f"about {_about(needed)} pictures would be needed to show it"
         if needed is not None and needed > total

@@ -81,6 +81,19 @@ def test_a_tenth_of_a_point_on_a_thousand_pictures_would_need_thousands_more():
     assert statistics.pictures_needed(10, 10, 1000) is None
 
 
+@pytest.mark.parametrize("significance", [0.05, 0.05 / 3, 0.05 / 45])
+def test_pictures_needed_are_never_so_few_that_the_test_could_not_tell(significance):
+    for only_first, pictures in ((1, 1), (3, 4), (20, 20)):
+        needed = statistics.pictures_needed(only_first, 0, pictures, significance)
+        assert needed is not None
+        assert statistics.mcnemar(needed * only_first // pictures, 0) < significance
+
+
+def test_one_of_several_comparisons_needs_more_pictures():
+    needed = [statistics.pictures_needed(30, 10, 400, 0.05 / comparisons) for comparisons in (1, 3, 10)]
+    assert needed == sorted(set(needed))
+
+
 def test_pictures_needed_find_the_difference_as_often_as_promised():
     """Drawn again and again with the shares that were seen, the test finds the difference in 80 of 100."""
     chance = np.random.default_rng(5)
