@@ -5,15 +5,16 @@ from pathlib import Path
 
 from deploy.adapters import desk
 from deploy.adapters.every_tensor import EveryTensor, Layer
-from deploy.assemble.desk_models import Showing, Tell, open_candidate
+from deploy.assemble.desk_models import Showing, open_candidate
 from deploy.core.factory.evaluation import layers
 from deploy.core.factory.evaluation.layers import Sum
 from deploy.core.factory.evaluation.seen import Candidate, Compare, Compared, TensorError
 from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
+from deploy.ports.factory import OnProgress
 
 
-def carry_out(order: Compare, tell: Tell) -> Compared:
+def carry_out(order: Compare, tell: OnProgress) -> Compared:
     """
     Raises:
         Refused: the files are not two forms of one network, or cannot be loaded.
@@ -46,7 +47,7 @@ def carry_out(order: Compare, tell: Tell) -> Compared:
     )
 
 
-def _every(candidate: Candidate, tell: Tell) -> EveryTensor:
+def _every(candidate: Candidate, tell: OnProgress) -> EveryTensor:
     path = Path(candidate.place)
     tell(Progress(what=f"running {path.name}"))
     return EveryTensor(path.name, desk.read(path))

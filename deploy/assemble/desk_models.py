@@ -1,6 +1,6 @@
 """Models asked about pictures on the operator's own machine: the factory's child carries this out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -21,16 +21,16 @@ from deploy.core.factory.evaluation.seen import (
     Seen,
     Shown,
 )
-from deploy.core.factory.words import Progress, Said
+from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 from deploy.flows import evaluate
 from deploy.flows.evaluate import Ready
+from deploy.ports.factory import OnProgress
 
-Tell = Callable[[Said], None]
 _TOLD_EVERY: Final = 50
 
 
-def carry_out(order: Evaluate, tell: Tell) -> Evaluated:
+def carry_out(order: Evaluate, tell: OnProgress) -> Evaluated:
     """
     Raises:
         Refused: a model cannot be evaluated here, or no picture could be read.
@@ -56,7 +56,7 @@ def carry_out(order: Evaluate, tell: Tell) -> Evaluated:
     )
 
 
-def open_candidate(candidate: Candidate, threads: int, tell: Tell) -> Ready:
+def open_candidate(candidate: Candidate, threads: int, tell: OnProgress) -> Ready:
     """
     Raises:
         Refused: the file cannot be loaded; the sentence names it.
@@ -69,7 +69,7 @@ def open_candidate(candidate: Candidate, threads: int, tell: Tell) -> Ready:
         raise Refused(f"{path.name}: {error}") from error
 
 
-def _warm_up(models: Sequence[Ready], showing: "Showing", tell: Tell) -> None:
+def _warm_up(models: Sequence[Ready], showing: "Showing", tell: OnProgress) -> None:
     """The first invocation is the slowest, and the one that a damaged file dies of."""
     for ready in models:
         tell(Progress(what=f"running {ready.file}"))

@@ -1,7 +1,6 @@
 """Carries out `Describe`: the converter itself says what can be done with a source."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -17,24 +16,23 @@ from deploy.core.factory.words import (
     Described,
     Progress,
     Quantize,
-    Said,
     Signature,
     SourceKind,
     TensorForm,
     Tried,
 )
 from deploy.core.refusal import Refused
-from deploy.factory.parent import Arrays, Parent, Samples
+from deploy.factory.parent import Parent, Samples
 from deploy.factory.samples import representative
 from deploy.factory.sources import opening
+from deploy.ports.factory import OnProgress
 
-Tell = Callable[[Said], None]
 _ANY = ("any",)
 """What may be left in, where only to look at it."""
 _BUILT_BY_MODE = frozenset({SourceKind.KERAS, SourceKind.FUNCTION})
 
 
-def carry_out(order: Describe, tell: Tell) -> Described:
+def carry_out(order: Describe, tell: OnProgress) -> Described:
     """
     Raises:
         Refused: the source cannot be opened, or representative data is not what it takes.
@@ -57,7 +55,7 @@ def carry_out(order: Describe, tell: Tell) -> Described:
         if order.representative
         else None
     )
-    samples = gathered.samples if gathered else _noise(parent)
+    samples = gathered.samples if gathered else noise.of_each(parent.signatures)
     attempt = _Attempt(parent, plain, samples, Path(order.folder), tell)
     tried = list(attempt.modes(order.modes))
     return Described(
@@ -71,7 +69,7 @@ def carry_out(order: Describe, tell: Tell) -> Described:
 
 class _Attempt:
     def __init__(
-        self, parent: Parent, plain: Convert, samples: Mapping[str, Samples], folder: Path, tell: Tell
+        self, parent: Parent, plain: Convert, samples: Mapping[str, Samples], folder: Path, tell: OnProgress
     ) -> None:
         self._parent = parent
         self._calibrated: Parent | None = None
@@ -123,14 +121,6 @@ class _Attempt:
         file = self._folder / "foreign.tflite"
         file.write_bytes(made.content)
         return str(file)
-
-
-def _noise(parent: Parent) -> Mapping[str, Samples]:
-    return {signature.name: partial(_drawn, signature) for signature in parent.signatures}
-
-
-def _drawn(signature: Signature) -> Iterator[Arrays]:
-    yield from noise.samples(signature)
 
 
 def _quantized(order: Describe) -> Described | None:

@@ -1,24 +1,22 @@
 """Carries out `Convert`: open, gather, convert, check, compare, and only then write."""
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 from agent.wire.errors import Malformed
 from deploy.core.factory.conversion import agreeing, allowing, noise, shapes
-from deploy.core.factory.words import Agreement, Convert, Converted, Progress, Said, Signature
+from deploy.core.factory.words import Agreement, Convert, Converted, Progress, Signature
 from deploy.core.refusal import Refused
 from deploy.factory.conversion import comparing
 from deploy.factory.conversion.comparing import Compared
-from deploy.factory.parent import Arrays, Made, Parent, Samples
+from deploy.factory.parent import Made, Parent
 from deploy.factory.samples import representative
 from deploy.factory.samples.representative import Gathered
 from deploy.factory.sources import digests, opening
+from deploy.ports.factory import OnProgress
 
-Tell = Callable[[Said], None]
 
-
-def carry_out(order: Convert, tell: Tell) -> Converted:
+def carry_out(order: Convert, tell: OnProgress) -> Converted:
     """
     Raises:
         Refused: it cannot be done as ordered; nothing was written.
@@ -36,7 +34,7 @@ def carry_out(order: Convert, tell: Tell) -> Converted:
     compared = comparing.compare(
         parent,
         made.content,
-        gathered.samples if gathered else _noise(parent),
+        gathered.samples if gathered else noise.of_each(parent.signatures),
         order.quantize,
         foreign=bool(order.select_tf or order.custom),
     )
@@ -53,19 +51,11 @@ def carry_out(order: Convert, tell: Tell) -> Converted:
     )
 
 
-def _gathered(parent: Parent, order: Convert, tell: Tell) -> Gathered | None:
+def _gathered(parent: Parent, order: Convert, tell: OnProgress) -> Gathered | None:
     if not order.representative:
         return None
     tell(Progress(what="reading representative data"))
     return representative.gather(order.representative, parent.signatures, order.look)
-
-
-def _noise(parent: Parent) -> Mapping[str, Samples]:
-    return {signature.name: partial(_drawn, signature) for signature in parent.signatures}
-
-
-def _drawn(signature: Signature) -> Iterator[Arrays]:
-    yield from noise.samples(signature)
 
 
 def _examined(order: Convert, made: Made) -> tuple[str, ...]:

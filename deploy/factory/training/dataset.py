@@ -1,7 +1,7 @@
 """Labelled pictures from a folder, made ready by the device's own code."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import islice
@@ -23,9 +23,9 @@ from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays
 from deploy.factory.samples.spool import spool
+from deploy.ports.factory import OnProgress
 
 T = TypeVar("T")
-Tell = Callable[[Progress], None]
 _PIXELS: Final = "pixels"
 
 
@@ -41,7 +41,7 @@ class Dataset:
         return self.fitted[picture.digest]
 
 
-def read(folder: Path, contract: InputContract, shares: Shares, seed: int, tell: Tell) -> Dataset:
+def read(folder: Path, contract: InputContract, shares: Shares, seed: int, tell: OnProgress) -> Dataset:
     """
     Args:
         folder: holds one folder a label, and pictures in those, at any depth.
@@ -71,7 +71,7 @@ def read(folder: Path, contract: InputContract, shares: Shares, seed: int, tell:
 class _Reading:
     """Goes once through all files; what it remembers of a picture is small."""
 
-    def __init__(self, folder: Path, contract: InputContract, tell: Tell) -> None:
+    def __init__(self, folder: Path, contract: InputContract, tell: OnProgress) -> None:
         self._folder = folder
         self._contract = contract
         self._tell = tell

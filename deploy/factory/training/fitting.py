@@ -1,7 +1,7 @@
 """Trains a network of the older Keras a little further, and stops at once where it falls apart."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from deploy.core.factory.training.supervised import Taught
 from deploy.core.factory.words import Optimize, Progress
 from deploy.core.refusal import Refused
+from deploy.ports.factory import OnProgress
 
-Tell = Callable[[Progress], None]
 _PROBABILITIES = frozenset({"softmax"})
 _JUDGED_AT_ONCE = 256
 
@@ -23,7 +23,7 @@ class Fitting:
     order: Optimize
     taught: Taught
     from_logits: bool
-    tell: Tell
+    tell: OnProgress
 
     @property
     def steps(self) -> int:

@@ -1,6 +1,5 @@
 """Carries out `Optimize`: open, read, judge, train, judge again, and only then write."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,20 +8,20 @@ import tensorflow as tf
 import tf_keras
 
 from deploy.core.factory.training.supervised import Lesson, Wanted
-from deploy.core.factory.words import SAMPLES_ADVISED, Optimize, Optimized, Progress, Said, Technique
+from deploy.core.factory.words import SAMPLES_ADVISED, Optimize, Optimized, Progress, Technique
 from deploy.core.refusal import Refused
 from deploy.factory.sources import older_keras
 from deploy.factory.sources.older_keras import Opened
 from deploy.factory.training import fitting, lessons, toolkit
 from deploy.factory.training.fitting import Fitting
+from deploy.ports.factory import OnProgress
 
-Tell = Callable[[Said], None]
 _CHANCE: Final = 2.0
 """A classifier that is right less than twice as often as one that guesses has not been trained for these
 data."""
 
 
-def carry_out(order: Optimize, tell: Tell) -> Optimized:
+def carry_out(order: Optimize, tell: OnProgress) -> Optimized:
     """
     Raises:
         Refused: it cannot be done as ordered; nothing was written.

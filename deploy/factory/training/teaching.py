@@ -1,6 +1,6 @@
 """A new head learns on the features of a network; then, if wanted, its last layers learn a little too."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.core.factory.words import Progress, Train
+from deploy.ports.factory import OnProgress
 
-Tell = Callable[[Progress], None]
 Floats = NDArray[np.float32]
 Classes = NDArray[np.int64]
 
@@ -30,7 +30,7 @@ class Lesson:
 
 
 def head(
-    order: Train, training: Lesson, validation: Lesson, weights: Mapping[int, float], tell: Tell
+    order: Train, training: Lesson, validation: Lesson, weights: Mapping[int, float], tell: OnProgress
 ) -> tuple[Any, int]:
     """A layer that was taught, of as many outputs as there are weights, and after how many epochs."""
     layer = keras.layers.Dense(len(weights), activation="softmax", name="scores")
@@ -65,7 +65,7 @@ def fine_tune(
     batches: keras.utils.PyDataset,
     validation: keras.utils.PyDataset,
     weights: Mapping[int, float],
-    tell: Tell,
+    tell: OnProgress,
 ) -> str:
     """The last layers learn at a low rate; what did not help is undone.
 
@@ -126,7 +126,7 @@ def _stop(patience: int) -> Any:
 
 
 class _Told(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not read for its types
-    def __init__(self, tell: Tell, epochs: int, what: str) -> None:
+    def __init__(self, tell: OnProgress, epochs: int, what: str) -> None:
         super().__init__()
         self._tell = tell
         self._epochs = epochs

@@ -1,7 +1,7 @@
 """Carries out `Train`: from a folder of labelled pictures to a Keras model."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,12 +23,12 @@ from deploy.factory.training import augmenting, confusion, networks, teaching
 from deploy.factory.training.dataset import Dataset, in_batches, read
 from deploy.factory.training.networks import Base
 from deploy.factory.training.teaching import Classes, Floats, Lesson
+from deploy.ports.factory import OnProgress
 
-Tell = Callable[[Progress], None]
 _BATCH: Final = 32
 
 
-def carry_out(order: Train, tell: Tell) -> Trained:
+def carry_out(order: Train, tell: OnProgress) -> Trained:
     """
     Raises:
         Refused: the pictures or the base cannot be used.
@@ -56,7 +56,7 @@ def _contract(order: Train) -> InputContract:
 
 class _Training:
     def __init__(
-        self, order: Train, pictures: Dataset, base: Base, contract: InputContract, tell: Tell
+        self, order: Train, pictures: Dataset, base: Base, contract: InputContract, tell: OnProgress
     ) -> None:
         form = TensorInfo("image", (1, order.side_px, order.side_px, 3), Dtype.FLOAT32, None)
         self._order = order

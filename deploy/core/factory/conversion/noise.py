@@ -1,6 +1,7 @@
 """Inputs for a model that nobody gave samples for: they compare two ways to compute it, never calibrate."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,13 @@ _SEED: Final = 20_240_229
 _OPEN: Final = 4
 """Of a size that is left open."""
 _TEXTS: Final = ("the quick brown fox", "jumps", "over the lazy dog", "")
+
+
+def of_each(
+    signatures: Iterable[Signature],
+) -> Mapping[str, Callable[[], Iterator[dict[str, NDArray[np.generic]]]]]:
+    """By the name of the signature, what gives its samples."""
+    return {signature.name: partial(samples, signature) for signature in signatures}
 
 
 def samples(signature: Signature) -> Iterator[dict[str, NDArray[np.generic]]]:
