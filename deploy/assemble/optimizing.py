@@ -11,6 +11,7 @@ from deploy.adapters import desk, whole_file
 from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.packer_zstd import ZstandardPacker
 from deploy.assemble import converting
+from deploy.core.factory.conversion import kinds
 from deploy.core.factory.training import optimizing
 from deploy.core.factory.training.optimizing import Settings
 from deploy.core.factory.words import (
@@ -77,7 +78,8 @@ def optimize(request: Request, on_progress: OnProgress) -> Result:
     """
     convert = None if request.convert is None else request.convert.name
     mode = optimizing.check(request.techniques, request.out.name, convert, request.quantize)
-    converting.check_place(request.out)
+    for place in (request.out, *([request.convert] if request.convert else [])):
+        converting.check_place(place)
     with tempfile.TemporaryDirectory(prefix="shoal-optimize-") as folder:
         scratch = Path(folder)
         made = scratch / f"made{request.out.suffix}"
@@ -100,6 +102,8 @@ def _order(request: Request, scratch: Path, made: Path) -> Optimize:
         raise Refused(
             f"{request.model} is {source.kind}: give a Keras model, .keras or .h5, that can train on"
         )
+    if not (Path(request.data).exists() or kinds.is_function(request.data)):
+        raise Refused(f"{request.data}: there is no such file or folder of data")
     return Optimize(
         source=source,
         data=converting.place_of(request.data),
