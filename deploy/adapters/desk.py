@@ -2,7 +2,6 @@
 
 import io
 import struct
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from agent.core.camera.frames import Pixels
 from agent.wire.topics import sha256
+from deploy.adapters import npz_file
 from deploy.core.factory.conversion.calibration import Candidate
 from deploy.core.refusal import Refused
 
@@ -49,6 +49,23 @@ def _inside(folder: Path) -> Iterable[Path]:
     return sorted(path for path in found if path.suffix.lower() in PICTURES and path.is_file())
 
 
+def labelled(folder: Path) -> list[tuple[Path, list[Path]]]:
+    """The folders in a folder, one a label by custom, each with the pictures below it at any depth.
+
+    Raises:
+        Refused: it cannot be read.
+    """
+    try:
+        inside = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return [(label, _below(label)) for label in sorted(inside, key=lambda path: path.name)]
+    except OSError as error:
+        raise Refused(f"{folder}: {error.strerror}") from error
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+
+
 def _candidate(path: Path) -> Candidate:
     return Candidate(str(path.parent), sha256(read(path)), str(path))
 
@@ -59,14 +76,9 @@ def arrays(path: Path) -> Sequence[Pixels]:
     Raises:
         Refused: there is none of bytes, count x height x width x 1 or 3.
     """
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            name = "x" if "x" in file.files else file.files[0] if len(file.files) == 1 else ""
-            found = file[name] if name else None
-    except OSError as error:
-        raise Refused(f"{path}: {error.strerror or 'it is damaged'}") from error
-    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError) as error:
-        raise Refused(f"{path} is no .npz file of plain arrays: {error}") from error
+    with npz_file.opened(path) as held:
+        name = "x" if "x" in held else next(iter(held)) if len(held) == 1 else ""
+        found = held[name] if name else None
     if found is None:
         raise Refused(f"{path} has several arrays and none named x: name the pictures so")
     shape = (*found.shape, 1) if found.ndim == 3 else found.shape

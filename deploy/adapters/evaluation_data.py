@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.wire.topics import Digest
-from deploy.adapters.desk import PICTURES
+from deploy.adapters import desk, npz_file
 from deploy.core.factory.conversion import calibration
 from deploy.core.refusal import Refused
 
@@ -61,8 +60,8 @@ def read(places: Sequence[Path], limit: int | None) -> Given:
     found = [each for place in places for each in _pictures(place)]
     if not found:
         raise Refused(
-            f"no picture ({', '.join(sorted(PICTURES))}) in {', '.join(map(str, places))}: give a folder "
-            "with a folder for each label, or one with pictures"
+            f"no picture ({', '.join(sorted(desk.PICTURES))}) in {', '.join(map(str, places))}: give a "
+            "folder with a folder for each label, or one with pictures"
         )
     chosen = [found[place] for place in calibration.evenly(len(found), limit)]
     return Given(
@@ -77,24 +76,23 @@ def _pictures(place: Path) -> list[tuple[Path, str | None]]:
     if not place.is_dir():
         return [(place, None)]
     try:
-        folders = sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
-        tables = sorted(path for path in place.iterdir() if path.suffix.lower() == ".csv")
         of_folders: list[tuple[Path, str | None]] = [
-            (path, folder.name) for folder in folders for path in _inside(folder)
+            (path, folder.name) for folder, pictures in desk.labelled(place) for path in pictures
         ]
         if of_folders:
             return of_folders
+        tables = sorted(path for path in place.iterdir() if path.suffix.lower() == ".csv")
         if len(tables) == 1:
             return list(_table(tables[0]))
         if tables:
             raise Refused(f"{place} holds {len(tables)} tables: leave one, with the columns file and label")
-        return [(path, None) for path in _inside(place)]
+        return [
+            (path, None)
+            for path in sorted(place.iterdir())
+            if path.suffix.lower() in desk.PICTURES and path.is_file()
+        ]
     except OSError as error:
         raise Refused(f"{place}: {error.strerror}") from error
-
-
-def _inside(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
 
 
 def _table(path: Path) -> Iterator[tuple[Path, str | None]]:
@@ -154,16 +152,11 @@ def rows(place: str) -> Rows:
 
 
 def _arrays(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as held:
-            x, y = (next((name for name in names if name in held.files), None) for names in (_X, _Y))
-            if x is None:
-                raise Refused(
-                    f"{path} holds {', '.join(held.files) or 'nothing'}: it needs x, and y for labels"
-                )
-            return _checked(path, held[x]), None if y is None else held[y]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise Refused(f"{path} cannot be read as .npz: {error}") from error
+    with npz_file.opened(path) as held:
+        x, y = (next((name for name in names if name in held), None) for names in (_X, _Y))
+        if x is None:
+            raise Refused(f"{path} holds {', '.join(held) or 'nothing'}: it needs x, and y for labels")
+        return _checked(path, held[x]), None if y is None else held[y]
 
 
 def _checked(path: Path, x: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from deploy.recipes.lite0_network import Array, Block, Convolution, Network
+from deploy.recipes.lite0_network import Array, Block, Convolution, Network, convolved, filtered_by, joined
 
 CEILING: Final = 6.0
 RAISED_MAX: Final = 8.0
@@ -72,20 +72,7 @@ def _wide(tf: Any, layers: Network, pixels: Any) -> Iterator[Array]:
         wide = signal if block.expand is None else tf.nn.relu6(convolved(tf, signal, block.expand, 1))
         yield tf.reduce_max(wide, [0, 1, 2]).numpy()
         filtered = tf.nn.relu6(filtered_by(tf, wide, block.depthwise, block.stride))
-        signal = _joined(signal, convolved(tf, filtered, block.project, 1), block)
-
-
-def convolved(tf: Any, signal: Any, layer: Convolution, stride: int) -> Any:
-    return tf.nn.conv2d(signal, layer.kernel, stride, "SAME") + layer.bias
-
-
-def filtered_by(tf: Any, signal: Any, layer: Convolution, stride: int) -> Any:
-    return tf.nn.depthwise_conv2d(signal, layer.kernel, [1, stride, stride, 1], "SAME") + layer.bias
-
-
-def _joined(signal: Any, projected: Any, block: Block) -> Any:
-    same_shape = block.stride == 1 and projected.shape[-1] == signal.shape[-1]
-    return projected + signal if same_shape else projected
+        signal = joined(signal, convolved(tf, filtered, block.project, 1), block)
 
 
 def corrected(tf: Any, layers: Network, pixels: Array) -> Network:

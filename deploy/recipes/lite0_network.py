@@ -91,22 +91,30 @@ def fold(weights: Weights, norm: str) -> tuple[Array, Array]:
 
 def probabilities(tf: Any, layers: Network, pixels: Any) -> Any:
     """The graph from normalized RGB (batch x height x width x 3) to one probability per class."""
-    signal = tf.nn.relu6(_convolve(tf, pixels, layers.stem, 2))
+    signal = tf.nn.relu6(convolved(tf, pixels, layers.stem, 2))
     for block in layers.blocks:
         signal = _residual(tf, signal, block)
-    signal = tf.nn.relu6(_convolve(tf, signal, layers.head, 1))
+    signal = tf.nn.relu6(convolved(tf, signal, layers.head, 1))
     pooled = tf.reduce_mean(signal, [1, 2])
     return tf.nn.softmax(tf.matmul(pooled, layers.classifier.kernel) + layers.classifier.bias)
 
 
 def _residual(tf: Any, signal: Any, block: Block) -> Any:
-    wide = signal if block.expand is None else tf.nn.relu6(_convolve(tf, signal, block.expand, 1))
-    strides = [1, block.stride, block.stride, 1]
-    filtered = tf.nn.depthwise_conv2d(wide, block.depthwise.kernel, strides, "SAME") + block.depthwise.bias
-    projected = _convolve(tf, tf.nn.relu6(filtered), block.project, 1)
+    wide = signal if block.expand is None else tf.nn.relu6(convolved(tf, signal, block.expand, 1))
+    filtered = tf.nn.relu6(filtered_by(tf, wide, block.depthwise, block.stride))
+    return joined(signal, convolved(tf, filtered, block.project, 1), block)
+
+
+def convolved(tf: Any, signal: Any, layer: Convolution, stride: int) -> Any:
+    return tf.nn.conv2d(signal, layer.kernel, stride, "SAME") + layer.bias
+
+
+def filtered_by(tf: Any, signal: Any, layer: Convolution, stride: int) -> Any:
+    """By a depthwise convolution."""
+    return tf.nn.depthwise_conv2d(signal, layer.kernel, [1, stride, stride, 1], "SAME") + layer.bias
+
+
+def joined(signal: Any, projected: Any, block: Block) -> Any:
+    """What a block makes of its input, with that input where both have one shape."""
     same_shape = block.stride == 1 and projected.shape[-1] == signal.shape[-1]
     return projected + signal if same_shape else projected
-
-
-def _convolve(tf: Any, signal: Any, convolution: Convolution, stride: int) -> Any:
-    return tf.nn.conv2d(signal, convolution.kernel, stride, "SAME") + convolution.bias

@@ -64,13 +64,13 @@ def _answers(layers, pixels):
 
 def _wide(layers, pixels):
     """Of each channel that a depthwise convolution sees, the largest value."""
-    signal, found = tf.nn.relu6(lite0_integers.convolved(tf, pixels, layers.stem, 2)), []
+    signal, found = tf.nn.relu6(lite0_network.convolved(tf, pixels, layers.stem, 2)), []
     for block in layers.blocks:
         expand = block.expand
-        wide = signal if expand is None else tf.nn.relu6(lite0_integers.convolved(tf, signal, expand, 1))
+        wide = signal if expand is None else tf.nn.relu6(lite0_network.convolved(tf, signal, expand, 1))
         found += tf.reduce_max(wide, [0, 1, 2]).numpy().tolist()
-        filtered = tf.nn.relu6(lite0_integers.filtered_by(tf, wide, block.depthwise, block.stride))
-        projected = lite0_integers.convolved(tf, filtered, block.project, 1)
+        filtered = tf.nn.relu6(lite0_network.filtered_by(tf, wide, block.depthwise, block.stride))
+        projected = lite0_network.convolved(tf, filtered, block.project, 1)
         signal = projected + signal if projected.shape == signal.shape else projected
     return found
 

@@ -1,7 +1,6 @@
 """Samples from an .npz file or from the operator's own function."""
 
 import itertools
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -9,16 +8,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.adapters import npz_file
 from deploy.core.factory.conversion import calibration, samples
 from deploy.core.factory.words import SAMPLES_ADVISED, Signature
-from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays
 from deploy.factory.sources import functions
 
 Note = Callable[[str], None]
 _END: Final = object()
-
-_UNREADABLE: Final = (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, EOFError, NotImplementedError)
 
 
 def of_file(path: Path, signature: Signature, note: Note) -> Iterator[Arrays]:
@@ -35,14 +32,9 @@ def of_file(path: Path, signature: Signature, note: Note) -> Iterator[Arrays]:
 
 def _loaded(path: Path, signature: Signature) -> dict[str, object]:
     """Only what the signature may ask for: a data set holds labels too."""
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            wanted = {form.name for form in signature.inputs}.intersection(file.files)
-            return {name: file[name] if not wanted or name in wanted else None for name in file.files}
-    except OSError as error:
-        raise Refused(f"{path}: {error.strerror or 'it is damaged'}") from error
-    except _UNREADABLE as error:
-        raise Refused(f"{path} is no .npz file of plain arrays: {error}") from error
+    with npz_file.opened(path) as held:
+        wanted = {form.name for form in signature.inputs}.intersection(held)
+        return {name: held[name] if not wanted or name in wanted else None for name in held}
 
 
 def of_function(place: str, signature: Signature) -> Iterator[Arrays]:

@@ -116,22 +116,10 @@ def _by_moment(pictures: Sequence[Picture], prints: Mapping[str, Print], labels:
 
 def _places(folder: Path) -> tuple[tuple[str, ...], list[tuple[int, Path]]]:
     """The labels, and every picture file with the number of its label."""
-    try:
-        folders = sorted(
-            (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")),
-            key=lambda path: path.name,
-        )
-    except OSError as error:
-        raise Refused(f"{folder}: {error.strerror}") from error
-    names = tuple(path.name for path in folders)
+    found = desk.labelled(folder)
+    names = tuple(label.name for label, _ in found)
     dataset.check_labels(names, str(folder))
-    return names, [(label, path) for label, below in enumerate(folders) for path in _pictures(below)]
-
-
-def _pictures(folder: Path) -> Sequence[Path]:
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in desk.PICTURES and path.is_file()
-    )
+    return names, [(number, path) for number, (_, pictures) in enumerate(found) for path in pictures]
 
 
 def in_batches(every: Iterable[T], size: int) -> Iterator[list[T]]:

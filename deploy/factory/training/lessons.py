@@ -1,6 +1,5 @@
 """What a classifier learns from: arrays in a file, what a function gives, or labelled folders of pictures."""
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from agent.core.camera.frames import Pixels
 from agent.core.tflite import invocation
 from agent.wire.documents import Dtype, InputContract
+from deploy.adapters import npz_file
 from deploy.core.factory.conversion import kinds
 from deploy.core.factory.training import supervised
 from deploy.core.factory.training.dataset import Picture, Shares
@@ -19,7 +19,7 @@ from deploy.core.factory.words import Look, Optimize
 from deploy.core.refusal import Refused
 from deploy.factory.sources import functions
 from deploy.factory.training import dataset
-from deploy.factory.training.dataset import Tell
+from deploy.ports.factory import OnProgress
 
 _PARTS: Final = ("x", "y")
 _HELD_OUT: Final = ("x_test", "y_test")
@@ -27,7 +27,7 @@ _VALIDATION_LEAST: Final = 1e-9
 """Of labelled folders; nothing here chooses when to stop, and those pictures join the training."""
 
 
-def read(order: Optimize, wanted: Wanted, tell: Tell) -> Lesson:
+def read(order: Optimize, wanted: Wanted, tell: OnProgress) -> Lesson:
     """
     Raises:
         Refused: it cannot be read, or is not what this model can learn from.
@@ -43,13 +43,8 @@ def read(order: Optimize, wanted: Wanted, tell: Tell) -> Lesson:
 
 
 def _loaded(path: Path) -> Mapping[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except OSError as error:
-        raise Refused(f"{path}: {error.strerror or 'it is damaged'}") from error
-    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError, TypeError) as error:
-        raise Refused(f"{path} is no .npz file of plain arrays with x and y: {error}") from error
+    with npz_file.opened(path) as held:
+        return {name: held[name] for name in (*_PARTS, *_HELD_OUT) if name in held} or dict(held)
 
 
 def _named(given: object, place: str) -> Mapping[str, NDArray[Any]]:
@@ -80,7 +75,7 @@ def _checked(
     return supervised.check(inputs, labels, wanted, order.look, order.data)
 
 
-def _of_folder(folder: Path, order: Optimize, wanted: Wanted, tell: Tell) -> Lesson:
+def _of_folder(folder: Path, order: Optimize, wanted: Wanted, tell: OnProgress) -> Lesson:
     shares = Shares(validation=_VALIDATION_LEAST, test=order.held_out)
     found = dataset.read(folder, _contract(order.look, wanted), shares, order.seed, tell)
     if len(found.labels) != wanted.classes:

@@ -100,6 +100,8 @@ def test_arrays_that_cannot_be_used_are_refused_in_a_sentence(tmp_path, case):
 
 def test_files_that_cannot_be_used_are_refused_in_a_sentence(tmp_path):
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 and no more")
+    with (tmp_path / "single.npz").open("wb") as single:
+        np.save(single, np.zeros(3))
     (tmp_path / "empty").mkdir()
     paint(tmp_path / "tabled" / "a.png")
     (tmp_path / "tabled" / "t.csv").write_text("name,what\na.png,cat\n")
@@ -107,7 +109,8 @@ def test_files_that_cannot_be_used_are_refused_in_a_sentence(tmp_path):
     (tmp_path / "absent" / "t.csv").write_text("file,label\nz.png,cat\n")
     for name, said in {
         "nowhere": "no such file or folder",
-        "broken.npz": "cannot be read as .npz",
+        "single.npz": "is no .npz file of plain arrays",
+        "broken.npz": "is no .npz file of plain arrays",
         "empty": "no picture",
         "tabled": "must name the columns file and label",
         "absent": "line 2 names 'z.png', which is not there",
