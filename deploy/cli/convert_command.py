@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from agent.core.inference import contract
 from agent.core.tflite import needs
 from agent.core.tflite.flatmodel import TensorFacts
 from agent.wire.documents import Quantization
@@ -226,7 +227,11 @@ def _lines(answer: Answer) -> Iterator[str]:
     if answer.agreement is not None:
         yield _agreement(answer.agreement, answer.compared_on)
     yield f"runs on {answer.runtime_needed or 'tflite-runtime 2.14'} or newer"
-    yield f"next: shoal evaluate {answer.model} --data DIR, then shoal release {answer.model} --name ..."
+    fault = contract.not_a_classifier(answer.inputs, answer.outputs, answer.operators)
+    if fault is None:
+        yield f"next: shoal evaluate {answer.model} --data DIR, then shoal release {answer.model} --name ..."
+    else:
+        yield f"shoal evaluate and shoal release take classifiers of pictures, and this is {fault}"
 
 
 def _form(tensor: TensorSeen) -> str:

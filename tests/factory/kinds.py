@@ -78,12 +78,23 @@ def torch_samples():
     yield from _uniform(1, args_0=(SIDE, SIDE, 3))
 
 
+def _trained(model):
+    """With biases: while those of a GRU are nought its first step leaves an output of SPLIT unread, and the
+    converter has no integer form of that.
+    """
+    generator = np.random.default_rng(8)
+    for variable in model.weights:
+        if "bias" in variable.name:
+            variable.assign(generator.normal(0.0, 0.1, variable.shape))
+    return model
+
+
 def _recurrent(library, kind, **more):
     layers = library.layers
     library.utils.set_random_seed(1)
     sequence = layers.Input((STEPS, 16), name="sequence")
     seen = getattr(layers, kind)(24, **more)(sequence)
-    return library.Model(sequence, layers.Dense(10, activation="softmax", name="scores")(8 * seen))
+    return _trained(library.Model(sequence, layers.Dense(10, activation="softmax", name="scores")(8 * seen)))
 
 
 def lstm():
@@ -125,6 +136,71 @@ def two_ends():
         layers.Dense(2, activation="softmax", name="share")(8 * both),
     ]
     return keras.Model([sequence, more], ends)
+
+
+def deep():
+    """Mixed precision, a GRU in a model within the model, and inputs by names that are not in their order."""
+    import keras
+
+    layers = keras.layers
+    keras.utils.set_random_seed(1)
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    sequence, more = layers.Input((STEPS, 16), name="sequence"), layers.Input((4,), name="more")
+    inner = keras.Sequential([layers.Input((STEPS, 16)), layers.GRU(12), layers.Dense(8)])
+    both = layers.Concatenate()([inner(sequence), more])
+    scores = layers.Dense(5, dtype="float32", activation="softmax", name="scores")(6 * both)
+    keras.mixed_precision.set_global_policy("float32")
+    return _trained(keras.Model({"sequence": sequence, "more": more}, scores))
+
+
+def convolutional():
+    """A recurrent layer of convolutions, over six small pictures."""
+    import keras
+
+    layers = keras.layers
+    keras.utils.set_random_seed(1)
+    sequence = layers.Input((6, 8, 8, 2), name="film")
+    seen = layers.Flatten()(layers.ConvLSTM2D(4, 3)(sequence))
+    return keras.Model(sequence, layers.Dense(10, name="scores")(seen))
+
+
+def films():
+    yield from _uniform(7, film=(6, 8, 8, 2))
+
+
+def states():
+    """What one LSTM has seen in the end is where another begins."""
+    import keras
+
+    layers = keras.layers
+    keras.utils.set_random_seed(1)
+    sequence = layers.Input((STEPS, 16), name="sequence")
+    _, *states = layers.LSTM(12, return_state=True)(sequence)
+    told = layers.LSTM(12, return_sequences=True)(sequence, initial_state=states)
+    return keras.Model(sequence, layers.Dense(6, name="scores")(layers.Flatten()(told)))
+
+
+def called():
+    """A subclassed model, which knows its inputs because it was called once."""
+    import keras
+
+    class Called(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.seen = keras.layers.Conv2D(8, 3, activation="relu")
+            self.scores = keras.layers.Dense(10)
+
+        def call(self, image):
+            return {"scores": self.scores(keras.ops.mean(self.seen(image), (1, 2)))}
+
+    keras.utils.set_random_seed(1)
+    made = Called()
+    made(np.zeros((1, SIDE, SIDE, 3), np.float32))
+    return made
+
+
+def pictures_of_any_name():
+    yield from _uniform(1, input_0=(SIDE, SIDE, 3))
 
 
 def tokens():

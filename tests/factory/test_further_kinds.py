@@ -36,6 +36,7 @@ KINDS = {
     "Keras LSTM": Kind(SourceKind.FUNCTION, "kinds:lstm", "kinds:sequences"),
     "tf-keras LSTM": Kind(SourceKind.FUNCTION, "kinds:lstm_older", "kinds:sequences"),
     "Keras GRU": Kind(SourceKind.FUNCTION, "kinds:gru", "kinds:sequences"),
+    "tf-keras GRU": Kind(SourceKind.FUNCTION, "kinds:gru_older", "kinds:sequences"),
     "two inputs, two outputs": Kind(
         # Two LSTM layers in a row whose weights nothing trained: 78 % in uint8, while float is equal.
         SourceKind.FUNCTION,
@@ -43,6 +44,10 @@ KINDS = {
         "kinds:sequences_and_more",
         least=0.7,
     ),
+    "mixed, nested, named": Kind(SourceKind.FUNCTION, "kinds:deep", "kinds:sequences_and_more"),
+    "ConvLSTM2D": Kind(SourceKind.FUNCTION, "kinds:convolutional", "kinds:films"),
+    "LSTM states": Kind(SourceKind.FUNCTION, "kinds:states", "kinds:sequences"),
+    "subclassed": Kind(SourceKind.FUNCTION, "kinds:called", "kinds:pictures_of_any_name"),
     "token numbers": Kind(SourceKind.FUNCTION, "kinds:tokens", "kinds:words"),
     "embedding": Kind(SourceKind.FUNCTION, "kinds:embedding", "kinds:images"),
 }
@@ -127,13 +132,6 @@ def test_text_converts_only_with_an_operator_of_tensorflow_and_says_which(folder
     (answer,) = factory_sources.carry_out(folder, [ordered(SourceKind.FUNCTION, "kinds:text", Quantize.NONE)])
     assert "StringLength" in answer.detail
     assert "--select-tf" in answer.detail
-
-
-def test_a_gru_of_the_older_keras_is_refused_in_full_integer_by_the_name_of_its_split(folder):
-    (answer,) = factory_sources.carry_out(
-        folder, [ordered(SourceKind.FUNCTION, "kinds:gru_older", Quantize.INT8, "kinds:sequences")]
-    )
-    assert "no integer form of SPLIT" in answer.detail
 
 
 def test_inception_converts_at_299_pixels(folder, table):

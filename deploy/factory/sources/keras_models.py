@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import h5py
 
-from deploy.core.factory.words import Convert, TensorForm
+from deploy.core.factory.words import Convert
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Parent
-from deploy.factory.sources import recurrent
+from deploy.factory.sources import keras_precision, recurrent
+from deploy.factory.sources.recurrent import RebuiltParent
 
 _NEWER, _OLDER = "keras", "tf_keras"
 _DEFAULT: Final = "serving_default"
@@ -124,40 +125,33 @@ def open_object(model: Any, order: Convert) -> Parent:
     Raises:
         Refused: it is no model with inputs, or cannot be traced.
     """
-    inputs = getattr(model, "inputs", None)
-    if not inputs:
-        raise Refused(
-            f"the Keras model {getattr(model, 'name', '')!r} does not know its inputs: call it once on data "
-            "before it is saved, or return a tf.function with an input_signature"
-        )
-    forms = tuple(_form(tensor) for tensor in inputs)
-    return recurrent.with_recurrent(model, order, lambda each: _parent(each, forms, order))
+    if not hasattr(model, "_flatten_layers"):
+        raise Refused(f"{type(model).__name__} of Keras is no model: return a Model, or a tf.function")
+    remarks = keras_precision.widen(model)
+    parent = recurrent.with_recurrent(model, order, lambda each, more: _parent(each, more, order))
+    return RebuiltParent(parent, parent, remarks) if remarks else parent
 
 
-def _parent(model: Any, forms: tuple[TensorForm, ...], order: Convert) -> Parent:
+def _parent(model: Any, more: Sequence[Any], order: Convert) -> Parent:
     import tensorflow as tf  # noqa: PLC0415 - after the choice of the Keras
 
-    from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent  # noqa: PLC0415 - which Keras comes first
+    from deploy.factory.sources import keras_inputs  # noqa: PLC0415 - which Keras comes first
+    from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent  # noqa: PLC0415 - same
 
-    entry = Entry(_DEFAULT, forms, _answering(model))
+    taken = keras_inputs.inputs(model)
+    entry = Entry(_DEFAULT, taken.forms, _answering(model, taken))
     # The newer Keras wraps TensorFlow's variables, the older one has them as they are.
     held = [each if isinstance(each, tf.Variable) else each.value for each in model.variables]
-    return TensorFlowParent([entry], held, model, order)
+    return TensorFlowParent([entry], [*held, *more], model, order)
 
 
-def _form(tensor: Any) -> TensorForm:
-    sizes = tuple(-1 if size is None else int(size) for size in tensor.shape)
-    dtype = str(getattr(tensor.dtype, "name", tensor.dtype))
-    return TensorForm(name=tensor.name.partition(":")[0].replace("/", "_"), shape=sizes, dtype=dtype)
-
-
-def _answering(model: Any) -> Callable[..., Mapping[str, Any]]:
+def _answering(model: Any, taken: Any) -> Callable[..., Mapping[str, Any]]:
     names = _output_names(model)
 
     def answer(*tensors: Any) -> Mapping[str, Any]:
         from deploy.factory.sources.tensorflow_functions import by_name  # noqa: PLC0415 - as above
 
-        found = model(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
+        found = taken.call(tensors)
         plain = by_name(found)
         if isinstance(found, Mapping) or len(names) != len(plain):
             return plain

@@ -1,37 +1,41 @@
 """Recurrent layers of Keras in a form that the converter takes.
 
-It fuses an LSTM of the older Keras into one operator, in every mode. Of the newer Keras' one it makes a loop,
-which no mode with calibration takes: the converter dies of SIGSEGV on it, and so it does on a GRU of either
-Keras. So an LSTM with the usual activations is computed by a layer of the older Keras over the same weights,
-and where there is calibration any other recurrent layer is unrolled, step by step. The model as it came stays
-the float parent.
+It fuses an LSTM of the older Keras into one operator, in every mode but int16x8. Of the newer Keras' one it
+makes a loop, which no mode with calibration takes: the converter dies of SIGSEGV on it, and so it does on
+every other recurrent layer of either Keras. So an LSTM with the usual activations, neither mask nor state to
+begin with, is computed by a layer of the older Keras over the same weights, and where there is calibration
+any other recurrent layer is unrolled, step by step. Both are done to the layers where they stand, however
+deep, once the model as it came has been traced: that one stays the float parent.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
-from deploy.core.factory.words import Convert, Signature
+from deploy.core.factory.words import Convert, Quantize, Signature
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays, Made, Parent, Samples
 
-_RECURRENT: Final = frozenset({"LSTM", "GRU", "SimpleRNN"})
-_WRAPPERS: Final = frozenset({"Bidirectional"})
+_RECURRENT: Final = "RNN"
+"""The class that LSTM, GRU and all the others inherit from, in either Keras."""
 _USUAL: Final = {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True, "unroll": False}
 """What the converter knows as an LSTM."""
 _KEPT: Final = ("units", "return_sequences", "go_backwards")
 _STEPS_MAX: Final = 512
 _FUSED: Final = (
-    "{} {} is computed by the older Keras' layer over the same weights: the converter makes one operator "
-    "of each LSTM in it"
+    "{} {} is computed by the older Keras' layer over the same weights, of which the converter makes one "
+    "operator"
 )
 _UNROLLED: Final = (
     "{} {} is unrolled over its {} steps, since the converter cannot quantize its loop: "
     "the file grows with their number"
 )
+Opened = Callable[[Any, Sequence[Any]], Parent]
+"""Makes a parent of a Keras model and the variables that it has beside its own."""
 
 
-class RecurrentParent:
+class RebuiltParent:
     """See `deploy.factory.parent.Parent`: the model as it came answers, the rebuilt one is converted."""
 
     def __init__(self, original: Parent, rebuilt: Parent, remarks: tuple[str, ...]) -> None:
@@ -57,115 +61,106 @@ class RecurrentParent:
         return Made(content=made.content, converter=made.converter, remarks=(*self._remarks, *made.remarks))
 
 
-def with_recurrent(model: Any, order: Convert, opened: Callable[[Any], Parent]) -> Parent:
+@dataclass(slots=True)
+class _Watched:
+    """A recurrent layer, and what it is called with while the model as it came is traced."""
+
+    layer: Any
+    call: Callable[..., Any]
+    """Its own."""
+    steps: int | None = None
+    bare: bool = True
+    """With a sequence alone: neither a mask nor a state to begin with."""
+
+    def __call__(self, sequence: Any, state: Any, mask: Any, **more: Any) -> Any:
+        # The older Keras hands states over behind the sequence, as one list.
+        first = sequence[0] if isinstance(sequence, (list, tuple)) else sequence
+        self.steps = first.shape[1]
+        self.bare = self.bare and first is sequence and state is None and mask is None
+        return self.call(sequence, initial_state=state, mask=mask, **more)
+
+
+def with_recurrent(model: Any, order: Convert, opened: Opened) -> Parent:
     """The model as a parent, its recurrent layers rebuilt where the converter needs that.
 
     Args:
-        model: of either Keras.
+        model: of either Keras; its layers are changed.
         order: whose mode decides what must be rebuilt.
-        opened: makes a parent of a Keras model.
+        opened: traces the model as it is at that moment.
 
     Raises:
         Refused: a layer cannot be unrolled.
     """
-    remarks: list[str] = []
-    rebuilt = {
-        layer.name: made for layer in _layers(model) if (made := _rebuilt(layer, order, remarks)) is not None
-    }
-    original = opened(model)
-    if not rebuilt:
-        return original
-    package = import_module(_package(model))
-    try:
-        clone = package.models.clone_model(model, clone_function=lambda layer: rebuilt.get(layer.name, layer))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise Refused(
-            f"the recurrent layers {', '.join(rebuilt)} cannot be rebuilt for the converter"
-            f" ({' '.join(str(error).split())[:200]}): build them with unroll=True, or in tf-keras"
-        ) from error
-    return RecurrentParent(original, opened(clone), tuple(remarks))
+    watched = [_watch(layer) for layer in _recurrent(model)]
+    original = opened(model, ())
+    remarks, more = [], []
+    for each in watched:
+        each.layer.call = each.call
+        if each.bare and order.quantize is not Quantize.INT16X8 and _is_usual(each.layer):
+            if _package(each.layer) != "tf_keras":
+                more += _fuse(each.layer)
+                remarks.append(_FUSED.format(type(each.layer).__name__, each.layer.name))
+        elif order.quantize.calibrated and not each.layer.unroll:
+            _unroll(each)
+            remarks.append(_UNROLLED.format(type(each.layer).__name__, each.layer.name, each.steps))
+    return RebuiltParent(original, opened(model, more), tuple(remarks)) if remarks else original
 
 
-def _layers(model: Any) -> Iterator[Any]:
-    if not hasattr(model, "layers") or not hasattr(model, "inputs"):
-        return
-    for layer in model.layers:
-        if type(layer).__name__ in _RECURRENT | _WRAPPERS:
-            yield layer
+def _recurrent(model: Any) -> list[Any]:
+    """However deep: in models within the model, in wrappers, in subclassed layers."""
+    layers = model._flatten_layers()  # noqa: SLF001 - what is public does not look into wrappers
+    return [layer for layer in layers if _RECURRENT in {base.__name__ for base in type(layer).__mro__}]
+
+
+def _watch(layer: Any) -> _Watched:
+    watched = _Watched(layer, layer.call)
+
+    def call(sequence: Any, initial_state: Any = None, mask: Any = None, **more: Any) -> Any:
+        return watched(sequence, initial_state, mask, **more)
+
+    layer.call = call
+    return watched
 
 
 def _package(thing: Any) -> str:
     return str(type(thing).__module__.partition(".")[0])
 
 
-def _rebuilt(layer: Any, order: Convert, remarks: list[str]) -> Any:
-    """The layer in the form that this mode needs; None where it may stay as it is."""
-    kind, config = type(layer).__name__, layer.get_config()
-    inner = layer.forward_layer if kind in _WRAPPERS else layer
-    if type(inner).__name__ == "LSTM" and _usual(inner.get_config()):
-        if _package(layer) == "tf_keras":
-            return None
-        remarks.append(_FUSED.format(kind, layer.name))
-        return _fused(layer, inner)
-    if not order.quantize.calibrated or type(inner).__name__ not in _RECURRENT or inner.unroll:
-        return None
-    steps = _steps(layer)
-    remarks.append(_UNROLLED.format(kind, layer.name, steps))
-    return _unrolled(layer, config)
-
-
-def _usual(config: Mapping[str, Any]) -> bool:
+def _is_usual(layer: Any) -> bool:
+    if type(layer).__name__ != "LSTM":
+        return False
+    config = layer.get_config()
     plain = all(config.get(name) == value for name, value in _USUAL.items())
     return plain and not any(config.get(name) for name in ("stateful", "return_state", "recurrent_dropout"))
 
 
-def _fused(layer: Any, inner: Any) -> Any:
-    base: Any = import_module("keras").layers.Layer
-    theirs = import_module("tf_keras").layers
-    config = inner.get_config()
-    older = theirs.LSTM(**{name: config[name] for name in _KEPT})
-    if layer is not inner:
-        older = theirs.Bidirectional(older, merge_mode=layer.merge_mode)
-    older.build((None, None, inner.cell.kernel.shape[0]))
+def _fuse(layer: Any) -> list[Any]:
+    """The variables that it is computed with from now on."""
+    config = layer.get_config()
+    older = import_module("tf_keras").layers.LSTM(**{name: config[name] for name in _KEPT})
+    older.build((None, None, layer.cell.kernel.shape[0]))
     older.set_weights(layer.get_weights())
 
-    class Fused(base):  # type: ignore[misc]  # its base is known at run time only
-        def __init__(self) -> None:
-            super().__init__(name=layer.name)
-            self.older = older
+    def call(sequence: Any, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
+        return older(sequence, initial_state=initial_state, mask=mask, training=training)
 
-        def call(self, sequence: Any, initial_state: Any = None, mask: Any = None) -> Any:
-            return self.older(sequence, initial_state=initial_state, mask=mask)
-
-    return Fused()
+    layer.call = call
+    return list(older.variables)
 
 
-def _steps(layer: Any) -> int:
-    shape = layer.input.shape
-    steps = shape[1]
+def _unroll(watched: _Watched) -> None:
+    layer, steps = watched.layer, watched.steps
     named = f"the loop of the recurrent layer {layer.name} cannot be quantized"
     if steps is None:
         raise Refused(
-            f"{named}, nor unrolled while its number of steps is open: fix it in the model, or choose "
-            "none, dynamic or float16"
+            f"{named}, nor unrolled while its number of steps is open: fix it with --shape or in the model, "
+            "or choose none, dynamic or float16"
         )
     if steps > _STEPS_MAX:
         raise Refused(
             f"{named}, and unrolling ends at {_STEPS_MAX} steps ({steps}): use an LSTM with the usual "
-            "activations, or choose none, dynamic or float16"
+            "activations, without a mask, or choose none, dynamic or float16"
         )
-    return int(steps)
-
-
-def _unrolled(layer: Any, config: Mapping[str, Any]) -> Any:
-    changed = dict(config)
-    for name in ("layer", "backward_layer"):
-        if changed.get(name):
-            inner = changed[name]
-            changed[name] = {**inner, "config": {**inner["config"], "unroll": True}}
-    if type(layer).__name__ in _RECURRENT:
-        changed["unroll"] = True
-    made = type(layer).from_config(changed)
-    made.build(tuple(layer.input.shape))
-    made.set_weights(layer.get_weights())
-    return made
+    layer.unroll = True
+    # Where the older Keras could call a GPU's kernel, it does not look at `unroll`.
+    layer._could_use_gpu_kernel = False  # noqa: SLF001 - nothing public sets it

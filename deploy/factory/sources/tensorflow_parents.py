@@ -5,11 +5,12 @@ and saved as a SavedModel for the converter. Of the converter's other entries `f
 the variables of a Keras 3 model and converts it silently to one that answers nonsense.
 """
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +20,9 @@ from deploy.core.factory.words import Convert, Signature, TensorForm
 from deploy.core.refusal import Refused
 from deploy.factory.converter import tf_converter
 from deploy.factory.parent import Arrays, Made, Samples
+
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_PREAMBLE: Final = re.compile(r"(in user code:|Exception encountered when calling )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,7 @@ def _check(variables: Iterable[Any]) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line that a person can use."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The first line that a person can use: Keras says before it, in colours, where it was called."""
+    plain = _COLOUR.sub("", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip() and not _PREAMBLE.match(line)]
     return (lines[0] if lines else type(error).__name__)[:300]

@@ -16,6 +16,10 @@ _LISTED: Final = re.compile(r"^(TF Select ops|Custom ops): (.+)$", re.MULTILINE)
 _NEEDS: Final = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 _PLACE: Final = re.compile(r'fused\["(\w+):", "([^"@]*)(?:@[^"]*)?"\]')
 _NOT_QUANTIZED: Final = re.compile(r"Quantization (?:to 16x8-bit )?not yet supported for op: '?(\w+)")
+_DETAIL: Final = re.compile(r"^\s*tf\.(\w+)(\(.*)$", re.MULTILINE)
+"""Of an operator that was refused: its name, and the types that it takes and gives."""
+_FOREIGN_TYPE: Final = re.compile(r"[x<](bf16|f16|f64)>")
+_TYPES: Final = {"bf16": "bfloat16", "f16": "float16", "f64": "float64"}
 _TENSOR_LIST: Final = re.compile(r"TensorList(?:Reserve|FromTensor|Stack|SetItem|GetItem)")
 _SENTENCE_MAX: Final = 240
 _RUNTIMES: Final = "which no device of Shoal runs"
@@ -46,14 +50,32 @@ def _outside(said: str) -> str | None:
             "open batch: fix every size with --shape NAME=1x..., or build the layer with unroll=True"
         )
     names = list(dict.fromkeys(name.removeprefix("tf.") for _, name in found))
-    options = " ".join(f"{_KINDS[kind]} {name.removeprefix('tf.')}" for kind, name in dict.fromkeys(found))
     many = "operators" if len(names) > 1 else "operator"
     pronoun = "them" if len(names) > 1 else "it"
+    subject = f"the {many} {', '.join(names)}{_at(said, names[0])}"
+    foreign = _foreign_type(said, names)
+    if foreign is not None:
+        return (
+            f"{subject} {'compute' if len(names) > 1 else 'computes'} in {foreign}, and TensorFlow Lite does "
+            f"in float32: build {pronoun} in float32 (--quantize float16 keeps weights in 16 bits)"
+        )
+    options = dict.fromkeys((kind, name.removeprefix("tf.")) for kind, name in found)
     return (
-        f"the {many} {', '.join(names)}{_at(said, names[0])} {'are' if len(names) > 1 else 'is'} outside "
-        f"TensorFlow Lite's built-in set: replace {pronoun} in the model; {options} leaves {pronoun} in, "
-        f"{_RUNTIMES}"
+        f"{subject} {'are' if len(names) > 1 else 'is'} outside TensorFlow Lite's built-in set: replace "
+        f"{pronoun} in the model; {_left_in(list(options))} leaves {pronoun} in, {_RUNTIMES}"
     )
+
+
+def _left_in(found: Sequence[tuple[str, str]]) -> str:
+    by_kind = {kind: [name for each, name in found if each == kind] for kind, _ in found}
+    return " ".join(f"{_KINDS[kind]} {' '.join(names)}" for kind, names in by_kind.items())
+
+
+def _foreign_type(said: str, names: Sequence[str]) -> str | None:
+    """In which all of them compute, where that alone is what the converter lacks."""
+    found = [_FOREIGN_TYPE.search(types) for name, types in _DETAIL.findall(said) if name in names]
+    wide = {_TYPES[each[1]] for each in found if each is not None}
+    return " and ".join(sorted(wide)) if found and all(found) else None
 
 
 def _at(said: str, operator: str) -> str:

@@ -144,3 +144,23 @@ def test_nothing_is_started_for_a_place_that_cannot_be_written(tmp_path: Path) -
         converting.convert(request(tmp_path / "nowhere" / "birds.tflite"), lambda _: None, factory)
 
     assert factory.orders == []
+
+
+@pytest.mark.parametrize("what", ["source", "labels", "samples"])
+def test_no_file_takes_the_place_of_what_it_is_made_from(tmp_path: Path, what: str) -> None:
+    given, out = tmp_path / "birds.tflite", tmp_path / "." / "link.tflite"
+    given.write_bytes(b"a\nb\nc\nd\n")
+    out.symlink_to(given)
+    place = Representative(place=str(given))
+    told = {
+        "source": Request(
+            source=Source(kind=SourceKind.TFLITE, place=str(given)), out=out, quantize=Quantize.NONE
+        ),
+        "labels": request(out, labels=given),
+        "samples": request(out, representative=(place,)),
+    }
+
+    with pytest.raises(Refused, match="is what it is made from"):
+        converting.convert(told[what], lambda _: None, Canned())
+
+    assert given.read_bytes() == b"a\nb\nc\nd\n"

@@ -16,6 +16,8 @@ ORDERS = {
     "jax": ordered(SourceKind.FUNCTION, "kinds:jax_function", Quantize.INT8, "kinds:images"),
     "tflite": ordered(SourceKind.TFLITE, "kinds_embedding.none.tflite", Quantize.UINT8, "kinds:images"),
     "lstm": ordered(SourceKind.FUNCTION, "kinds:lstm", Quantize.INT8, "kinds:sequences"),
+    "deep": ordered(SourceKind.FUNCTION, "kinds:deep", Quantize.INT8, "kinds:sequences_and_more"),
+    "called": ordered(SourceKind.FUNCTION, "kinds:called", Quantize.NONE),
     "quantized": ordered(SourceKind.TFLITE, "kinds_embedding.none.tflite.uint8.tflite", Quantize.NONE),
     "nothing": ordered(SourceKind.TFLITE, "nothing.tflite", Quantize.NONE),
     "missing": ordered(SourceKind.TFLITE, "missing.tflite", Quantize.NONE),
@@ -57,7 +59,7 @@ def answers(folder):
     return dict(zip(ORDERS, found[1:], strict=True))
 
 
-@pytest.mark.parametrize("name", ["jax", "tflite", "lstm"])
+@pytest.mark.parametrize("name", ["jax", "tflite", "lstm", "deep"])
 def test_it_becomes_integers_and_keeps_its_answers(name, answers, folder):
     answer = answers[name]
     assert isinstance(answer, Converted), answer
@@ -70,6 +72,18 @@ def test_an_lstm_of_the_newer_keras_becomes_one_operator_and_that_is_said(answer
     facts = flatmodel.examine((folder / ORDERS["lstm"].out).read_bytes())
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in facts.operator_names
     assert any("one operator" in remark for remark in answers["lstm"].remarks)
+
+
+def test_recurrent_layers_are_unrolled_and_mixed_precision_widened_however_deep_and_that_is_said(answers):
+    said = " ".join(answers["deep"].remarks)
+    assert "GRU gru is unrolled over its 14 steps" in said
+    assert "layers of mixed precision compute in float32" in said
+
+
+def test_a_subclassed_model_is_known_by_what_it_was_called_with(answers):
+    (signature,) = answers["called"].signatures
+    assert signature.inputs[0].shape == (1, 12, 12, 3)
+    assert [form.name for form in signature.outputs] == ["scores"]
 
 
 @pytest.mark.parametrize(

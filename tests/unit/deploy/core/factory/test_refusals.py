@@ -15,6 +15,16 @@ Details:
 \ttf.Erf(tensor<1x4xf32>) -> (tensor<1x4xf32>) : {device = ""}
 """
 CUSTOM = "Some ops in the model are custom ops\nCustom ops: MyOwn\nDetails:\n\ttf.MyOwn()"
+HALVES = """TF Select ops: BiasAdd, Conv2D
+Details:
+\ttf.BiasAdd(tensor<1x30x30x8xf16>, tensor<8xf16>) -> (tensor<1x30x30x8xf16>) : {device = ""}
+\ttf.Conv2D(tensor<1x32x32x3xf16>, tensor<3x3x3x8xf16>) -> (tensor<1x30x30x8xf16>) : {device = ""}
+"""
+MIXED = """TF Select ops: Erf, Mean
+Details:
+\ttf.Erf(tensor<1x4xf32>) -> (tensor<1x4xf32>) : {device = ""}
+\ttf.Mean(tensor<f64>) -> (tensor<f64>) : {device = ""}
+"""
 LISTS = "Some ops are not supported\nTF Select ops: TensorListReserve, TensorListStack\nDetails:"
 NOT_16X8 = (
     "Quantization to 16x8-bit not yet supported for op: 'CEIL'.\n"
@@ -25,8 +35,10 @@ NOT_16X8 = (
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (ERF, ["Erf, Betainc", "at tower/Erf", "--select-tf Erf --select-tf Betainc", "no device"]),
+        (ERF, ["Erf, Betainc", "at tower/Erf", "--select-tf Erf Betainc leaves them in", "no device"]),
         (CUSTOM, ["MyOwn", "--custom MyOwn"]),
+        (HALVES, ["BiasAdd, Conv2D", "compute in float16", "build them in float32"]),
+        (MIXED, ["Erf, Mean", "outside"]),
         (LISTS, ["TensorListReserve", "--shape", "unroll=True"]),
         (NOT_16X8, ["CEIL, FLOOR", "int16x8", "--float-fallback"]),
         ("loc(x): something odd\nand more", ["something odd", "mode int16x8"]),
