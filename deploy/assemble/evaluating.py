@@ -129,7 +129,7 @@ def evaluate(request: Request, on_progress: OnProgress) -> Judged:
         tuple(contenders[place] for place in ranked),
         tuple(answer.asked[place] for place in ranked),
         shown,
-        shared.labels,
+        shared.told,
     )
 
 
@@ -266,7 +266,7 @@ def _models(
             _said(contender, asked, request, tensors=given.floats),
             asked.seen,
             examples.truths(shown),
-            shared.labels,
+            shared.told,
             (f"shoal {metadata.version('shoal')}", given.digest),
         )
         if reference is not None and place != reference:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.core.factory.evaluation import layers, plotting
-from deploy.core.factory.evaluation.document import Layers, Report
+from deploy.core.factory.evaluation.document import LayerError, Layers, Report
 from deploy.core.factory.evaluation.seen import Draw, Drawn, Plot
-from deploy.core.factory.words import Said
 from deploy.core.refusal import Refused
+from deploy.ports.factory import OnProgress
 
 _INK: Final = "#0a0b0c"
 """Becomes the colour of the page's own letters."""
@@ -20,6 +20,8 @@ _COLOURS: Final = ("#3b82c4", "#d97706", "#2a9d6f", "#b4518f", "#7a6ff0", "#c045
 """Told apart on white and on near-black, and mostly so by those who see few colours."""
 _WIDE_INCHES: Final = 4.6
 _MODELS_MAX: Final = len(_COLOURS)
+_ROW_MAX: Final = 38
+_RELIABILITIES_MAX: Final = 4
 
 Axes = Any
 
@@ -31,7 +33,7 @@ class _Drawing:
     draw: Callable[[Axes], None]
 
 
-def carry_out(order: Draw, tell: Callable[[Said], None]) -> Drawn:
+def carry_out(order: Draw, tell: OnProgress) -> Drawn:
     """
     Raises:
         Refused: matplotlib is not installed.
@@ -129,22 +131,27 @@ def _drawings(report: Report) -> Sequence[_Drawing]:
 def _cost(axes: Axes, said: str, points: Sequence[plotting.Point], what: str) -> None:
     shown = points[:_MODELS_MAX]
     names = plotting.shorten([point.name for point in shown], 34)
-    for point, name, colour in zip(shown, names, _COLOURS, strict=False):
+    costs = [point.pulled_mb if what == "pulled" else point.invoke_ms for point in shown]
+    for point, cost, name in zip(shown, costs, names, strict=True):
         rate = point.rate
         axes.errorbar(
-            point.pulled_mb if what == "pulled" else point.invoke_ms,
+            cost,
             rate.share * 100,
             [[max(0.0, rate.share - rate.low) * 100], [max(0.0, rate.high - rate.share) * 100]],
             fmt="o",
             capsize=3,
-            color=colour,
+            color=_colour(point.place),
             label=name,
         )
     axes.set_xlabel("MB pulled by a device that has nothing" if what == "pulled" else "ms an invoke, median")
-    axes.set_ylabel(f"{said}, %")
-    axes.margins(x=0.15)
-    axes.set_xlim(left=0)
+    axes.set_ylabel(f"{said.partition(' ')[0]}, %")
+    axes.set_xlim(0, 1.15 * max(*costs, 1e-9))
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.22), fontsize=8)
+
+
+def _colour(model: int) -> str:
+    """A model has the same one in every plot."""
+    return _COLOURS[model % len(_COLOURS)]
 
 
 def _of_the_best(report: Report) -> list[_Drawing]:
@@ -155,7 +162,7 @@ def _of_the_best(report: Report) -> list[_Drawing]:
     name = plotting.shorten([best.model.file])[0]
     matrix, recalls = plotting.matrix(accuracy), plotting.recalls(accuracy)
     found = [
-        _Drawing("reliability", 3.4, lambda axes: _reliability(axes, report)),
+        _Drawing(_of_reliability(report), 3.4, lambda axes: _reliability(axes, report)),
         _Drawing(
             f"recall of classes, {name}", 1.0 + 0.22 * len(recalls), lambda axes: _recalls(axes, recalls)
         ),
@@ -164,16 +171,23 @@ def _of_the_best(report: Report) -> list[_Drawing]:
         found.append(_Drawing(f"confusion, {name}", 3.8, lambda axes: _matrix(axes, matrix)))
     elif accuracy.confused:
         pairs = accuracy.confused[: plotting.ROWS_MAX]
-        rows = [(f"{pair.truth} as {pair.named}", pair.count) for pair in pairs]
+        rows = [
+            (f"{plotting.called(pair.truth)} as {plotting.called(pair.named)}", pair.count) for pair in pairs
+        ]
         found.append(
             _Drawing(f"worst confusions, {name}", 1.0 + 0.22 * len(rows), lambda a: _counts(a, rows))
         )
     return found
 
 
+def _of_reliability(report: Report) -> str:
+    several = len(report.models) > _RELIABILITIES_MAX
+    return f"reliability of the best {_RELIABILITIES_MAX}" if several else "reliability"
+
+
 def _reliability(axes: Axes, report: Report) -> None:
     axes.plot([0, 1], [0, 1], "--", color=_INK, alpha=0.4, linewidth=1)
-    shown = report.models[:4]
+    shown = report.models[:_RELIABILITIES_MAX]
     names = plotting.shorten([model.evaluation.model.file for model in shown], 34)
     for model, name, colour in zip(shown, names, _COLOURS, strict=False):
         accuracy = model.evaluation.accuracy
@@ -197,7 +211,7 @@ def _recalls(axes: Axes, recalls: Sequence[tuple[str, Any]]) -> None:
     above = [max(0.0, rate.high - rate.share) * 100 for _, rate in recalls]
     axes.barh(places, shares, color=_COLOURS[0], alpha=0.8, height=0.7)
     axes.errorbar(shares, places, xerr=[below, above], fmt="none", ecolor=_INK, capsize=2, linewidth=1)
-    axes.set_yticks(places, plotting.shorten([label for label, _ in recalls]))
+    axes.set_yticks(places, plotting.shorten([plotting.called(label) for label, _ in recalls]))
     axes.set(xlim=(0, 101), xlabel="recall, % (95 % interval)")
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
@@ -220,7 +234,10 @@ def _matrix(axes: Axes, matrix: plotting.Matrix) -> None:
     fading = LinearSegmentedColormap.from_list("fading", [(0.23, 0.51, 0.77, 0.0), (0.23, 0.51, 0.77, 0.9)])
     totals = matrix.counts.sum(axis=1, keepdims=True)
     shares = matrix.counts / totals.clip(1)
-    labels, places = plotting.shorten(matrix.labels, 16), range(len(matrix.labels))
+    labels, places = (
+        plotting.shorten([plotting.called(label) for label in matrix.labels], 16),
+        range(len(matrix.labels)),
+    )
     axes.pcolormesh(shares, cmap=fading, vmin=0, vmax=1)
     for truth in places:
         for named in places:
@@ -246,22 +263,31 @@ def _of_layers(report: Report) -> list[_Drawing]:
     if not report.layers:
         return []
     lines = _Drawing("error of each layer", 3.2, lambda axes: _layer_lines(axes, report))
-    return [lines, *(_hurting(report, each) for each in report.layers[:2])]
+    worst = sorted(report.layers, key=_most_added, reverse=True)
+    return [lines, *(_hurting(report, each) for each in worst[:2])]
+
+
+def _most_added(found: Layers) -> float:
+    return max((layer.added for layer in _blamed(found)), default=0.0)
+
+
+def _blamed(found: Layers) -> list[LayerError]:
+    return [layer for layer in found.layers if layer.operator not in layers.SQUASHING]
 
 
 def _hurting(report: Report, found: Layers) -> _Drawing:
     name = plotting.shorten([report.models[found.model].evaluation.model.file])[0]
-    height = 1.0 + 0.22 * min(len(found.layers), plotting.ROWS_MAX)
+    height = 1.0 + 0.22 * min(len(_blamed(found)), plotting.ROWS_MAX)
     return _Drawing(f"layers that hurt, {name}", height, lambda axes: _worst_layers(axes, found))
 
 
 def _layer_lines(axes: Axes, report: Report) -> None:
     names = plotting.shorten([report.models[each.model].evaluation.model.file for each in report.layers], 34)
-    for each, name, colour in zip(report.layers, names, _COLOURS, strict=False):
+    for each, name in zip(report.layers, names, strict=True):
         axes.plot(
             [layer.place for layer in each.layers],
             [layer.error for layer in each.layers],
-            color=colour,
+            color=_colour(each.model),
             label=name,
         )
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -270,11 +296,18 @@ def _layer_lines(axes: Axes, report: Report) -> None:
 
 
 def _worst_layers(axes: Axes, found: Layers) -> None:
-    worst = sorted(found.layers, key=lambda layer: -layer.added)[: plotting.ROWS_MAX]
-    rows = [f"{layer.place} {layer.operator} {layers.short(layer.name)}" for layer in worst]
+    told = dict(zip(found.layers, layers.apart([layer.name for layer in found.layers]), strict=True))
+    worst = sorted(_blamed(found), key=lambda layer: -layer.added)[: plotting.ROWS_MAX]
+    rows = [_row(layer, told[layer]) for layer in worst]
     axes.barh(range(len(worst)), [max(0.0, layer.added) for layer in worst], color=_COLOURS[1], height=0.7)
-    axes.set_yticks(range(len(worst)), plotting.shorten(rows, 34))
+    axes.set_yticks(range(len(worst)), plotting.shorten(rows, _ROW_MAX))
     axes.axvline(layers.HURTS, color=_INK, linestyle="--", alpha=0.4, linewidth=1)
     axes.set_xlabel("error that the layer itself adds")
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
+
+
+def _row(layer: LayerError, name: str) -> str:
+    """With the operator where there is room; a name that is long says it mostly itself."""
+    row = f"{layer.place} {layer.operator} {name}"
+    return row if len(row) <= _ROW_MAX else f"{layer.place} {name}"

@@ -1,5 +1,6 @@
 """Where in a network quantization hurts."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
@@ -26,7 +27,8 @@ _ALIVE: Final = 1e-8
 _LOST: Final = 1.0
 """An error as large as the signal: nothing is left that a later layer could spoil."""
 _ADVICE_MAX: Final = 5
-_SQUASHING: Final = frozenset({"SOFTMAX", "LOGISTIC"})
+_NAME_MAX: Final = 48
+SQUASHING: Final = frozenset({"SOFTMAX", "LOGISTIC"})
 """They turn small differences into large ones by what they are: nothing to be mended there."""
 _MATCHED_SHARE_MIN: Final = 0.5
 
@@ -187,7 +189,7 @@ def _inherited(tensor: TensorError, errors: Mapping[str, float]) -> float:
 
 def _advice(tensors: Sequence[TensorError], added: Mapping[str, float]) -> tuple[str, ...]:
     worst = sorted(
-        (each for each in tensors if added[each.name] >= HURTS and each.operator not in _SQUASHING),
+        (each for each in tensors if added[each.name] >= HURTS and each.operator not in SQUASHING),
         key=lambda each: -added[each.name],
     )
     said = [_remedy(tensor, added[tensor.name]) for tensor in worst[:_ADVICE_MAX]]
@@ -222,4 +224,17 @@ def _remedy(tensor: TensorError, added: float) -> str:
 def short(name: str) -> str:
     """The part of a tensor's name that tells it from others: converters join the names of what they fuse."""
     first = name.partition(";")[0]
-    return first if len(first) <= 48 else f"...{first[-45:]}"
+    while len(first) > _NAME_MAX and "/" in first:
+        first = first.partition("/")[2]
+    return first if len(first) <= _NAME_MAX else f"...{first[3 - _NAME_MAX :]}"
+
+
+def apart(names: Sequence[str]) -> tuple[str, ...]:
+    """The names without the fused ones, and without the folders that most of them begin with."""
+    found = [name.partition(";")[0] for name in names]
+    while True:
+        folders = Counter(name.partition("/")[0] for name in found if "/" in name)
+        most = folders.most_common(1)
+        if not most or 2 * most[0][1] <= len(found):
+            return tuple(found)
+        found = [name.removeprefix(f"{most[0][0]}/") for name in found]

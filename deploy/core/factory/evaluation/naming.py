@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,6 +33,15 @@ class Shared:
     numbered: bool
     """No model has names: the labels are numbers."""
     remarks: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The labels for a reader: where several classes are called the same, each with its number."""
+        counts = Counter(self.labels)
+        return tuple(
+            f"{label} (class {place})" if counts[label] > 1 else label
+            for place, label in enumerate(self.labels)
+        )
 
 
 def shared(models: Sequence[Named]) -> Shared:

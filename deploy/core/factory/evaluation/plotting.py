@@ -18,6 +18,8 @@ ROWS_MAX = 16
 class Point:
     """A model in the plane of what it costs and how good it is."""
 
+    place: int
+    """Of the model in its report."""
     name: str
     pulled_mb: float
     invoke_ms: float
@@ -30,12 +32,13 @@ def points(report: Report) -> tuple[str, tuple[Point, ...]]:
     said = "top-1" if labelled else "agreement with the reference"
     found = tuple(
         Point(
+            place,
             model.evaluation.model.file,
             model.evaluation.model.pulled / 1e6,
             model.latency.invoke_p50_ms,
             rate,
         )
-        for model in report.models
+        for place, model in enumerate(report.models)
         if (rate := _rate(model.evaluation)) is not None
     )
     return said, found
@@ -77,6 +80,11 @@ def recalls(accuracy: Accuracy) -> tuple[tuple[str, Rate], ...]:
 
 def _upper(each: ClassFigures) -> tuple[float, str]:
     return figures.rate(each.right, each.support).high, each.label
+
+
+def called(label: str) -> str:
+    """The first of several names (`tench, Tinca tinca`)."""
+    return label.partition(",")[0]
 
 
 def shorten(names: Sequence[str], most: int = 26) -> list[str]:

@@ -23,8 +23,9 @@ h1 { font-size: 1.5rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 2r
 h3 { font-size: .95rem; margin: 0 0 .4rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line);
-  white-space: nowrap; }
-td:first-child { font-weight: 600; }
+  vertical-align: bottom; }
+td { white-space: nowrap; }
+td:first-child { font-weight: 600; white-space: normal; min-width: 8rem; }
 ul { padding-left: 1.2rem; }
 .plots { display: grid; gap: 1.6rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); }
 .plots svg { width: 100%; height: auto; max-width: 36rem; }
@@ -33,6 +34,11 @@ figure { margin: 0; } figcaption { font-size: .85rem; line-height: 1.35; }
 .seen img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 4px; display: block;
   background: var(--soft); }
 .small { font-size: .85rem; opacity: .8; }
+@media print {
+  body { max-width: none; padding: 0; font-size: 11px; }
+  .wide { overflow: visible; } td { white-space: normal; }
+  figure, tr { break-inside: avoid; } .plots { grid-template-columns: 1fr 1fr; }
+}
 """
 
 
@@ -57,9 +63,10 @@ def page(report: Report, plots: Sequence[Plot], examples: Sequence[Example], mis
         missing: why there are no plots; empty where there are.
     """
     best = report.models[0].evaluation
+    about = summary.pictures(best.pictures)
     parts = [
         f"<h1>Evaluation of {len(report.models)} model{'' if len(report.models) == 1 else 's'}</h1>",
-        f'<p class="small">{best.pictures:,} pictures, data {best.data[:12]}, by {escape(best.tool)}</p>',
+        f'<p class="small">{about}, data {best.data[:12]}, by {escape(best.tool)}</p>',
         _table(*summary.table(report)),
         _list(summary.sentences(report)),
         _list(report.remarks),
@@ -82,8 +89,13 @@ def page(report: Report, plots: Sequence[Plot], examples: Sequence[Example], mis
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
-    body = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f'<div class="wide"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
+
+
+def _cell(text: str) -> str:
+    """Long names break where their words end."""
+    return f"<td>{escape(text).replace('_', '_<wbr>')}</td>"
 
 
 def _list(sentences: Sequence[str]) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from deploy.core.factory.evaluation.document import Model, Rate, Report
 
 _PAIRS_MAX = 10
+_MODELS_FEW = 3
+"""All pairs of them are worth reading; of more, those with the best."""
 
 
 def table(report: Report) -> tuple[list[str], list[list[str]]]:
@@ -63,9 +65,10 @@ def interval(rate: Rate) -> str:
 
 def sentences(report: Report) -> list[str]:
     """What the table means."""
-    said = [pair.verdict for pair in report.pairs[:_PAIRS_MAX]]
-    if len(report.pairs) > _PAIRS_MAX:
-        said.append(f"{len(report.pairs) - _PAIRS_MAX} more comparisons are in --json")
+    few = len(report.models) <= _MODELS_FEW
+    said = [pair.verdict for pair in report.pairs if few or 0 in {pair.first, pair.second}][:_PAIRS_MAX]
+    if len(report.pairs) > len(said):
+        said.append(f"{len(report.pairs) - len(said)} more comparisons, not with the first, are in --json")
     return [*said, *_measured(report)]
 
 

@@ -156,3 +156,15 @@ def test_a_network_that_is_well_says_so_and_a_softmax_is_nobodys_fault():
     assert advice(tensor("a", 0.02), tensor("b", 0.4, "a", operator="SOFTMAX"))[0].startswith(
         "no single layer hurts"
     )
+
+
+def test_names_are_told_by_what_most_of_them_do_not_share():
+    found = layers.apart(["net/a/conv/add;net/b", "net/a/conv/Relu6", "net/a/dense/MatMul", "Call:0"])
+    assert found == ("conv/add", "conv/Relu6", "dense/MatMul", "Call:0")
+    assert layers.apart(["Relu", "x/y"]) == ("Relu", "x/y")
+    assert layers.apart(["same/a", "same/a"]) == ("a", "a")
+
+
+def test_a_long_name_is_cut_at_its_folders():
+    assert layers.short("net/" + "f" * 40 + "/relu_1/Relu6;other") == "relu_1/Relu6"
+    assert layers.short("f" * 60) == f"...{'f' * 45}"

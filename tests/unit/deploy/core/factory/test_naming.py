@@ -49,6 +49,11 @@ def test_every_class_of_every_model_has_a_place_of_its_own(lists):
     assert {place for places in shared.classes for place in places} == set(range(len(shared.labels)))
 
 
+def test_classes_of_the_same_name_are_told_apart_by_their_numbers():
+    told = naming.shared([named(BIRDS)]).told
+    assert told == ("tench", "crane (class 1)", "toaster", "crane (class 3)")
+
+
 def test_models_without_names_share_their_numbers():
     shared = naming.shared([Named("a", 3, ()), Named("b", 3, ())])
     assert shared.labels == ("class 0", "class 1", "class 2")

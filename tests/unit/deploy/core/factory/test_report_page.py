@@ -11,7 +11,7 @@ from deploy.core.factory.evaluation.seen import Plot, Seen
 from deploy.core.factory.evaluation.verdicts import Marked
 
 HOSTILE = "<script>alert('x')</script>"
-VOID = {"meta", "img", "br", "path"}
+VOID = {"meta", "img", "br", "path", "wbr"}
 
 
 class Checked(HTMLParser):
