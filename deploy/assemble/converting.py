@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from agent.core.inference import labels as label_files
+from agent.core.inference.describing import describe
 from agent.core.tflite import flatmodel
+from agent.core.tflite.flatmeta import Card
 from agent.core.tflite.flatmodel import ModelFacts
 from agent.wire.errors import Malformed
 from agent.wire.topics import sha256
 from deploy.adapters import desk, whole_file
 from deploy.adapters.factory_process import FactoryProcess
-from deploy.core.factory.conversion import describing, kinds, metadata
-from deploy.core.factory.conversion.metadata import CardToWrite, Provenance
+from deploy.core.factory.conversion import kinds, metadata
+from deploy.core.factory.conversion.metadata import Provenance
 from deploy.core.factory.words import Convert, Converted, Look, Quantize, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.ports.factory import Factory, OnProgress
@@ -33,7 +35,7 @@ class Request:
     representative: tuple[Representative, ...] = ()
     look: Look = field(default_factory=Look)
     labels: Path | None = None
-    card: CardToWrite = field(default_factory=CardToWrite)
+    card: Card = field(default_factory=Card)
     signatures: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     float_fallback: bool = False
@@ -169,13 +171,13 @@ def _converted(answer: object) -> Converted:
 
 def _described(request: Request, converted: Converted, content: bytes, names: Sequence[str] | None) -> bytes:
     try:
-        carded = metadata.write(content, describing.card(request.card, request.look, converted), names)
+        carded = describe(content, metadata.card(request.card, request.look, converted), names)
         return metadata.with_provenance(
             carded,
             Provenance(
                 source_digest=converted.source_digest,
                 converter=converted.converter,
-                flags=describing.flags(order(request, request.out)),
+                flags=metadata.flags(order(request, request.out)),
                 calibration=converted.calibration,
             ),
         )

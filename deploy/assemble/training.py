@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from agent.core.tflite.flatmeta import Card
 from agent.wire.documents import Fit, Normalization
 from agent.wire.errors import StoreFailed
 from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.registry_pooch import models_folder
 from deploy.adapters.whole_file import make_folder, write_whole
 from deploy.assemble import converting
-from deploy.core.factory.conversion.metadata import CardToWrite
 from deploy.core.factory.training.bases import Network
 from deploy.core.factory.words import Look, Quantize, Representative, Source, SourceKind, Train, Trained
 from deploy.core.refusal import Refused
@@ -29,7 +29,7 @@ class Further:
 
     out: Path
     quantize: Quantize
-    card: CardToWrite
+    card: Card
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from deploy.core.factory.conversion.metadata import CardToWrite
+from agent.core.tflite.flatmeta import Card
 
 
 def add(parser: ArgumentParser) -> None:
@@ -18,8 +18,8 @@ def add(parser: ArgumentParser) -> None:
         group.add_argument(option, default="", metavar="TEXT", help=what)
 
 
-def card(options: Namespace) -> CardToWrite:
-    return CardToWrite(
+def card(options: Namespace) -> Card:
+    return Card(
         name=options.name,
         author=options.author,
         licence=options.licence,

@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from agent.core.inference.describing import describe
+from agent.core.tflite.flatmeta import Card
 from agent.wire.documents import Normalization
-from deploy.core.factory.conversion import metadata
-from deploy.core.factory.conversion.metadata import CardToWrite
 from deploy.recipes import lite0_integers, lite0_network, photographs
 from deploy.recipes.agreement import Agreement, Scores, compare
 from deploy.recipes.imagenet_labels import short_labels
@@ -166,14 +166,14 @@ def _halve(tf: Any, function: Any) -> bytes:
 
 def _described(content: bytes, labels: Sequence[str]) -> bytes:
     """With what the float file cannot say by a scale and a zero point."""
-    card = CardToWrite(
+    card = Card(
         name=NAME,
         description="ImageNet classifier, 1,000 classes without a background",
         version=VERSION,
         licence=LICENCE,
         normalization=Normalization(mean=(MEAN,), std=(DEVIATION,)),
     )
-    return metadata.write(content, card, labels)
+    return describe(content, card, labels)
 
 
 def _quantize(tf: Any, function: Any, calibration: Iterable[Photograph]) -> bytes:

@@ -1,31 +1,19 @@
 """What a converted model says about itself: the standard card, and where it came from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from agent.core.inference import describing
 from agent.core.tflite import flatedit
 from agent.core.tflite.flatmeta import Card
-from agent.wire.documents import HexDigest, Normalization
+from agent.wire.documents import HexDigest
 from agent.wire.errors import Malformed
-from deploy.core.factory.words import Calibration
+from deploy.core.factory.words import Calibration, Convert, Converted, Look
 
 PROVENANCE: Final = "shoal.provenance"
-
-
-class CardToWrite(Struct, frozen=True, kw_only=True):
-    """For people and for programs that read TFLite metadata; empty where there is nothing to say."""
-
-    name: str = ""
-    description: str = ""
-    version: str = ""
-    author: str = ""
-    licence: str = ""
-    normalization: Normalization | None = None
-    """Of the first input."""
 
 
 class Provenance(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,21 +27,16 @@ class Provenance(Struct, frozen=True, kw_only=True, omit_defaults=True):
     calibration: Calibration | None = None
 
 
-def write(content: bytes, card: CardToWrite, labels: Sequence[str] | None) -> bytes:
-    """The model with this card in the place of the one that it has, and with the names of its classes.
+def card(given: Card, look: Look, converted: Converted) -> Card:
+    """The operator's card with the normalization of a picture's input."""
+    inputs = converted.signatures[0].inputs
+    pictures = len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].dtype == "float32"
+    return replace(given, normalization=look.normalization) if pictures else given
 
-    Raises:
-        Malformed: the model is damaged, or the labels are not as many as the classes.
-    """
-    said = Card(
-        name=card.name,
-        description=card.description,
-        version=card.version,
-        author=card.author,
-        licence=card.licence,
-        normalization=card.normalization,
-    )
-    return describing.describe(content, said, labels)
+
+def flags(order: Convert) -> tuple[str, ...]:
+    """What the converter was told, without places: the same flags make the same bytes anywhere."""
+    return tuple(_flags(order))
 
 
 def with_provenance(content: bytes, origin: Provenance) -> bytes:
@@ -77,3 +60,23 @@ def provenance(content: bytes) -> Provenance | None:
         return msgspec.json.decode(entry, type=Provenance)
     except msgspec.MsgspecError as error:
         raise Malformed(f"its {PROVENANCE} cannot be read: {error}") from error
+
+
+def _flags(order: Convert) -> Iterator[str]:
+    yield f"quantize={order.quantize}"
+    for name in order.signatures:
+        yield f"signature={name}"
+    for name, shape in sorted(order.shapes.items()):
+        yield f"shape={name}={'x'.join(map(str, shape))}"
+    if order.representative:
+        yield f"fit={order.look.fit}"
+    if order.float_fallback:
+        yield "float-fallback"
+    if order.edgetpu:
+        yield "edgetpu"
+    for name in sorted(order.select_tf):
+        yield f"select-tf={name}"
+    for name in sorted(order.custom):
+        yield f"custom={name}"
+    if order.accept_difference is not None:
+        yield f"accept-difference={order.accept_difference:g}"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from agent.core.tflite import flatmodel
+from agent.core.tflite.flatmeta import Card
 from deploy.assemble import converting
 from deploy.assemble.converting import Request
 from deploy.core.factory.conversion import metadata
-from deploy.core.factory.conversion.metadata import CardToWrite
 from deploy.core.factory.died import FactoryDied
 from deploy.core.factory.words import (
     Agreement,
@@ -75,9 +75,7 @@ def test_the_file_says_what_it_is_and_where_it_came_from(tmp_path: Path) -> None
     (tmp_path / "birds.txt").write_text("wren\nrobin\ntit\njay\n")
     factory = Canned()
     place = Representative(place=str(tmp_path / "photographs"))
-    told = request(
-        out, representative=(place,), labels=tmp_path / "birds.txt", card=CardToWrite(name="birds")
-    )
+    told = request(out, representative=(place,), labels=tmp_path / "birds.txt", card=Card(name="birds"))
 
     result = converting.convert(told, lambda _: None, factory)
 

@@ -4,17 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.inference import contract, labels
+from agent.core.inference.describing import describe
 from agent.core.serving.delegate import RuntimeChoice
 from agent.core.tflite import flatedit, flatmodel, probe_model
+from agent.core.tflite.flatmeta import Card
 from agent.wire.documents import Normalization
 from agent.wire.errors import Malformed
 from deploy.core.factory.conversion.metadata import (
     PROVENANCE,
-    CardToWrite,
     Provenance,
     provenance,
     with_provenance,
-    write,
 )
 from deploy.core.factory.words import Calibration
 from tests.models import FULL, TINY, TINY_FLOAT, TINY_INT8, installed, shared
@@ -25,7 +25,7 @@ ORIGIN = Provenance(
     flags=("quantize=int8",),
     calibration=Calibration(samples=100, digest="cd" * 32),
 )
-CARD = CardToWrite(
+CARD = Card(
     name="birds",
     description="which bird it is",
     version="3",
@@ -38,7 +38,7 @@ LETTERS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), m
 
 
 def test_a_card_is_read_back_word_by_word():
-    found = flatmodel.examine(write(probe_model.content(), CARD, NAMES)).card
+    found = flatmodel.examine(describe(probe_model.content(), CARD, NAMES)).card
     assert found is not None
     assert (found.name, found.description, found.version) == ("birds", "which bird it is", "3")
     assert (found.author, found.licence) == ("A. Ornithologist", "Apache-2.0")
@@ -47,7 +47,7 @@ def test_a_card_is_read_back_word_by_word():
 
 @given(st.lists(LETTERS | LETTERS.map("7 {}".format), min_size=192, max_size=192))
 def test_labels_are_read_back_whatever_they_look_like(names):
-    written = write(probe_model.content(), CardToWrite(), names)
+    written = describe(probe_model.content(), Card(), names)
     assert labels.embedded(written, flatmodel.examine(written)) == tuple(names)
 
 
@@ -63,7 +63,7 @@ def test_labels_are_read_back_whatever_they_look_like(names):
 )
 def test_labels_that_no_file_can_hold_are_refused(names, why):
     with pytest.raises(Malformed, match=why):
-        write(probe_model.content(), CardToWrite(), names)
+        describe(probe_model.content(), Card(), names)
 
 
 def test_where_a_model_comes_from_is_read_back():
@@ -75,9 +75,9 @@ def test_where_a_model_comes_from_is_read_back():
 def test_the_card_and_the_origin_make_the_same_bytes_in_either_order_and_twice():
     model = shared(TINY).read_bytes()
     names = [f"class {index}" for index in range(1001)]
-    first = with_provenance(write(model, CARD, names), ORIGIN)
-    assert first == write(with_provenance(model, ORIGIN), CARD, names)
-    assert first == with_provenance(write(first, CARD, names), ORIGIN)
+    first = with_provenance(describe(model, CARD, names), ORIGIN)
+    assert first == describe(with_provenance(model, ORIGIN), CARD, names)
+    assert first == with_provenance(describe(first, CARD, names), ORIGIN)
 
 
 def test_an_origin_that_says_nothing_known_is_refused():
@@ -91,7 +91,7 @@ def test_an_origin_that_says_nothing_known_is_refused():
 def test_a_described_model_answers_as_before_in_both_runtimes(runtime, name):
     content = shared(name).read_bytes()
     classes = flatmodel.examine(content).outputs[0].shape[-1]
-    described = with_provenance(write(content, CARD, [f"c {i}" for i in range(classes)]), ORIGIN)
+    described = with_provenance(describe(content, CARD, [f"c {i}" for i in range(classes)]), ORIGIN)
     opened = installed(runtime)
     before, after = opened.load(content, threads=1), opened.load(described, threads=1)
     tensor = np.random.default_rng(1).integers(0, 100, before.input.shape).astype(before.input.dtype.value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.core.factory.conversion import allowing, describing, kinds, shapes
+from deploy.core.factory.conversion import allowing, kinds, metadata, shapes
 from deploy.core.factory.conversion.noise import samples
 from deploy.core.factory.words import Convert, Quantize, Signature, Source, SourceKind, TensorForm
 from deploy.core.refusal import Refused
@@ -148,7 +148,7 @@ def test_what_the_converter_was_told_names_no_place() -> None:
         accept_difference=0.5,
     )
 
-    flags = describing.flags(told)
+    flags = metadata.flags(told)
 
     assert flags == (
         "quantize=int8",
