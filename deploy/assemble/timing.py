@@ -9,9 +9,9 @@ from agent.wire.errors import PortError
 from deploy.core.factory.conversion import noise
 from deploy.core.factory.words import Signature, TensorForm, Timed
 
-_CALLS_MAX: Final = 50
+_CALLS_MAX: Final = 200
 _CALLS_MIN: Final = 3
-_ENOUGH_S: Final = 1.0
+_ENOUGH_S: Final = 0.5
 
 
 def fastest(content: bytes) -> Timed:

@@ -56,7 +56,9 @@ _ARITHMETIC: Final = {
 }
 _ENDS: Final = {"int8": Quantize.INT8, "uint8": Quantize.UINT8}
 _SLOWER: Final = 1.25
-"""Dynamic range is no choice where it takes so much longer than float16: its gain is then size alone."""
+"""Less is what the same file takes from one run to the next on a busy machine. Dynamic range is no choice where
+it takes so much longer than float16: its gain is then size alone.
+"""
 
 
 def mode_of(facts: ModelFacts) -> Quantize:
@@ -162,8 +164,10 @@ def _faster(outcomes: Mapping[Quantize, Outcome], mode: Quantize) -> str:
         return ""
     rival = min(others, key=lambda other: others[other] or 0.0)
     time = others[rival]
-    if mine <= time:
+    if time is None or mine <= time:
         return " and the fastest here"
+    if mine <= _SLOWER * time:
+        return " and about as fast as any here"
     return (
         f", but took {mine:.3g} ms here and {rival} {time:.3g} ms: a budget (--budget-ms) decides otherwise"
     )

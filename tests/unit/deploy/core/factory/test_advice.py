@@ -75,6 +75,8 @@ def test_full_integer_is_called_the_fastest_only_where_it_was() -> None:
 
     assert "the fastest here" in fast
     assert "took 3 ms here and none 2 ms" in slow
+    (even,) = choosing.choose(Target.CPU, outcomes(NONE=2.5, INT8=3.0), 200, None).reasons
+    assert "about as fast" in even
 
 
 @pytest.mark.parametrize(
