@@ -105,12 +105,11 @@ def _write_png(drawings: Sequence[_Drawing], path: Path) -> None:
     figure = Figure(
         figsize=(2 * _WIDE_INCHES + 0.6, sum(heights) + 0.4 * rows), layout="constrained", dpi=120
     )
-    grid = figure.subplots(rows, 2, squeeze=False, gridspec_kw={"height_ratios": heights}).ravel()
-    for axes, drawing in zip(grid, drawings, strict=False):
-        drawing.draw(axes)
-        axes.set_title(drawing.title, loc="left", fontweight="bold")
-    for axes in grid[len(drawings) :]:
-        axes.set_axis_off()
+    # Each with margins of its own: the long names of one would squeeze the other.
+    cells = figure.subfigures(rows, 2, squeeze=False, height_ratios=heights).ravel()
+    for cell, drawing in zip(cells, drawings, strict=False):
+        cell.suptitle(drawing.title, x=0.02, horizontalalignment="left", fontsize=10, fontweight="bold")
+        drawing.draw(cell.subplots())
     figure.savefig(path, format="png", metadata={"Software": None})
 
 
