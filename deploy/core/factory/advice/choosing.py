@@ -56,8 +56,8 @@ _ARITHMETIC: Final = {
 }
 _ENDS: Final = {"int8": Quantize.INT8, "uint8": Quantize.UINT8}
 _SLOWER: Final = 1.25
-"""Less is what the same file takes from one run to the next on a busy machine. Dynamic range is no choice where
-it takes so much longer than float16: its gain is then size alone.
+"""Less is what one file takes from run to run on a busy machine. Dynamic range is no choice where it takes so
+much longer than float16: its gain is then size alone.
 """
 
 
@@ -157,19 +157,20 @@ def _with_data(outcomes: Mapping[Quantize, Outcome], best: Quantize) -> str:
 def _faster(outcomes: Mapping[Quantize, Outcome], mode: Quantize) -> str:
     """Against the fastest of the others; small networks and loops are often slower in integers."""
     mine = outcomes[mode].least_ms
-    others = {
-        other: found.least_ms for other, found in outcomes.items() if other is not mode and found.least_ms
-    }
+    others = [
+        (found.least_ms, other)
+        for other, found in outcomes.items()
+        if other is not mode and found.least_ms is not None
+    ]
     if mine is None or not others:
         return ""
-    rival = min(others, key=lambda other: others[other] or 0.0)
-    time = others[rival]
-    if time is None or mine <= time:
+    least, rival = min(others)
+    if mine <= least:
         return " and the fastest here"
-    if mine <= _SLOWER * time:
+    if mine <= _SLOWER * least:
         return " and about as fast as any here"
     return (
-        f", but took {mine:.3g} ms here and {rival} {time:.3g} ms: a budget (--budget-ms) decides otherwise"
+        f", but took {mine:.3g} ms here and {rival} {least:.3g} ms: a budget (--budget-ms) decides otherwise"
     )
 
 
