@@ -224,11 +224,21 @@ def _shown(given: Given, shared: Shared, *, known_only: bool) -> tuple[Shown, li
     ]
     if not kept:
         raise Refused("no picture's label is known to all models: nothing can be compared")
-    remarks = [
-        f"{len(truths) - len(kept)} of {len(truths)} pictures are left out: not every model knows their label"
-    ]
     shown = _chosen(given, [truths[place] for place in kept], kept)
-    return shown, remarks if len(kept) < len(truths) else []
+    remarks = _left_out(given, len(kept))
+    if found.counted and len(set(shared.classes)) > 1:
+        remarks.append("the data name classes by number: these are the places in the first model's list")
+    return shown, remarks
+
+
+def _left_out(given: Given, kept: int) -> list[str]:
+    count = len(given.labels)
+    bare = given.labels.count(None) if given.labelled else 0
+    left_out = (
+        (bare, "nobody says what is on them"),
+        (count - kept - bare, "not every model knows their label"),
+    )
+    return [f"{left} of {count} pictures are left out: {why}" for left, why in left_out if left > 0]
 
 
 def _chosen(given: Given, truths: Sequence[int | None], kept: Sequence[int]) -> Shown:

@@ -159,6 +159,8 @@ class Found:
     places: Mapping[str, int]
     """Of the data's labels that are known."""
     unknown: tuple[str, ...]
+    counted: bool
+    """Some are numbers, as the first model counts its classes, though it has names for them."""
 
 
 def find(wanted: Collection[str], classes: Shared) -> Found:
@@ -175,6 +177,8 @@ def find(wanted: Collection[str], classes: Shared) -> Found:
     return Found(
         {label: place for label, place in found.items() if place is not None},
         tuple(label for label, place in found.items() if place is None),
+        counted=not classes.numbered
+        and any(place is not None and key(label) not in index for label, place in found.items()),
     )
 
 

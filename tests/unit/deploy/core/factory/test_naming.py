@@ -98,6 +98,13 @@ def test_data_may_write_a_label_in_any_of_its_forms(label, place):
     assert naming.find([label], naming.shared([named(LONG)])).places == {label: place}
 
 
+def test_numbers_where_there_are_names_are_the_first_models_own():
+    shared = naming.shared([named(BIRDS), named(LONG, "b.tflite")])
+    assert naming.find(["class 2", "tench"], shared).counted
+    assert not naming.find(["tench"], shared).counted
+    assert not naming.find(["class 2"], naming.shared([Named("a", 3, ())])).counted
+
+
 def test_a_label_that_means_two_classes_is_refused_with_the_way_to_say_which():
     with pytest.raises(
         Refused, match="'crane' means 2 classes of the models, number 2 and 4: call it 'class 2'"
