@@ -3,8 +3,12 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from agent.wire.errors import StoreFailed
+
+FOR_ALL: Final = 0o644
+"""The mode of files that anybody may read."""
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:

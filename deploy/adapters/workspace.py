@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from agent.wire.errors import ConfigError, StoreFailed
 from agent.wire.topics import Digest, MqttVersion, sha256
-from deploy.adapters.whole_file import make_folder, write_whole
+from deploy.adapters.whole_file import FOR_ALL, make_folder, write_whole
 from deploy.core.refusal import Refused
 
 FILE: Final = "shoal.toml"
@@ -231,7 +231,7 @@ def write_file(path: Path, content: bytes) -> None:
         StoreFailed: the disk refused.
     """
     make_folder(path.parent, 0o777)
-    write_whole(path, content, 0o644)
+    write_whole(path, content, FOR_ALL)
 
 
 class ArtifactFolder:

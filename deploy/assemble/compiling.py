@@ -13,7 +13,7 @@ from agent.core.tflite import flatmodel
 from agent.core.tflite.flatmodel import ModelFacts
 from agent.wire.errors import Malformed, StoreFailed
 from deploy.adapters import desk
-from deploy.adapters.whole_file import make_folder, write_whole
+from deploy.adapters.whole_file import FOR_ALL, make_folder, write_whole
 from deploy.core.factory.edgetpu import compiler_report, rules
 from deploy.core.factory.edgetpu.compiler_report import OperatorStatus, Part, Report
 from deploy.core.factory.tflite import dataflow
@@ -23,7 +23,6 @@ from deploy.core.release.variants import ModelFile, Options
 from deploy.ports.compiler import Compiler, Job, Ran
 
 _SUFFIX: Final = "_edgetpu"
-_READABLE: Final = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +191,8 @@ def _kept(request: Request, report: Report, done: _Checked) -> Compiled:
     make_folder(folder, 0o755)
     path = folder / done.name
     if done.log:
-        write_whole(path.with_suffix(".log"), done.log, _READABLE)
-    write_whole(path, done.content, _READABLE)
+        write_whole(path.with_suffix(".log"), done.log, FOR_ALL)
+    write_whole(path, done.content, FOR_ALL)
     length = len(done.content)
     return Compiled(done.source.path, path, report.compiler, report.took_ms, length, done.part, done.remarks)
 

@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from agent.core.inference import labels as label_files
 from agent.core.inference.describing import describe
@@ -21,8 +20,6 @@ from deploy.core.factory.conversion.metadata import Provenance
 from deploy.core.factory.words import Convert, Converted, Look, Quantize, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.ports.factory import Factory, OnProgress
-
-_FILE_MODE: Final = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +68,7 @@ def convert(request: Request, on_progress: OnProgress, factory: Factory | None =
         converted = _converted((factory or FactoryProcess()).carry_out(order(request, made), on_progress))
         content = _described(request, converted, made.read_bytes(), names)
     facts = _examined(content)
-    whole_file.write_whole(request.out, content, _FILE_MODE)
+    whole_file.write_whole(request.out, content, whole_file.FOR_ALL)
     return Result(request.out, sha256(content), facts, converted)
 
 

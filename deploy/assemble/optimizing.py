@@ -28,7 +28,6 @@ from deploy.core.refusal import Refused
 from deploy.core.release import chunking
 from deploy.ports.factory import OnProgress
 
-_FILE_MODE: Final = 0o644
 _ENVIRONMENT: Final = {"TF_USE_LEGACY_KERAS": "1"}
 """Says to TensorFlow, before it is imported, that `tf.keras` is the older Keras, which the toolkit needs."""
 
@@ -86,7 +85,7 @@ def optimize(request: Request, on_progress: OnProgress) -> Result:
         answer = FactoryProcess(_ENVIRONMENT).carry_out(_order(request, scratch, made), on_progress)
         assert isinstance(answer, Optimized), answer
         converted = _converted(request, mode, made, scratch / "samples.npz", on_progress)
-        whole_file.write_whole(request.out, made.read_bytes(), _FILE_MODE)
+        whole_file.write_whole(request.out, made.read_bytes(), whole_file.FOR_ALL)
         return Result(
             answer,
             _size((scratch / "before.tflite").read_bytes()),

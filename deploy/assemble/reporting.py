@@ -84,7 +84,7 @@ def write_document(report: Report, path: Path) -> None:
     Raises:
         StoreFailed: the disk refused; what was there before is still there.
     """
-    whole_file.write_whole(path, json.format(json.encode(report), indent=2) + b"\n", 0o644)
+    whole_file.write_whole(path, json.format(json.encode(report), indent=2) + b"\n", whole_file.FOR_ALL)
 
 
 def write(judged: Judged, path: Path, on_progress: OnProgress) -> str | None:
@@ -106,7 +106,7 @@ def write(judged: Judged, path: Path, on_progress: OnProgress) -> str | None:
         drawn, missing = Drawn(), str(error)
     assert isinstance(drawn, Drawn)
     page = report_page.page(judged.report, drawn.plots, _examples(judged), missing)
-    whole_file.write_whole(path, page.encode(), 0o644)
+    whole_file.write_whole(path, page.encode(), whole_file.FOR_ALL)
     return f"the report has no plots: {missing}" if missing else None
 
 
@@ -114,7 +114,7 @@ def _write_png(report: Report, path: Path, on_progress: OnProgress) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder, "report.png")
         carry_out(Draw(report=report, png=str(scratch)), on_progress)
-        whole_file.write_whole(path, scratch.read_bytes(), 0o644)
+        whole_file.write_whole(path, scratch.read_bytes(), whole_file.FOR_ALL)
 
 
 def _examples(judged: Judged) -> list[Example]:

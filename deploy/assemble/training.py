@@ -10,14 +10,13 @@ from agent.wire.documents import Fit, Normalization
 from agent.wire.errors import StoreFailed
 from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.registry_pooch import models_folder
-from deploy.adapters.whole_file import make_folder, write_whole
+from deploy.adapters.whole_file import FOR_ALL, make_folder, write_whole
 from deploy.assemble import converting
 from deploy.core.factory.training.bases import Network
 from deploy.core.factory.words import Look, Quantize, Representative, Source, SourceKind, Train, Trained
 from deploy.core.refusal import Refused
 from deploy.ports.factory import Factory, OnProgress
 
-_READABLE: Final = 0o644
 _FOLDER: Final = 0o755
 _SHIPPED: Final = "efficientnet_lite0/efficientnet_lite0_224_float16.tflite"
 _BASES: Final = frozenset({".keras", ".h5", ".tflite"})
@@ -154,9 +153,9 @@ def _kept(request: Request, order: Train, trained: Trained) -> Result:
         confusion=request.out.with_name(f"{request.out.stem}_confusion.png"),
         converted=None,
     )
-    write_whole(result.labels, ("\n".join(trained.labels) + "\n").encode(), _READABLE)
-    write_whole(result.confusion, _made(order.confusion), _READABLE)
-    write_whole(result.model, _made(order.out), _READABLE)
+    write_whole(result.labels, ("\n".join(trained.labels) + "\n").encode(), FOR_ALL)
+    write_whole(result.confusion, _made(order.confusion), FOR_ALL)
+    write_whole(result.model, _made(order.out), FOR_ALL)
     return result
 
 

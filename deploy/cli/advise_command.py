@@ -13,7 +13,8 @@ from deploy.cli.command import Command
 from deploy.cli.number_options import above
 from deploy.cli.progress_lines import ProgressLines
 from deploy.core.factory.advice.choosing import Target
-from deploy.core.factory.advice.document import Advised, EdgeTpuSeen, ModeSeen, OnCpu, TensorSeen
+from deploy.core.factory.advice.document import Advised, EdgeTpuSeen, ModeSeen, OnCpu
+from deploy.core.factory.tflite.tensor_seen import TensorSeen
 from deploy.core.factory.words import Quantize
 
 EPILOG: Final = """\
@@ -87,7 +88,7 @@ def _lines(advised: Advised) -> Iterator[str]:
     can = "is quantized already" if advised.quantized else can
     yield f"{advised.source} {can}; one inference multiplies {advised.multiplications:,} times"
     yield from output.columns(
-        ["mode", "bytes", "of float", "ms here", "takes", "gives"], [_row(mode) for mode in advised.modes]
+        ["MODE", "BYTES", "OF FLOAT", "MS HERE", "TAKES", "GIVES"], [_row(mode) for mode in advised.modes]
     )
     for mode in advised.modes:
         if mode.refusal:

@@ -8,14 +8,13 @@ from msgspec import Struct
 
 from agent.core.inference import contract
 from agent.core.tflite import needs
-from agent.core.tflite.flatmodel import TensorFacts
-from agent.wire.documents import Quantization
 from deploy.assemble import converting
 from deploy.assemble.converting import Request, Result
 from deploy.cli import card_options, command, look_options, output
 from deploy.cli.command import Command
 from deploy.cli.number_options import between
 from deploy.cli.progress_lines import ProgressLines
+from deploy.core.factory.tflite.tensor_seen import TensorSeen, seen
 from deploy.core.factory.words import Agreement, Calibration, Quantize, Signature
 
 EPILOG = """\
@@ -42,13 +41,6 @@ install onnx2tf). A .tflite file must be a float one.
 The conversion runs in a process of its own, and what comes of it is compared with the float model, on the
 representative data where there is some, before anything is written.
 """
-
-
-class TensorSeen(Struct, frozen=True, kw_only=True):
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    quantization: Quantization | None
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -185,7 +177,7 @@ def run(options: Namespace) -> int:
         return 0
     output.say(*_lines(answer))
     for remark in answer.remarks:
-        output.note(f"note: {remark}")
+        output.note(remark)
     return 0
 
 
@@ -198,8 +190,8 @@ def _answer(request: Request, result: Result) -> Answer:
         length_bytes=facts.length_bytes,
         quantize=request.quantize,
         arithmetic=facts.arithmetic.value,
-        inputs=tuple(map(_tensor, facts.inputs)),
-        outputs=tuple(map(_tensor, facts.outputs)),
+        inputs=tuple(map(seen, facts.inputs)),
+        outputs=tuple(map(seen, facts.outputs)),
         operators={each.name: each.count for each in facts.operators},
         signatures=converted.signatures,
         agreement=converted.agreement,
@@ -210,10 +202,6 @@ def _answer(request: Request, result: Result) -> Answer:
         converter=converted.converter,
         remarks=converted.remarks,
     )
-
-
-def _tensor(facts: TensorFacts) -> TensorSeen:
-    return TensorSeen(name=facts.name, shape=facts.shape, dtype=facts.dtype, quantization=facts.quantization)
 
 
 def _lines(answer: Answer) -> Iterator[str]:

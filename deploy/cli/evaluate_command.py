@@ -145,7 +145,8 @@ def _write(judged: Judged, options: Namespace) -> None:
 def _table(judged: Judged) -> list[str]:
     report = judged.report
     headings, rows = summary.table(report)
-    return [*output.columns(headings, rows), *summary.sentences(report), *_of_layers(report)]
+    capitals = [heading.upper() for heading in headings]
+    return [*output.columns(capitals, rows), *summary.sentences(report), *_of_layers(report)]
 
 
 def _of_layers(report: Report) -> list[str]:

@@ -130,7 +130,7 @@ def run(options: Namespace) -> int:
     )
     answer = _answer(request, optimizing.optimize(request, ProgressLines().note))
     for remark in answer.remarks:
-        output.note(f"note: {remark}")
+        output.note(remark)
     if options.json:
         output.say_json(answer)
     else:

@@ -140,7 +140,7 @@ def _add_further(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     result = training.train(_request(options), ProgressLines(counted_from=_LONG).note)
     for remark in _remarks(result):
-        output.note(f"note: {remark}")
+        output.note(remark)
     _tell(result, options)
     return 0
 

@@ -2,16 +2,10 @@
 
 from msgspec import Struct
 
-from agent.wire.documents import Fit, Normalization, Quantization
+from agent.wire.documents import Fit, Normalization
 from deploy.core.factory.advice.choosing import Target
+from deploy.core.factory.tflite.tensor_seen import TensorSeen
 from deploy.core.factory.words import Quantize, Signature
-
-
-class TensorSeen(Struct, frozen=True, kw_only=True):
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    quantization: Quantization | None
 
 
 class ModeSeen(Struct, frozen=True, kw_only=True):

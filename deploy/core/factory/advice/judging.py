@@ -6,7 +6,7 @@ from typing import Final
 
 from agent.core.inference import contract
 from agent.core.tflite import flatmodel, invocation, needs
-from agent.core.tflite.flatmodel import ModelFacts, TensorFacts
+from agent.core.tflite.flatmodel import ModelFacts
 from deploy.core.factory.advice import choosing
 from deploy.core.factory.advice.choosing import Choice, Outcome, Target
 from deploy.core.factory.advice.document import (
@@ -16,13 +16,13 @@ from deploy.core.factory.advice.document import (
     ModeSeen,
     OnCpu,
     Outside,
-    TensorSeen,
 )
 from deploy.core.factory.conversion.allowing import FLEX
 from deploy.core.factory.edgetpu import rules
 from deploy.core.factory.edgetpu.rules import Placement
 from deploy.core.factory.tflite import arithmetic, dataflow
 from deploy.core.factory.tflite.dataflow import Dataflow
+from deploy.core.factory.tflite.tensor_seen import seen
 from deploy.core.factory.words import Describe, Described, Quantize, Tried
 
 INTEGER: Final = (Quantize.INT8, Quantize.UINT8, Quantize.INT8_FLOAT_IO)
@@ -127,14 +127,10 @@ def _mode(tried: Tried, files: Mapping[Quantize, Made]) -> ModeSeen:
         float_share=round(length / whole.facts.length_bytes, 4) if whole else None,
         least_ms=_least(tried),
         runtime=tried.timed.runtime if tried.timed else "",
-        inputs=tuple(map(_tensor, found.facts.inputs)),
-        outputs=tuple(map(_tensor, found.facts.outputs)),
+        inputs=tuple(map(seen, found.facts.inputs)),
+        outputs=tuple(map(seen, found.facts.outputs)),
         remarks=tuple(_remarks(found)),
     )
-
-
-def _tensor(facts: TensorFacts) -> TensorSeen:
-    return TensorSeen(name=facts.name, shape=facts.shape, dtype=facts.dtype, quantization=facts.quantization)
 
 
 def _remarks(found: Made) -> Iterator[str]:
