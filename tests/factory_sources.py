@@ -263,14 +263,15 @@ def ordered(kind: SourceKind, place: str, quantize: Quantize, *given: str, **mor
 def carry_out(folder: Path, orders: Sequence[Convert]) -> list[Converted | Refusal]:
     """What comes of each order; the files lie in the folder under the orders' own names."""
     answers = folder / "answers.json"
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-P", str(Path(__file__).resolve()), str(folder), str(answers)],
         input=msgspec.json.encode(orders),
         env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "0"},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=True,
+        stderr=subprocess.PIPE,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[-4000:]
     return msgspec.json.decode(answers.read_bytes(), type=list[Converted | Refusal])
 
 

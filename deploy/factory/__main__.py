@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.wire.errors import AgentError
+from deploy.core.factory import extras
 from deploy.core.factory.evaluation.seen import Compare, Draw, Evaluate
 from deploy.core.factory.words import Convert, Describe, Optimize, Order, Refusal, Said, Train
 
@@ -22,15 +23,6 @@ _ORDERS: Final[Mapping[type, str]] = {
     Optimize: "deploy.factory.training.optimize",
 }
 """Where each kind is carried out, by `carry_out(order, tell) -> Answer`: loaded only for its order."""
-_EXTRAS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "jax", "h5py", "matplotlib"),
-        "convert",
-    ),
-    **dict.fromkeys(("torch", "litert_torch"), "convert-torch"),
-    "onnxruntime": "convert-onnx",
-}
-"""Which extra brings a package."""
 
 
 def main() -> int:
@@ -53,10 +45,10 @@ def _answer(order: Order, tell: Callable[[Said], None]) -> Said:
     except AgentError as error:
         return Refusal(detail=str(error))
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _EXTRAS:
+        remedy = extras.missing(error.name or "")
+        if remedy is None:
             raise
-        return Refusal(detail=f"{package} is not installed: pip install 'shoal[{_EXTRAS[package]}]'")
+        return Refusal(detail=remedy)
     return answer
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.wire.errors import AgentError
+from deploy.core.factory import extras
 from deploy.core.refusal import Refused
 
 
@@ -68,4 +69,6 @@ def _failed(place: str, error: Exception) -> AgentError:
     last = theirs[-1]
     said = " ".join(str(error).split())[:300]
     where = f"{last.filename.removeprefix(here + os.sep)}, line {last.lineno}"
-    return Refused(f"{place} fails in {where}: {type(error).__name__}{f': {said}' if said else ''}")
+    remedy = extras.missing(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+    why = remedy or f"{type(error).__name__}{f': {said}' if said else ''}"
+    return Refused(f"{place} fails in {where}: {why}")
