@@ -27,6 +27,10 @@ MODELS = """
     save("erf", image, layers.Dense(10, activation="softmax")(found))
     rows = keras.Input((28, 28))
     save("recurrent", rows, layers.Dense(10, activation="softmax")(layers.LSTM(20)(rows)))
+    save("gated", rows, layers.Dense(10, activation="softmax")(layers.GRU(8)(rows)))
+    image = keras.Input((16, 16, 3))
+    found = layers.GlobalAveragePooling2D()(layers.PReLU()(layers.Conv2D(8, 3)(image)))
+    save("sloped", image, layers.Dense(10, activation="softmax")(found))
 """
 
 
@@ -71,3 +75,23 @@ def test_a_fused_lstm_goes_to_an_edge_tpu_whole(models: Path, capsys: pytest.Cap
     assert found["edgetpu"]["mapped"] == found["edgetpu"]["operators"]
     # Four gates of 20 units over 28 steps, each over 28 inputs and 20 outputs; then 20 x 10.
     assert found["multiplications"] == 28 * 4 * 20 * 48 + 20 * 10
+
+
+def test_a_slope_for_each_pixel_is_no_activation_of_an_edge_tpu(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = advised(capsys, str(models / "sloped.keras"), "--target", "edgetpu")
+
+    assert found["edgetpu"]["cut"]["operator"] == "PRELU"
+    assert "shared_axes" in found["edgetpu"]["cut"]["reason"]
+
+
+def test_a_loop_without_an_integer_form_is_unrolled_as_convert_does(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = advised(capsys, str(models / "gated.keras"), "--target", "edgetpu")
+
+    plain, integer = found["modes"]
+    assert (plain["refusal"], integer["refusal"]) == ("", "")
+    assert integer["length_bytes"] > plain["length_bytes"]
+    assert any("leave the rest to the CPU" in change for change in found["changes"])
