@@ -127,15 +127,7 @@ def _edgetpu(seen: EdgeTpuSeen) -> Iterator[str]:
     if seen.refusal:
         yield f"Edge TPU: its compiler would write nothing, the file {seen.refusal}"
         return
-    yield (
-        f"Edge TPU: {seen.mapped} of {seen.operators} operators by its compiler's rules, "
-        f"{seen.parameter_bytes:,} bytes of parameters"
-        + (
-            f", {seen.streamed_bytes:,} of them sent at each inference"
-            if seen.streamed_bytes
-            else ", which fit onto it"
-        )
-    )
+    yield f"Edge TPU: {seen.mapped} of {seen.operators} operators by its compiler's rules{_parameters(seen)}"
     if seen.doubt:
         yield f"Edge TPU: {seen.doubt}"
     if seen.cut is not None:
@@ -144,6 +136,17 @@ def _edgetpu(seen: EdgeTpuSeen) -> Iterator[str]:
         yield f"Edge TPU: nor would it take {_on_cpu(other)}"
     if len(seen.others) > _SHOWN_MAX:
         yield f"Edge TPU: nor {len(seen.others) - _SHOWN_MAX} more"
+
+
+def _parameters(seen: EdgeTpuSeen) -> str:
+    if not seen.parameter_bytes:
+        return ""
+    fit = (
+        f"{seen.streamed_bytes:,} of them sent at each inference"
+        if seen.streamed_bytes
+        else "which fit onto it"
+    )
+    return f", {seen.parameter_bytes:,} bytes of parameters, {fit}"
 
 
 def _on_cpu(found: OnCpu) -> str:
