@@ -3,7 +3,7 @@
 Where one of them teaches and another judges, the share of right answers tells of what was learnt by heart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -27,31 +27,23 @@ def groups(prints: Sequence[Print]) -> tuple[int, ...]:
     Args:
         prints: all of one shape.
     """
-    first = list(range(len(prints)))
-
-    def root(place: int) -> int:
-        while first[place] != place:
-            first[place] = first[first[place]]
-            place = first[place]
-        return place
-
-    for one, other in _pairs(prints):
-        early, late = sorted((root(one), root(other)))
-        first[late] = early
-    return tuple(map(root, range(len(prints))))
+    firsts = np.arange(len(prints))
+    for near in _near(prints):
+        joined = np.unique(firsts[near])
+        if len(joined) > 1:
+            firsts[np.isin(firsts, joined)] = joined[0]
+    return tuple(firsts.tolist())
 
 
-def _pairs(prints: Sequence[Print]) -> list[tuple[int, int]]:
-    if len(prints) < 2:
-        return []
+def _near(prints: Sequence[Print]) -> Iterator[NDArray[np.bool_]]:
+    """For each picture in turn, which ones are nearly alike it; itself among them."""
+    if not prints:
+        return
     rows = np.stack(prints).reshape(len(prints), -1).astype(np.float32)
     # About the mean, so that squares of what all have in common do not drown the difference.
     rows -= rows.mean(axis=0)
     squares = np.square(rows).sum(axis=1)
     limit = _LEVELS**2 * rows.shape[1]
-    found: list[tuple[int, int]] = []
     for start in range(0, len(rows), _ROWS):
         block = slice(start, start + _ROWS)
-        apart = squares[block, np.newaxis] + squares - 2 * rows[block] @ rows.T
-        found += [(start + int(a), int(b)) for a, b in np.argwhere(apart <= limit) if start + a < b]
-    return found
+        yield from squares[block, np.newaxis] + squares - 2 * rows[block] @ rows.T <= limit
