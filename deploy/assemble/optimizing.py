@@ -138,7 +138,7 @@ def _converted(
         ),
         on_progress,
     )
-    return result.converted.remarks
+    return tuple(remark.replace(str(samples), request.data) for remark in result.converted.remarks)
 
 
 def _size(content: bytes) -> Size:

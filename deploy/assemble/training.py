@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from agent.core.tflite.flatmeta import Card
 from agent.wire.documents import Fit, Normalization
 from agent.wire.errors import StoreFailed
@@ -83,7 +85,14 @@ def train(request: Request, on_progress: OnProgress, factory: Factory | None = N
         if request.further is None:
             return result
         wanted = _conversion(request, request.further, result, calibration)
-        return replace(result, converted=converting.convert(wanted, on_progress, factory))
+        made = converting.convert(wanted, on_progress, factory)
+        return replace(result, converted=_said_of(request.images, calibration, made))
+
+
+def _said_of(images: Path, calibration: Path, made: converting.Result) -> converting.Result:
+    """What was remarked about a folder that nobody else knows, said of the pictures in it."""
+    remarks = tuple(each.replace(str(calibration), str(images)) for each in made.converted.remarks)
+    return replace(made, converted=structs.replace(made.converted, remarks=remarks))
 
 
 def _check(request: Request) -> None:
