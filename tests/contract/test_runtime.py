@@ -149,7 +149,7 @@ OUT = Form((1, 12), "uint8", 1 / 256, 0)
                     outputs=(1, 2),
                 )
             ),
-            "not a classifier: 1 inputs and 2 outputs",
+            "not a classifier: 1 input and 2 outputs",
         ),
         (classifier(Form((1, 3, 8, 8), "float32"), Form((1, 192), "float32")), "channels first"),
     ],

@@ -69,8 +69,13 @@ def not_a_classifier(
 
 def _fault(inputs: Sequence[TensorForm], outputs: Sequence[TensorForm]) -> str | None:
     if len(inputs) != 1 or len(outputs) != 1:
-        return f"{len(inputs)} inputs and {len(outputs)} outputs, one of each is needed"
+        counted = f"{_counted(len(inputs), 'input')} and {_counted(len(outputs), 'output')}"
+        return f"{counted}, one of each is needed"
     return _image_fault(inputs[0]) or _scores_fault(outputs[0])
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _image_fault(tensor: TensorForm) -> str | None:

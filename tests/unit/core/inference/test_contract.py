@@ -39,8 +39,8 @@ GIVEN = OutputContract(classes=1001, dtype=Dtype.UINT8, quantization=SHARES)
 @pytest.mark.parametrize(
     ("inputs", "outputs", "words"),
     [
-        ([IMAGE, IMAGE], [SCORES], "2 inputs and 1 outputs"),
-        ([IMAGE], [], "1 inputs and 0 outputs"),
+        ([IMAGE, IMAGE], [SCORES], "2 inputs and 1 output"),
+        ([IMAGE], [], "1 input and 0 outputs"),
         ([Tensor((1, 3), "uint8")], [SCORES], "1 x height x width"),
         ([Tensor((), "uint8")], [SCORES], "input is dynamic uint8"),
         ([Tensor((2, 8, 8, 3), "uint8")], [SCORES], "1 x height x width"),
