@@ -3,10 +3,14 @@ because converters write to standard output and error what they like.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import IO, Final
 
 import msgspec
@@ -42,7 +46,7 @@ class FactoryProcess:
             Refused: the order cannot be carried out as given, or the libraries for it are not installed.
             FactoryDied: the process ended without an answer.
         """
-        with tempfile.TemporaryDirectory(prefix="shoal-factory-") as scratch:
+        with _ending_in_order(), tempfile.TemporaryDirectory(prefix="shoal-factory-") as scratch:
             return self._carried_out(order, on_progress, scratch)
 
     def _carried_out(self, order: Order, on_progress: OnProgress, scratch: str) -> Answer:
@@ -76,6 +80,23 @@ class FactoryProcess:
             # A process that dies of a signal clears nothing away: its temporary files go with our folder.
             env=_QUIET | dict(os.environ) | self._environment | {"TMPDIR": scratch},
         )
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """SIGTERM ends it as an interrupt does: the child goes, and with it what it has written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end_at_once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end_at_once(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _hand_over(child: subprocess.Popen[bytes], order: bytes) -> None:

@@ -1,5 +1,6 @@
 """One order from standard input; what comes of it, a line each, on the descriptor that was named."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ _ORDERS: Final[Mapping[type, str]] = {
     Optimize: "deploy.factory.training.optimize",
 }
 """Where each kind is carried out, by `carry_out(order, tell) -> Answer`: loaded only for its order."""
+_FULL: Final = "no space is left where temporary files go: free some, or name another folder in TMPDIR"
 
 
 def main() -> int:
@@ -44,6 +46,10 @@ def _answer(order: Order, tell: Callable[[Said], None]) -> Said:
         answer: Said = carry_out(order, tell)
     except AgentError as error:
         return Refusal(detail=str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return Refusal(detail=_FULL)
     except ModuleNotFoundError as error:
         remedy = extras.missing(error.name or "")
         if remedy is None:

@@ -21,7 +21,9 @@ from deploy.core.refusal import Refused
 from deploy.factory.converter import tf_converter
 from deploy.factory.parent import Arrays, Made, Samples
 
-_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_LOOPS: Final = frozenset({"While", "StatelessWhile"})
+_MARKS: Final = re.compile(r"\x1b\[[0-9;]*m|\{\{[^}]*\}\}|\[Op:.*\]")
+"""Colours, and names of TensorFlow's own."""
 _PREAMBLE: Final = re.compile(r"(in user code:|Exception encountered when calling )")
 
 
@@ -63,10 +65,19 @@ class TensorFlowParent:
         self.signatures = tuple(_signature(name, traced) for name, traced in self._traced.items())
 
     def answer(self, signature: str, inputs: Arrays) -> Arrays:
-        found = self._traced[signature](**{name: tf.constant(array) for name, array in inputs.items()})
+        try:
+            found = self._traced[signature](**{name: tf.constant(array) for name, array in inputs.items()})
+        except tf.errors.OpError as error:
+            raise Refused(f"the float model itself fails on a sample: {one_line(error)}") from error
         return {name: np.asarray(tensor) for name, tensor in found.items()}
 
     def convert(self, order: Convert, samples: Mapping[str, Samples]) -> Made:
+        if order.quantize.calibrated and any(map(_has_loop, self._traced.values())):
+            raise Refused(
+                "the model has a loop (While), and TensorFlow's converter dies of quantizing one: unroll it, "
+                "give the Keras model, whose recurrent layers are unrolled here, or choose none, dynamic or "
+                "float16"
+            )
         with tempfile.TemporaryDirectory() as scratch:
             try:
                 self._save(scratch)
@@ -98,6 +109,13 @@ def _traced(entry: Entry, order: Convert) -> Any:
             f"signature {entry.name!r} cannot be traced for {shapes.said(forms)}: {one_line(error)}; "
             "other sizes are given with --shape NAME=1x..."
         ) from error
+
+
+def _has_loop(traced: Any) -> bool:
+    """But for those in what the converter knows as a whole, such as an LSTM of the older Keras."""
+    graph = traced.graph.as_graph_def()
+    unknown = (each.node_def for each in graph.library.function if "api_implements" not in each.attr)
+    return any(node.op in _LOOPS for nodes in (graph.node, *unknown) for node in nodes)
 
 
 def _signature(name: str, traced: Any) -> Signature:
@@ -142,7 +160,7 @@ def _check(variables: Iterable[Any]) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line that a person can use: Keras says before it, in colours, where it was called."""
-    plain = _COLOUR.sub("", str(error))
+    """The first line that a person can use: Keras says before it where it was called."""
+    plain = _MARKS.sub("", str(error))
     lines = [line.strip() for line in plain.splitlines() if line.strip() and not _PREAMBLE.match(line)]
     return (lines[0] if lines else type(error).__name__)[:300]
