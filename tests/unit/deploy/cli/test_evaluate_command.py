@@ -126,8 +126,8 @@ def test_pictures_without_labels_tell_agreement(capsys):
     words = [str(shared(TINY)), str(shared(TINY_FLOAT)), "--data", str(models.pictures())]
     assert main(["evaluate", *words]) == 0
     told = capsys.readouterr()
-    assert "agrees" in told.out
-    assert "top-1" not in told.out
+    assert "AGREES" in told.out
+    assert "TOP-1" not in told.out
     assert f"the others are held against {TINY}" in told.err
 
 
@@ -251,7 +251,7 @@ def test_where_nothing_draws_the_page_and_the_table_still_come(tmp_path, data, c
     assert main([*words, str(tmp_path / "r.html")]) == 0
     told = capsys.readouterr()
     assert "the report has no plots: plots need matplotlib: pip install 'shoal[evaluate]'" in told.err
-    assert "top-1" in told.out
+    assert "TOP-1" in told.out
     assert "<table" in (tmp_path / "r.html").read_text()
     assert main([*words, str(tmp_path / "r.png")]) == 1
     assert "pip install 'shoal[evaluate]'" in capsys.readouterr().err
