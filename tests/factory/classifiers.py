@@ -50,6 +50,7 @@ def main() -> None:
     _save(keras, _nested(keras), x, y, folder / "nested.keras")
     _save(keras, _plain(keras), x, y, folder / "plain.keras")
     _save(keras, _odd(keras), x, y, folder / "odd.keras")
+    _save(keras, _separable(keras), x, y, folder / "separable.keras")
 
 
 def _save(keras: Any, model: Any, x: Any, y: Any, path: Path) -> None:
@@ -94,6 +95,19 @@ def _odd(keras: Any) -> Any:
             keras.Input((SIDE, SIDE, 1), name="wave"),
             layers.Reshape((SIDE, SIDE)),
             layers.Conv1D(8, 3, activation="relu", name="along"),
+            layers.Flatten(),
+            layers.Dense(CLASSES, activation="softmax", name="head"),
+        ]
+    )
+
+
+def _separable(keras: Any) -> Any:
+    """Has a kernel of fewer weights than clusters, and one that the toolkit leaves alone."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 1), name="wave"),
+            layers.SeparableConv2D(12, 3, activation="relu", name="apart"),
             layers.Flatten(),
             layers.Dense(CLASSES, activation="softmax", name="head"),
         ]

@@ -76,6 +76,20 @@ def test_all_three_techniques_keep_what_each_has_won_down_to_the_integer_file(fo
     assert (facts.inputs[0].dtype, facts.outputs[0].dtype) == ("uint8", "uint8")
 
 
+def test_a_layer_of_fewer_weights_than_clusters_keeps_its_zeros(folder, tmp_path, capsys):
+    code, answer, _ = optimize(
+        capsys,
+        *(folder / "separable.keras", "--data", folder / "lesson.npz", "--technique", "prune", "cluster"),
+        *("-o", tmp_path / "small.keras", "--epochs", "1"),
+    )
+    assert code == 0
+    apart, head = answer["layers"]
+    # Of 9 weights over the place and 12 over the channels, pruning takes the latter.
+    assert (apart["weights"], apart["zeros"]) == (21, 6)
+    assert head["zeros"] >= 0.49 * head["weights"]
+    assert head["values"] <= 16
+
+
 def test_a_model_of_the_older_keras_learns_to_live_with_8_bits(folder, tmp_path, capsys):
     code, answer, _ = optimize(
         capsys,

@@ -1,13 +1,14 @@
 """Carries out `Optimize`: open, read, judge, train, judge again, and only then write."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from deploy.core.factory.training.supervised import Lesson, Wanted
+from deploy.core.factory.evaluation import statistics
+from deploy.core.factory.training.supervised import Lesson, Taught, Wanted
 from deploy.core.factory.words import SAMPLES_ADVISED, Optimize, Optimized, Progress, Technique
 from deploy.core.refusal import Refused
 from deploy.factory.sources import older_keras
@@ -15,10 +16,6 @@ from deploy.factory.sources.older_keras import Opened
 from deploy.factory.training import fitting, lessons, toolkit
 from deploy.factory.training.fitting import Fitting
 from deploy.ports.factory import OnProgress
-
-_CHANCE: Final = 2.0
-"""A classifier that is right less than twice as often as one that guesses has not been trained for these
-data."""
 
 
 def carry_out(order: Optimize, tell: OnProgress) -> Optimized:
@@ -46,7 +43,7 @@ def carry_out(order: Optimize, tell: OnProgress) -> Optimized:
         only_before=int((before & ~after).sum()),
         only_after=int((after & ~before).sum()),
         layers=toolkit.weights(made),
-        remarks=(*lesson.remarks, *_untrained(int(before.sum()), len(before), _wanted(opened.model))),
+        remarks=(*lesson.remarks, *_untrained(int(before.sum()), lesson.held_out)),
     )
 
 
@@ -61,8 +58,10 @@ def _wanted(model: Any) -> Wanted:
     return Wanted(tuple(-1 if size is None else int(size) for size in taken.shape[1:]), int(given.shape[1]))
 
 
-def _untrained(right: int, of: int, wanted: Wanted) -> tuple[str, ...]:
-    if right * wanted.classes > _CHANCE * of:
+def _untrained(right: int, judged: Taught) -> tuple[str, ...]:
+    """A remark where naming the most frequent class always would have done as well."""
+    of = len(judged.labels)
+    if statistics.wilson(right, of).low * of > np.bincount(judged.labels).max():
         return ()
     said = f"the model as it was named {right} of {of} samples rightly, hardly more than by guessing"
     return (f"{said}: are classes and scaling (--mean, --std) those that it was trained with?",)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import tensorflow_model_optimization as toolkit
 import tf_keras
+from numpy.typing import NDArray
 from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import ClusteringRegistry
 from tensorflow_model_optimization.python.core.clustering.keras.experimental import (
     cluster as sparse_clustering,
@@ -95,17 +96,48 @@ def _prune(model: Any, fitting: Fitting, _: Collection[Technique]) -> Any:
 
 def _cluster(model: Any, fitting: Fitting, done: Collection[Technique]) -> Any:
     _check_supported(model, ClusteringRegistry.supports, "clustered")
-    wrapped = sparse_clustering.cluster_weights(
-        model,
-        number_of_clusters=fitting.order.clusters,
-        cluster_centroids_init=clustering.CentroidInitialization.KMEANS_PLUS_PLUS,
-        preserve_sparsity=Technique.PRUNE in done,
-    )
-    clustered = [layer.layer.name for layer in wrapped.layers if getattr(layer, "clustered_vars", None)]
+    clusters, sparse = fitting.order.clusters, Technique.PRUNE in done
+    kernels = {layer.name: _clusterable(layer) for layer in model.layers}
+    learning = {layer.name: layer.trainable for layer in model.layers}
+    few = {name for name, own in kernels.items() if any(np.count_nonzero(each) <= clusters for each in own)}
+
+    def shared(layer: Any) -> Any:
+        kept = layer.name in few
+        return _kept(layer, sparse=sparse) if kept else _shared(layer, clusters, sparse=sparse)
+
+    wrapped = tf_keras.models.clone_model(model, clone_function=shared)
     fitting.fit(wrapped, "clustering")
     stripped = clustering.strip_clustering(wrapped)
-    _check_clusters(stripped, fitting.order, clustered)
+    for layer in stripped.layers:
+        layer.trainable = learning[layer.name]
+    whole = [layer.name for layer in model.layers if 0 < len(kernels[layer.name]) == len(_kernels(layer))]
+    _check_clusters(stripped, fitting.order, [name for name in whole if name not in few])
     return stripped
+
+
+def _kept(layer: Any, *, sparse: bool) -> Any:
+    """As it is: so few weights share few values anyway, and the toolkit dies of them."""
+    # Nothing else would keep its zeros.
+    layer.trainable = layer.trainable and not sparse
+    return layer
+
+
+def _shared(layer: Any, clusters: int, *, sparse: bool) -> Any:
+    return sparse_clustering.cluster_weights(
+        layer,
+        number_of_clusters=clusters,
+        cluster_centroids_init=clustering.CentroidInitialization.KMEANS_PLUS_PLUS,
+        preserve_sparsity=sparse,
+    )
+
+
+def _clusterable(layer: Any) -> list[NDArray[np.floating[Any]]]:
+    """The kernels that clustering takes; of depthwise convolutions it takes none."""
+    if not layer.trainable_weights:
+        return []
+    return [
+        weight.numpy() for _, weight in ClusteringRegistry.make_clusterable(layer).get_clusterable_weights()
+    ]
 
 
 def _quantize(model: Any, fitting: Fitting, done: Collection[Technique]) -> Any:
