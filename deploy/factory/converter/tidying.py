@@ -13,6 +13,8 @@ from typing import Any, Final
 import flatbuffers
 from tensorflow.lite.python import schema_py_generated as schema
 
+from deploy.factory.converter import widening
+
 _IDENTIFIER: Final = b"TFL3"
 _UNREAD: Final = b"CONVERSION_METADATA"
 """What the converter says of itself; the provenance that we write says it in words."""
@@ -23,6 +25,7 @@ def tidy(content: bytes) -> bytes:
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     if any(buffer.offset > 1 for buffer in model.buffers):
         return content  # above 2 GB the data stand behind the flatbuffer
+    widening.widen(model, widening.FEW)
     for graph in model.subgraphs:
         _tidy_graph(graph, model)
     model.metadata = [entry for entry in model.metadata or () if entry.name != _UNREAD]

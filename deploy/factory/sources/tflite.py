@@ -44,9 +44,9 @@ class TfliteParent:
         Raises:
             Refused: it is no .tflite file, or not a float one, or has operators that the runtime lacks.
         """
+        content = _float(content, named)
         self._content = content
         self._remarks = remarks
-        _check_float(content, named)
         try:
             self._interpreter = _interpreter(content)
         except (ValueError, RuntimeError) as error:
@@ -118,15 +118,21 @@ def open_source(place: str, order: Convert) -> TfliteParent:
     return TfliteParent(content, named=place)
 
 
-def _check_float(content: bytes, named: str) -> None:
+def _float(content: bytes, named: str) -> bytes:
+    """In float32: weights of 16 bits are finer than any that are made of them."""
     try:
         facts = flatmodel.examine(content)
     except Malformed as error:
         raise Refused(f"{named}: {error}") from error
     if facts.edgetpu:
         raise Refused(f"{named} is compiled for an Edge TPU: convert the float model it was made from")
-    if facts.arithmetic is not Arithmetic.FLOAT32:
-        raise Refused(_NOT_FLOAT.format(named, facts.arithmetic))
+    match facts.arithmetic:
+        case Arithmetic.FLOAT32:
+            return content
+        case Arithmetic.FLOAT16:
+            return tflite_weights.float32(content)
+        case other:
+            raise Refused(_NOT_FLOAT.format(named, other))
 
 
 def _check_order(order: Convert, signatures: tuple[Signature, ...]) -> None:

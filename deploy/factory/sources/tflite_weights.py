@@ -16,6 +16,7 @@ from ai_edge_litert import schema_py_generated as flat
 from numpy.typing import NDArray
 
 from deploy.core.refusal import Refused
+from deploy.factory.converter import widening
 
 _FEWEST_ELEMENTS: Final = 1024
 """Smaller weights stay in float, as TensorFlow Lite's converter leaves them: there is nothing to gain."""
@@ -81,6 +82,13 @@ def dynamic(content: bytes) -> bytes:
         weights = _constant(model, uses[0].tensor)
         if hybrid is not None and weights is not None and weights.size >= _FEWEST_ELEMENTS:
             _narrow(model, buffer, weights, uses, hybrid)
+    return _closed(model)
+
+
+def float32(content: bytes) -> bytes:
+    """With constants of 16 bits as the floats that they are."""
+    model = _opened(content)
+    widening.widen(model, None)
     return _closed(model)
 
 
