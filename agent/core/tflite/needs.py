@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.core.tflite import flatops
-from agent.core.tflite.flatmodel import ModelFacts
+from agent.core.tflite.flatmodel import Arithmetic, ModelFacts
 
 _LITERT_2_2: Final = "ai-edge-litert 2.2.0"
 BEYOND_2_14: Final = {
@@ -73,6 +73,10 @@ DEQUANTIZE 8 and UNPACK 5 with 2.21 already, and TRANSPOSE 7 not before 2.17.
 _TYPES: Final = {"int4": "2.15.0", "bfloat16": _LITERT_2_2, "int2": _LITERT_2_2, "uint4": _LITERT_2_2}
 """tflite-runtime 2.14 computes some operators of int4 rightly and dies of others; it knows no type after
 that."""
+_SIXTEEN: Final = {"GELU": _LITERT_2_2, "TILE": _LITERT_2_2}
+"""Operators whose version does not rise with tensors of int16, which tflite-runtime 2.14 and ai-edge-litert
+1.0.1 refuse when they compute them, and 2.2.0 does not.
+"""
 _HIGHEST: Final = {name: max(versions) for name, versions in BEYOND_2_14.items()}
 _COMMON: Final = "2.14.0"
 """What the oldest runtime that Shoal installs has."""
@@ -120,6 +124,9 @@ def _of_operators(facts: ModelFacts) -> Iterator[Need]:
 def _of_types(facts: ModelFacts) -> Iterator[Need]:
     for name in sorted(facts.types.intersection(_TYPES)):
         yield Need(_TYPES[name], f"{name} tensors")
+    if facts.arithmetic is Arithmetic.INT16X8:
+        for name in sorted(facts.operator_names.intersection(_SIXTEEN)):
+            yield Need(_SIXTEEN[name], f"{name} of int16")
 
 
 def _order(runtime: str) -> tuple[int, tuple[int, ...]]:

@@ -16,6 +16,10 @@ _LISTED: Final = re.compile(r"^(TF Select ops|Custom ops): (.+)$", re.MULTILINE)
 _NEEDS: Final = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 _PLACE: Final = re.compile(r'fused\["(\w+):", "([^"@]*)(?:@[^"]*)?"\]')
 _NOT_QUANTIZED: Final = re.compile(r"Quantization (?:to 16x8-bit )?not yet supported for op: '?(\w+)")
+_UNRANGED: Final = re.compile(
+    r"Max and min for dynamic tensors should be recorded.*tensor \w*?_?default_(\w+)"
+)
+"""Of whole numbers the quantizer of 16 bits wants ranges too, and its calibration takes none."""
 _DETAIL: Final = re.compile(r"^\s*tf\.(\w+)(\(.*)$", re.MULTILINE)
 """Of an operator that was refused: its name, and the types that it takes and gives."""
 _FOREIGN_TYPE: Final = re.compile(r"[x<](bf16|f16|f64)>")
@@ -34,6 +38,7 @@ def sentence(quantize: Quantize, said: str) -> str:
     return (
         _outside(said)
         or _not_quantized(quantize, said)
+        or _unranged(quantize, said)
         or f"TensorFlow's converter refuses it in mode {quantize}: {_first(said)}"
     )
 
@@ -87,6 +92,16 @@ def _at(said: str, operator: str) -> str:
 def _not_quantized(quantize: Quantize, said: str) -> str | None:
     names = list(dict.fromkeys(_NOT_QUANTIZED.findall(said)))
     return _no_integer_form(quantize, ", ".join(names)) if names else None
+
+
+def _unranged(quantize: Quantize, said: str) -> str | None:
+    found = _UNRANGED.search(said)
+    if found is None:
+        return None
+    return (
+        f"mode {quantize} takes no input of whole numbers ({found[1]!r}), such as those of words: choose "
+        "int8, or int8-float-io"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,18 @@ def test_a_file_needs_the_newest_of_what_it_says_and_what_its_operators_say(cont
     assert needs.need(flatmodel.examine(content)) == need
 
 
+@pytest.mark.parametrize(("inside", "runtime"), [("int16", "ai-edge-litert 2.2.0"), ("float32", None)])
+def test_an_operator_whose_version_does_not_say_that_it_computes_in_16_bits_needs_a_newer_runtime(
+    inside, runtime
+):
+    image = (Form((1, 4), "float32"), Form((1, 4), inside), Form((1, 4), inside), Form((1, 4), "float32"))
+    operators = (Operator(114, (0,), (1,)), Operator(150, (1,), (2,)), Operator(6, (2,), (3,)))
+
+    found = needs.need(flatmodel.examine(build(Sketch(image, operators))))
+
+    assert (found and found.runtime) == runtime
+
+
 @pytest.mark.parametrize(
     ("content", "found"),
     [

@@ -26,6 +26,10 @@ Details:
 \ttf.Mean(tensor<f64>) -> (tensor<f64>) : {device = ""}
 """
 LISTS = "Some ops are not supported\nTF Select ops: TensorListReserve, TensorListStack\nDetails:"
+WORDS = (
+    "Max and min for dynamic tensors should be recorded during calibration: "
+    "Failed for tensor serving_default_words:0"
+)
 NOT_16X8 = (
     "Quantization to 16x8-bit not yet supported for op: 'CEIL'.\n"
     "Quantization to 16x8-bit not yet supported for op: 'FLOOR'.\n"
@@ -39,6 +43,7 @@ NOT_16X8 = (
         (CUSTOM, ["MyOwn", "--custom MyOwn"]),
         (HALVES, ["BiasAdd, Conv2D", "compute in float16", "build them in float32"]),
         (MIXED, ["Erf, Mean", "outside"]),
+        (WORDS, ["int16x8 takes no input of whole numbers ('words')", "int8"]),
         (LISTS, ["TensorListReserve", "--shape", "unroll=True"]),
         (NOT_16X8, ["CEIL, FLOOR", "int16x8", "--float-fallback"]),
         ("loc(x): something odd\nand more", ["something odd", "mode int16x8"]),
