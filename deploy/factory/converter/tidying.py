@@ -8,6 +8,8 @@ Source: tensorflow/compiler/mlir/lite/schema/schema.fbs: buffer 0 is the empty o
 aligned to 16 bytes.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 import flatbuffers
@@ -47,11 +49,21 @@ def _tidy_graph(graph: Any, model: Any) -> None:
     for place in constants:
         graph.tensors[place].name = (graph.tensors[place].name or b"").partition(b";")[0]
     ends = {int(place) for places in (graph.inputs, graph.outputs) if places is not None for place in places}
+    _shorten([tensor for place, tensor in enumerate(graph.tensors) if place not in constants | ends])
     for operator in graph.operators or ():
         code = model.operatorCodes[operator.opcodeIndex].builtinCode
         if code == schema.BuiltinOperator.DEQUANTIZE and operator.inputs[0] in constants:
             for place in {*operator.outputs} - ends:
                 graph.tensors[place].name = b""
+
+
+def _shorten(computed: Sequence[Any]) -> None:
+    """The first of the names of all that was fused, where no other has it: layers are told by their names."""
+    names = [(tensor.name or b"").partition(b";")[0] for tensor in computed]
+    counts = Counter(names)
+    for tensor, name in zip(computed, names, strict=True):
+        if counts[name] == 1:
+            tensor.name = name
 
 
 def _drop_buffers(model: Any) -> None:
