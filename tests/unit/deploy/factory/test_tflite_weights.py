@@ -1,5 +1,7 @@
 """The modes that touch only weights, on a file that is made on the spot and run by LiteRT."""
 
+import sys
+
 import flatbuffers
 import numpy as np
 import pytest
@@ -117,3 +119,9 @@ def test_constants_that_were_to_be_kept_in_another_dialect_are_plain(weights):
     content = dense(weights, metadata=(b"keep_stablehlo_constant", b"other"))
     assert flatmodel.examine(tflite_weights.plain(content)).metadata == ("other",)
     assert tflite_weights.plain(dense(weights)) == dense(weights)
+
+
+def test_weights_shrink_without_tensorflow():
+    """Whose libraries, in a process of tests, break those of the runtimes."""
+    assert tflite_weights.__name__ in sys.modules
+    assert "tensorflow" not in sys.modules
