@@ -74,7 +74,7 @@ class TensorFlowParent:
     def convert(self, order: Convert, samples: Mapping[str, Samples]) -> Made:
         if order.quantize.calibrated and any(map(_has_loop, self._traced.values())):
             raise Refused(
-                "the model has a loop (While), and TensorFlow's converter dies of quantizing one: unroll it, "
+                "it has a recurrent loop, and TensorFlow's converter dies of quantizing it: unroll it, "
                 "give the Keras model, whose recurrent layers are unrolled here, or choose none, dynamic or "
                 "float16"
             )
@@ -112,10 +112,13 @@ def _traced(entry: Entry, order: Convert) -> Any:
 
 
 def _has_loop(traced: Any) -> bool:
-    """But for those in what the converter knows as a whole, such as an LSTM of the older Keras."""
+    """One that collects its steps in a list, as recurrent layers do: others stay in float. What the
+    converter knows as a whole, such as an LSTM of the older Keras, does not count.
+    """
     graph = traced.graph.as_graph_def()
     unknown = (each.node_def for each in graph.library.function if "api_implements" not in each.attr)
-    return any(node.op in _LOOPS for nodes in (graph.node, *unknown) for node in nodes)
+    found = {node.op for nodes in (graph.node, *unknown) for node in nodes}
+    return not _LOOPS.isdisjoint(found) and any(each.startswith("TensorList") for each in found)
 
 
 def _signature(name: str, traced: Any) -> Signature:
