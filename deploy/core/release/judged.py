@@ -6,10 +6,10 @@ from typing import Final
 
 import msgspec
 
-from agent.wire.documents import SCHEMA, Delegate
+from agent.wire.documents import Delegate
 from agent.wire.topics import Digest, sha256
 from deploy.core.factory.evaluation import document
-from deploy.core.factory.evaluation.document import Evaluation, Report
+from deploy.core.factory.evaluation.document import SCHEMA, Evaluation, Report
 from deploy.core.refusal import Refused
 from deploy.core.release.variants import Examined
 

@@ -4,11 +4,14 @@ Nothing in an `Evaluation` depends on the day or the machine's speed, so that th
 give the same bytes. What was measured in milliseconds stands beside it.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from agent.wire.documents import Count, Document, Fit, HexDigest, Share
+from agent.wire.documents import Count, Fit, HexDigest, Share
+
+SCHEMA: Final = 1
+"""The major of these documents: they lie on a desk, and no device reads them."""
 
 
 class Rate(Struct, frozen=True, kw_only=True):
@@ -102,9 +105,10 @@ class ModelSaid(Struct, frozen=True, kw_only=True):
     """The data were the model's own input numbers and not pictures."""
 
 
-class Evaluation(Document, frozen=True, kw_only=True):
+class Evaluation(Struct, frozen=True, kw_only=True):
     """One model over one set of data."""
 
+    schema: int = SCHEMA
     tool: str
     """Name and version of what evaluated."""
     data: HexDigest
@@ -190,9 +194,10 @@ class Model(Struct, frozen=True, kw_only=True):
     latency: Latency
 
 
-class Report(Document, frozen=True, kw_only=True):
+class Report(Struct, frozen=True, kw_only=True):
     """Everything that one run of `shoal evaluate` found."""
 
+    schema: int = SCHEMA
     models: tuple[Model, ...]
     """The best first: by top-1 where there are labels, else by agreement with the reference."""
     reference: int | None

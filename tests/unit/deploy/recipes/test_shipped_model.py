@@ -23,9 +23,7 @@ PHOTOGRAPHS = MODELS / "photographs"
 CARD = tomllib.loads((MODEL / "model.toml").read_text(encoding="utf-8"))
 LABELS = (MODEL / CARD["labels"]).read_text(encoding="utf-8").splitlines()
 REGISTRY = tomllib.loads((MODELS / "registry.toml").read_text(encoding="utf-8"))
-FLOAT32 = json.loads(
-    (MODELS.parent / "tests" / "golden" / "efficientnet_lite0_float32.json").read_text(encoding="utf-8")
-)
+FLOAT32 = json.loads(Path(__file__).with_name("efficientnet_lite0_float32.json").read_text(encoding="utf-8"))
 """By photograph, the five highest scores of the network as it was published, in 32 bits, by class."""
 RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 
