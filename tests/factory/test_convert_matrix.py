@@ -41,6 +41,8 @@ ARITHMETIC = {
     Quantize.UINT8: Arithmetic.INTEGER,
     Quantize.INT16X8: Arithmetic.INT16X8,
 }
+WEIGHTLESS = {"module", "theirs:module"}
+"""Their first graph has no weights: without ranges of activations nothing of it can become smaller."""
 ENDS = {Quantize.INT8: "int8", Quantize.UINT8: "uint8"}
 OPEN = {"image": (1, 20, 20, 3)}
 ODD = {
@@ -133,7 +135,8 @@ def test_every_source_converts_in_every_mode_and_answers_as_its_parent(
 
     assert isinstance(answer, Converted), answer
     facts = flatmodel.examine((folder / _order(place, mode).out).read_bytes())
-    assert facts.arithmetic is ARITHMETIC[mode]
+    if place not in WEIGHTLESS or mode.calibrated:
+        assert facts.arithmetic is ARITHMETIC[mode]
     ends = {tensor.dtype for tensor in (*facts.inputs, *facts.outputs)}
     assert ends == {ENDS.get(mode, "float32")}
     assert needs.need(facts) is None
