@@ -18,12 +18,13 @@ SIDE = 160
 LEAST = {
     Quantize.NONE: 1.0,
     Quantize.FLOAT16: 0.95,
-    # TensorFlow's converter, asked directly, makes a file with the same answers: 0.82, and 1.0 where sure.
+    # TensorFlow's converter, asked directly, makes a file with the same answers: where the network gives 0.5
+    # or more they are all kept, and elsewhere 8 bits a weight decide (16-bit activations change little).
     Quantize.DYNAMIC: 0.75,
-    Quantize.INT8_FLOAT_IO: 0.85,
-    Quantize.INT8: 0.85,
-    Quantize.UINT8: 0.85,
-    Quantize.INT16X8: 0.9,
+    Quantize.INT8_FLOAT_IO: 0.7,
+    Quantize.INT8: 0.7,
+    Quantize.UINT8: 0.7,
+    Quantize.INT16X8: 0.75,
 }
 """Of crops of photographs that mostly show no dog: the network is unsure of many."""
 
