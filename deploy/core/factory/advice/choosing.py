@@ -237,7 +237,6 @@ def _data_wanted(samples: int) -> tuple[str, ...]:
 
 
 _FIXED: Final = "a fixed batch, or unroll=True in the recurrent layer"
-_BEFORE: Final = "doing it before the model"
 _INSTEAD: Final = {
     "Erf": "GELU in its tanh form (approximate=True)",
     "BitwiseAnd": "tf.argmax where it comes of keras.ops.argmax, or scores at the end: the device ranks them",
@@ -247,8 +246,6 @@ _INSTEAD: Final = {
     "TensorListFromTensor": _FIXED,
     "TensorListStack": _FIXED,
 }
-_TEXT_AND_FILES: Final = ("String", "StaticRegex", "Regex", "Unicode", "Decode", "Substr")
-"""How the names begin of what no device does inside a model."""
 """Operators of TensorFlow that people meet, and what TensorFlow Lite has in their place."""
 
 
