@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from deploy.core.factory.words import Convert
 from deploy.core.refusal import Refused
+from deploy.factory.faults import one_line
 from deploy.factory.sources.examples import Example, form
 from deploy.factory.sources.tensorflow_functions import by_name
-from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent, one_line
+from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent
 
 _DEFAULT: Final = "serving_default"
 

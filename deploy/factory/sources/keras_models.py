@@ -1,6 +1,5 @@
 """Keras models, of the newer Keras and of the older one, as files or as objects."""
 
-import json
 import os
 import sys
 import zipfile
@@ -11,15 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-import h5py
-
 from deploy.core.factory.words import Convert
 from deploy.core.refusal import Refused
+from deploy.factory.faults import one_line
 from deploy.factory.parent import Parent
 from deploy.factory.sources import keras_precision, recurrent
+from deploy.factory.sources.keras_files import NEWER, OLDER, written_by
 from deploy.factory.sources.recurrent import RebuiltParent
 
-_NEWER, _OLDER = "keras", "tf_keras"
 _DEFAULT: Final = "serving_default"
 _FAULTS: Final = (
     OSError,
@@ -41,12 +39,12 @@ def open_source(place: str, order: Convert) -> Parent:
     Raises:
         Refused: neither Keras can load it.
     """
-    first = _written_by(Path(place))
-    if first == _OLDER and "tensorflow" not in sys.modules:
+    first = written_by(Path(place))
+    if first == OLDER and "tensorflow" not in sys.modules:
         # TensorFlow decides when it is imported which of the two it calls `tf.keras`.
         os.environ["TF_USE_LEGACY_KERAS"] = "1"
     faults = []
-    for package in (first, _OLDER if first == _NEWER else _NEWER):
+    for package in (first, OLDER if first == NEWER else NEWER):
         try:
             return open_object(_loaded(package, place), order)
         except _Unloadable as error:
@@ -56,34 +54,6 @@ def open_source(place: str, order: Convert) -> Parent:
 
 class _Unloadable(Exception):
     pass
-
-
-def _written_by(path: Path) -> str:
-    """Which of the two wrote it, as it says itself; the newer one where it does not."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                said = json.loads(archive.read("metadata.json"))["keras_version"]
-        elif h5py.is_hdf5(path):
-            said = _hdf5_version(path)
-        else:
-            raise Refused(
-                f"{path} is neither a .keras archive nor an HDF5 file: is it damaged, or another kind?"
-            )
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise Refused(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
-    return _OLDER if str(said).startswith("2.") else _NEWER
-
-
-def _hdf5_version(path: Path) -> str:
-    with h5py.File(path, "r") as file:
-        if "model_config" not in file.attrs:
-            raise Refused(
-                f"{path} holds weights and no model: save the whole model (model.save), or build it and load "
-                "them in a function, as module:function"
-            )
-        said = file.attrs.get("keras_version", "")
-        return said.decode() if isinstance(said, bytes) else str(said)
 
 
 def _loaded(package: str, place: str) -> Any:
@@ -101,23 +71,18 @@ def _loaded(package: str, place: str) -> Any:
 def _scopes(package: str) -> Iterator[AbstractContextManager[Any]]:
     """The layers of quantization-aware training are known where the older Keras is in charge."""
     yield nullcontext()
-    in_charge = package == _OLDER and os.environ.get("TF_USE_LEGACY_KERAS") == "1"
+    in_charge = package == OLDER and os.environ.get("TF_USE_LEGACY_KERAS") == "1"
     if in_charge and find_spec("tensorflow_model_optimization") is not None:
         yield import_module("tensorflow_model_optimization").quantization.keras.quantize_scope()
 
 
 def _explained(error: BaseException) -> str:
-    said = _first_line(error)
+    said = one_line(error)
     if "Lambda" in said and "safe" in str(error):
         return "it holds a Lambda layer, whose code no file is trusted with: build it in a module:function"
     if "Could not locate class" in said or "Unknown layer" in said:
         return f"{said}; layers of your own are known to a function of yours: give it as module:function"
     return said
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:240]
 
 
 def open_object(model: Any, order: Convert) -> Parent:

@@ -6,19 +6,18 @@ in the outer one, since the toolkit does not look into it. Both must give the sa
 """
 
 import inspect
-import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import h5py
 import keras
 import numpy as np
 import tf_keras
 
 from deploy.core.refusal import Refused
+from deploy.factory.faults import one_line
+from deploy.factory.sources.keras_files import OLDER, written_by
 
 _ALWAYS: Final = frozenset({"name", "trainable"})
 _LEFT_BEHIND: Final = ("_initializer", "_regularizer", "_constraint")
@@ -56,7 +55,7 @@ def load(path: Path) -> Opened:
     Raises:
         Refused: neither Keras can load it, or a layer has no counterpart in the older one.
     """
-    if _is_older(path):
+    if written_by(path) == OLDER:
         model = _loaded(tf_keras, path)
         _check(model)
         return Opened(model, None, {})
@@ -65,30 +64,11 @@ def load(path: Path) -> Opened:
     return _rebuilt(newer)
 
 
-def _is_older(path: Path) -> bool:
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                said = json.loads(archive.read("metadata.json"))["keras_version"]
-        else:
-            with h5py.File(path, "r") as file:
-                said = file.attrs.get("keras_version", "")
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise Refused(f"{path} is no Keras model (.keras or .h5) that can be read: {_line(error)}") from error
-    return (said.decode() if isinstance(said, bytes) else str(said)).startswith("2.")
-
-
 def _loaded(package: Any, path: Path) -> Any:
     try:
         return package.models.load_model(path, compile=False)
     except _LOADING as error:
-        raise Refused(f"{path} cannot be loaded as a Keras model: {_line(error)}") from error
-
-
-def _line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[
-        :240
-    ]
+        raise Refused(f"{path} cannot be loaded as a Keras model: {one_line(error)}") from error
 
 
 def _check(model: Any) -> None:
@@ -179,7 +159,7 @@ class _Building:
             made = kind(**(_config(layer, kind) | {"name": name}))
         except (TypeError, ValueError) as error:
             raise Refused(
-                f"the layer {layer.name!r} cannot be built in the older Keras: {_line(error)}"
+                f"the layer {layer.name!r} cannot be built in the older Keras: {one_line(error)}"
             ) from error
         self.twins[name] = layer
         return made

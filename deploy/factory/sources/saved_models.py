@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from deploy.core.factory.words import Convert, TensorForm
 from deploy.core.refusal import Refused
-from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent, form, one_line
+from deploy.factory.faults import one_line
+from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent, form
 
 _DEFAULT: Final = "serving_default"
 _TWIN: Final = "serve"

@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from deploy.core.factory.words import Convert
 from deploy.core.refusal import Refused
+from deploy.factory.faults import one_line
 from deploy.factory.sources import saved_models
-from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent, form, one_line
+from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent, form
 
 _DEFAULT: Final = "serving_default"
 

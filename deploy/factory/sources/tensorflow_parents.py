@@ -5,7 +5,6 @@ and saved as a SavedModel for the converter. Of the converter's other entries `f
 the variables of a Keras 3 model and converts it silently to one that answers nonsense.
 """
 
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +18,10 @@ from deploy.core.factory.conversion import shapes
 from deploy.core.factory.words import Convert, Signature, TensorForm
 from deploy.core.refusal import Refused
 from deploy.factory.converter import tf_converter
+from deploy.factory.faults import one_line
 from deploy.factory.parent import Arrays, Made, Samples
 
 _LOOPS: Final = frozenset({"While", "StatelessWhile"})
-_MARKS: Final = re.compile(r"\x1b\[[0-9;]*m|\{\{[^}]*\}\}|\[Op:.*\]")
-"""Colours, and names of TensorFlow's own."""
-_PREAMBLE: Final = re.compile(r"(in user code:|Exception encountered when calling )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +157,3 @@ def _check(variables: Iterable[Any]) -> None:
                 f"the weights {name!r} hold {bad} values of {values.size} that are no numbers (NaN or "
                 "infinity): the training diverged, take an earlier state of it"
             )
-
-
-def one_line(error: BaseException) -> str:
-    """The first line that a person can use: Keras says before it where it was called."""
-    plain = _MARKS.sub("", str(error))
-    lines = [line.strip() for line in plain.splitlines() if line.strip() and not _PREAMBLE.match(line)]
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deploy.core.factory.words import Convert, Signature
 from deploy.core.refusal import Refused
+from deploy.factory.faults import one_line
 from deploy.factory.parent import Arrays, Made, Samples
 from deploy.factory.sources.examples import Example
 from deploy.factory.sources.tflite import TfliteParent
@@ -74,7 +75,7 @@ def open_pair(module: Any, examples: tuple[Example, ...], order: Convert) -> Tor
     try:
         made = _converted(module, tensors)
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError) as error:
-        raise Refused(f"litert-torch cannot convert {type(module).__name__}: {_one_line(error)}") from error
+        raise Refused(f"litert-torch cannot convert {type(module).__name__}: {one_line(error)}") from error
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "module.tflite"
         made.export(str(path))
@@ -113,8 +114,3 @@ def _remarks(examples: tuple[Example, ...]) -> list[str]:
 
 def _array(tensor: Any) -> NDArray[np.generic]:
     return np.asarray(tensor.detach().numpy())
-
-
-def _one_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
