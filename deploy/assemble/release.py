@@ -42,6 +42,7 @@ class Request:
     """What `shoal evaluate` wrote."""
     patch_from: str = ""
     """`NAME@VERSION`, `stable`, or `none`; empty: the version before it."""
+    accept_disagreement: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def make(workspace: Workspace, offline_keys: Path | None, request: Request) -> R
         golden_source="photographs" if request.golden else "synthetic patterns",
         tolerance=request.tolerance,
         golden_model=reference,
+        accept_disagreement=request.accept_disagreement,
         licence=request.licence,
         description=request.description,
         judged=_judged(request.evaluation, examined),

@@ -105,6 +105,11 @@ def _add_golden(parser: ArgumentParser) -> None:
         help="compute the right answers with this model, such as the float parent, and refuse the release "
         "where the CPU file disagrees (default: the CPU file itself)",
     )
+    golden.add_argument(
+        "--accept-disagreement",
+        action="store_true",
+        help="sign it although it disagrees: devices refuse it, which can be tried so",
+    )
 
 
 def _add_contract(parser: ArgumentParser) -> None:
@@ -132,6 +137,7 @@ def run(options: Namespace) -> int:
         labels=options.labels,
         golden=tuple(options.golden),
         golden_model=options.golden_model,
+        accept_disagreement=options.accept_disagreement,
         tolerance=options.tolerance,
         licence=options.licence,
         description=options.description,

@@ -305,7 +305,13 @@ class Show:
         self._view.say("signing 1.1.0 (the same weights, repackaged) and 1.2.0 (noise in its weights)")
         self._errands.add(
             self._release("1.1.0", models.repackaged(model, self._chosen.labels)),
-            self._release("1.2.0", models.broken(model), "--golden-model", str(self._chosen.path)),
+            self._release(
+                "1.2.0",
+                models.broken(model),
+                "--golden-model",
+                str(self._chosen.path),
+                "--accept-disagreement",
+            ),
         )
 
     def _release(self, version: str, content: bytes, *more: str) -> list[str]:
