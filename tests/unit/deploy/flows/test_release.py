@@ -130,6 +130,10 @@ def test_a_release_that_disagrees_with_the_model_it_is_held_against_is_refused(t
     assert the_desk.release(both(9, 9), reference=FLOAT)
 
 
+def test_a_release_that_disagrees_is_signed_where_that_is_accepted(the_desk):
+    assert the_desk.release(both(7, 9), reference=FLOAT, accept_disagreement=True)
+
+
 def test_another_model_may_say_what_is_right(the_desk):
     runtime = both(9, 9)
     manifest = the_desk.release(runtime, reference=FLOAT).manifest
