@@ -208,6 +208,25 @@ class Commands(Section, frozen=True, kw_only=True):
     per_minute: Annotated[int, Meta(ge=1, le=600)] = 12
 
 
+class Web(Section, frozen=True, kw_only=True):
+    """The device's page, and its figures for Prometheus."""
+
+    listen: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(.+:\d{1,5})?\Z",
+            description="an address and a port, such as 127.0.0.1:8480 or 0.0.0.0:8480; nothing for no page",
+        ),
+    ] = ""
+    """Beyond loopback a password is needed."""
+    password_file: str = ""
+    """What a browser is asked for, and what a program sends as a bearer token. Empty: the service manager's
+    credential `web_password`, where there is one."""
+    certificate: str = ""
+    key: str = ""
+    """For https, in PEM."""
+
+
 class Log(Section, frozen=True, kw_only=True):
     verbose: bool = False
     """What is of use only for finding faults, too; the option --verbose says the same for one run."""
@@ -235,6 +254,7 @@ class Settings(Section, frozen=True, kw_only=True):
     thermal: Thermal = Thermal()
     outbox: Outbox = Outbox()
     commands: Commands = Commands()
+    web: Web = Web()
     log: Log = Log()
     pipeline: dict[Segment, Pipeline] = {}
 
