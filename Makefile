@@ -42,7 +42,7 @@ RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
 bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint types contracts pytest pytest-devices pytest-parts demo model clean \
+.PHONY: help test lint types contracts pytest pytest-devices pytest-updates pytest-parts demo model clean \
 	bench bench-fleet bench-bytes bench-cuts bench-controller census simulate blast \
 	soak flat outage site survive kill-controller false-alarms test-cluster test-factory mnist test-systemd
 
@@ -78,13 +78,16 @@ contracts: $(VENV)/.dev
 
 # Whole devices mostly wait, and what they wait for is timed: the rest runs beside them, and after them in rank.
 pytest: $(VENV)/.dev
-	@$(MAKE) --no-print-directory -j2 --output-sync=target pytest-parts pytest-devices
+	@$(MAKE) --no-print-directory -j3 --output-sync=target pytest-parts pytest-devices pytest-updates
 
 pytest-devices:
-	$(bin)/python -m pytest tests/scenario
+	$(bin)/python -m pytest --ignore=tests/scenario/update tests/scenario
+
+pytest-updates:
+	nice -n 2 $(bin)/python -m pytest -o cache_dir=.pytest_cache/updates tests/scenario/update tests/web
 
 pytest-parts:
-	nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/parts --ignore=tests/scenario tests
+	nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/parts --ignore=tests/scenario --ignore=tests/web tests
 
 bench: $(VENV)/.dev
 	$(bin)/python bench/frame_loop.py
