@@ -89,7 +89,7 @@ def percentiles(histogram: Histogram) -> Percentiles:
 def quantile(histogram: Histogram, share: float) -> float:
     """The duration in ms below which this share in [0, 1] lies, within the accuracy; 0 of none."""
     key = _bin_at(histogram, share * (histogram.count - 1))
-    value = 0.0 if key is None else _value(key, histogram.relative_accuracy)
+    value = 0.0 if key is None else value_of(key, histogram.relative_accuracy)
     return min(max(value, histogram.min), histogram.max)
 
 
@@ -116,7 +116,8 @@ def nearest_rank(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
 
 
-def _value(key: int, accuracy: float) -> float:
+def value_of(key: int, accuracy: float) -> float:
+    """The duration in ms that stands for a bin: off by at most the accuracy from any that it counts."""
     log_gamma = math.log1p(2 * accuracy / (1 - accuracy))
     return math.exp(max(min(key * log_gamma, _LOG_MAX), -_LOG_MAX)) * (1 - accuracy)
 
