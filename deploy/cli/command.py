@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 Run = Callable[[Namespace], int]
 """The exit code; refusals are raised as `AgentError`."""
@@ -17,6 +18,9 @@ class Command:
     add_options: Callable[[ArgumentParser], None]
     run: Run
     epilog: str = ""
+    """Ends with one example or more."""
+    also: tuple[str, ...] = ()
+    """Other commands that its reader may want, such as `rollout plan`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,20 @@ class Group:
     name: str
     summary: str
     commands: tuple[Command, ...]
+    epilog: str = ""
+
+
+EXIT_CODES: Final = """\
+exit codes: 0 done; 1 refused, or something outside failed; 2 wrong usage; 78 a file or an option must change
+"""
+
+
+def ending(command: Command | Group) -> str:
+    """What stands below the options in `--help`: examples, exit codes, other commands."""
+    codes = "" if "exit codes:" in command.epilog else EXIT_CODES
+    also = command.also if isinstance(command, Command) else ()
+    see = f"see also: {', '.join(f'shoal {words}' for words in also)}\n" if also else ""
+    return "\n".join(filter(None, (command.epilog, codes, see)))
 
 
 def names(kind: type[StrEnum]) -> list[str]:

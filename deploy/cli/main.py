@@ -2,14 +2,15 @@
 
 import os
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import Final
 
 from agent.wire.errors import AgentError, ConfigError
 from deploy.cli import output
-from deploy.cli.command import Command, Group
+from deploy.cli.command import EXIT_CODES, Command, Group, ending
+from deploy.cli.parsing import Parser
 
 OK: Final = 0
 REFUSED: Final = 1
@@ -46,12 +47,21 @@ COMMANDS: Final[Mapping[str, str]] = {
     "publish": "workspace_commands.PUBLISH",
     "simulate": "simulate_command.COMMAND",
     "demo": "demo_command.COMMAND",
+    "completion": "completion_command.COMMAND",
 }
 """Where each stands below this package: whoever types one waits for that alone to be loaded."""
 
-EPILOG = """\
-exit codes: 0 done; 1 refused, or something outside failed; 2 wrong usage; 78 a file or an option must change
-"""
+EPILOG = f"""\
+Answers go to standard output, progress and complaints to standard error; --json gives an answer as one
+document for programs. Most commands work on a workspace, the folder that shoal init made.
+
+examples:
+  shoal demo                                 see it work, on this machine alone
+  shoal init fleet                           make a workspace
+  shoal devices --json | jq '.counts'        what the fleet runs, for a program
+  source <(shoal completion bash)            complete commands, options and names
+
+{EXIT_CODES}"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,30 +98,31 @@ def _command(place: str) -> Command | Group:
     return found
 
 
-def parser(words: Sequence[str] = ()) -> ArgumentParser:
+def parser(words: Sequence[str] = ()) -> Parser:
     """For what was typed; see `commands`."""
-    top = ArgumentParser(
+    top = Parser(
         prog="shoal",
         description="Puts quantized .tflite models onto a fleet of Raspberry Pi and Coral devices over MQTT.",
         epilog=EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action="version", version=f"shoal {metadata.version('shoal')}")
     _add(top, commands(words))
     return top
 
 
-def _add(parent: ArgumentParser, commands: Sequence[Command | Group]) -> None:
+def _add(parent: Parser, commands: Sequence[Command | Group]) -> None:
     below = parent.add_subparsers(metavar="COMMAND", required=True)
     for command in commands:
         made = below.add_parser(
             command.name,
             help=command.summary,
             description=f"{command.summary[0].upper()}{command.summary[1:]}.",
-            epilog=command.epilog if isinstance(command, Command) else None,
+            epilog=ending(command),
             formatter_class=RawDescriptionHelpFormatter,
         )
         if isinstance(command, Group):
             _add(made, command.commands)
             continue
         command.add_options(made)
-        made.set_defaults(run=command.run)
+        made.set_defaults(run=command.run, parser=made)
