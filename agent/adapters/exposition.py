@@ -2,7 +2,6 @@
 of this process but what is asked for.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,7 +15,6 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from agent.core.telemetry.families import BOUNDS_S, Family, Kind
 
@@ -75,7 +73,7 @@ def _info(family: Family) -> Metric:
 
 def _histogram(family: Family) -> Metric:
     made = HistogramMetricFamily(family.name, family.words, labels=_names(family))
-    bounds = [floatToGoString(bound) for bound in (*BOUNDS_S, math.inf)]
+    bounds = [*map(str, BOUNDS_S), "+Inf"]
     for each in family.buckets:
         counts = [float(n) for n in each.counts]
         made.add_metric(

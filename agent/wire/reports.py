@@ -133,6 +133,9 @@ class Histogram(Struct, frozen=True, kw_only=True):
 BINS = 20
 """Of a histogram of scores in [0, 1]."""
 CLASSES_TOLD = 64
+"""In a report."""
+CLASSES_OF_A_WINDOW = 16
+"""In telemetry."""
 RETOLD_UNDER_WAY_S = 60.0
 """How often a report is told anew, though nothing is new in it, while an update is under way."""
 RETOLD_SETTLED_S = 600.0
@@ -287,6 +290,7 @@ class Telemetry(Document, frozen=True, kw_only=True):
     rss_bytes: dict[str, int]
     """By process: `supervisor`, `worker`."""
     digest: Digest | None
+    """Of the variant that was measured; a window ends where another release takes over."""
     histogram_ms: dict[str, Histogram]
     """By stage: `capture`, `pre`, `invoke`, `post`, `publish`, `age`."""
     latency_ms: dict[str, Percentiles]
@@ -301,6 +305,16 @@ class Telemetry(Document, frozen=True, kw_only=True):
     restarts: dict[str, Count] = field(default_factory=dict)
     """Of the worker since the agent started, by cause: `crashed`, `hung`, `edgetpu`, ..."""
     vitals: Vitals | None = None
+    model: str = ""
+    version: str = ""
+    delegate: str = ""
+    """As `Running` has them."""
+    hardware: str = ""
+    """As `Capabilities` has it."""
+    classes: dict[str, Count] = field(default_factory=dict)
+    """Best labels, the CLASSES_OF_A_WINDOW most frequent; the rest under the empty name."""
+    confidence: tuple[Count, ...] = ()
+    """Best scores, as in `Evidence`."""
 
 
 class Event(Document, frozen=True, kw_only=True):

@@ -289,6 +289,12 @@ EXAMPLES: dict[str, Document] = {
             broker_ms=2.5,
             clock_synchronized=True,
         ),
+        model="efficientnet_lite0",
+        version="1.1.0",
+        delegate="xnnpack",
+        hardware="rpi5",
+        classes={"macaw": 890, "": 8},
+        confidence=(*(0,) * 18, 96, 802),
     ),
     "event.json": Event(
         at=AT,

@@ -5,21 +5,16 @@ durations are left out. Whether it did is known only at the next reading of the 
 for it.
 """
 
-from collections import Counter
 from typing import Final
 
+from agent.core.telemetry.answers import Answers
 from agent.core.telemetry.latency import Sketch
 from agent.wire.ipc import Predicted
-from agent.wire.reports import BINS, CLASSES_TOLD, Evidence
+from agent.wire.reports import CLASSES_TOLD, Evidence
 from agent.wire.topics import Digest
 
-LABELS_MAX: Final = 1_024
-"""More different labels are counted under the empty name."""
-LABEL_MAX_CHARS: Final = 64
 WAITING_MAX: Final = 512
 """Durations that wait for a reading of the sensors; on a host without any it never comes."""
-SCORE_MAX: Final = 1.001
-"""Above it, or below 0, a score is no probability."""
 
 
 class Gathering:
@@ -31,9 +26,7 @@ class Gathering:
         self._waiting: list[float] = []
         self._invoke = Sketch()
         self._timed = False
-        self._confidence = [0] * BINS
-        self._probabilities = True
-        self._classes: Counter[str] = Counter()
+        self._answers = Answers()
         self._soc_c_max: float | None = None
         self._throttled = False
 
@@ -42,10 +35,7 @@ class Gathering:
         self._waiting.append(seen.latency_ms.invoke)
         if len(self._waiting) >= WAITING_MAX:
             self._settle()
-        if seen.predictions:
-            best = seen.predictions[0]
-            self._scored(best.score)
-            self._named(best.label)
+        self._answers.add(seen)
 
     def failed(self) -> None:
         self._frames += 1
@@ -75,8 +65,8 @@ class Gathering:
             errors=self._errors,
             restarts=self._restarts,
             invoke_ms=self._invoke.to_document() if self._timed else None,
-            confidence=tuple(self._confidence) if self._probabilities and any(self._confidence) else (),
-            classes=self._told(),
+            confidence=self._answers.confidence,
+            classes=self._answers.classes(CLASSES_TOLD),
             shadow_frames=shadow_frames,
             agreed_frames=agreed_frames,
             soc_c_max=self._soc_c_max,
@@ -88,19 +78,3 @@ class Gathering:
             self._invoke.add(invoke_ms)
             self._timed = True
         self._waiting.clear()
-
-    def _scored(self, score: float) -> None:
-        if 0.0 <= score <= SCORE_MAX:
-            self._confidence[min(int(score * BINS), BINS - 1)] += 1
-        else:
-            self._probabilities = False
-
-    def _named(self, label: str) -> None:
-        name = label[:LABEL_MAX_CHARS]
-        self._classes[name if name in self._classes or len(self._classes) < LABELS_MAX else ""] += 1
-
-    def _told(self) -> dict[str, int]:
-        """The most frequent; the rest, and what had no name, under the empty one."""
-        told = dict(self._classes.most_common(CLASSES_TOLD))
-        rest = self._classes.total() - sum(told.values())
-        return told | {"": told.get("", 0) + rest} if rest else told

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from agent.core.telemetry.answers import Answers
 from agent.core.telemetry.latency import Sketch, percentiles
 from agent.loops.telling.monitor import Told
 from agent.loops.telling.pacer import Limit
 from agent.ports.clock import Clock
 from agent.wire.ipc import Predicted
-from agent.wire.reports import StageLatency, Telemetry, Vitals
+from agent.wire.reports import CLASSES_OF_A_WINDOW, StageLatency, Telemetry, Vitals
 from agent.wire.topics import Digest
 
 STAGES: Final = ("capture", "pre", "invoke", "post", "publish", "age")
@@ -29,6 +30,17 @@ class Sources:
     """The same, asked at every reading of the sensors."""
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a window is of; None and empty where nothing serves."""
+
+    digest: Digest | None = None
+    model: str = ""
+    version: str = ""
+    delegate: str = ""
+    hardware: str = ""
+
+
 @dataclass(slots=True)
 class _Totals:
     started_ns: int
@@ -38,6 +50,7 @@ class _Totals:
     frames: int = 0
     dropped: int = 0
     sketches: dict[str, Sketch] = field(default_factory=lambda: {stage: Sketch() for stage in STAGES})
+    answers: Answers = field(default_factory=Answers)
 
     def measure(self, latency: StageLatency) -> None:
         sketches = self.sketches
@@ -69,6 +82,7 @@ class Meter:
         totals.predictions += 1
         self.predictions += 1
         totals.measure(seen.latency_ms)
+        totals.answers.add(seen)
 
     def published(self, took_ms: float) -> None:
         self._totals.published += 1
@@ -77,7 +91,12 @@ class Meter:
     def failed(self) -> None:
         self._totals.errors += 1
 
-    def close(self, active: Digest | None) -> Telemetry:
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was classified in this window, nor failed to be."""
+        return not (self._totals.predictions or self._totals.errors)
+
+    def close(self, measured: Measured) -> Telemetry:
         """What the window has to tell; the next one begins."""
         totals, now_ns = self._totals, self._clock.monotonic_ns()
         self._totals = _Totals(now_ns)
@@ -93,7 +112,7 @@ class Meter:
             errors=totals.errors,
             fps=totals.predictions / span_s if span_s > 0 else 0.0,
             rss_bytes=self._sources.rss(),
-            digest=active,
+            digest=measured.digest,
             histogram_ms=histograms,
             latency_ms={stage: percentiles(histogram) for stage, histogram in histograms.items()},
             published=totals.published,
@@ -102,4 +121,10 @@ class Meter:
             fps_max_reason=limit.reason,
             restarts=self._sources.restarts(),
             vitals=told.vitals,
+            model=measured.model,
+            version=measured.version,
+            delegate=measured.delegate,
+            hardware=measured.hardware,
+            classes=totals.answers.classes(CLASSES_OF_A_WINDOW),
+            confidence=totals.answers.confidence,
         )

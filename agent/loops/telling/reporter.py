@@ -78,6 +78,10 @@ class Reporter:
         """What stands in the report now; None until it is known what this device is to run."""
         return self._report if self._following else None
 
+    @property
+    def hardware(self) -> str:
+        return self._identity.capabilities.hardware
+
     def show(self, evidence: Callable[[], Evidence | None]) -> None:
         """Where to ask what the active release has shown."""
         self._evidence = evidence

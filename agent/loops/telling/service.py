@@ -10,7 +10,7 @@ from agent.core.telemetry.vitals import Gauges
 from agent.core.update import lifecycle, probation
 from agent.core.update.lifecycle import Event, Probation, Record
 from agent.core.update.probation import Baseline, Window
-from agent.loops.telling.meter import Meter, Sources
+from agent.loops.telling.meter import Measured, Meter, Sources
 from agent.loops.telling.reporter import Reporter
 from agent.ports.children import Observation
 from agent.ports.clock import Clock
@@ -53,8 +53,12 @@ class Service:
         self._emission.configure(rules)
 
     def follow(self, record: Record) -> None:
-        """What ran until now is what a release that enters probation is measured against."""
+        """What ran until now is what a release that enters probation is measured against, and its window of
+        telemetry ends here: no window is of two releases.
+        """
         if record.state.active != self._record.state.active:
+            if not self._meter.empty:
+                self.tell()
             if isinstance(record.state, Probation):
                 enough = self._window.frames >= record.probation.window_frames
                 before = self._window if enough else self._settled
@@ -131,8 +135,15 @@ class Service:
             self.tell()
 
     def tell(self) -> None:
-        active = self._record.state.active
-        self._reporter.send(topics.TELEMETRY, self._meter.close(None if active is None else active.variant))
+        self._reporter.send(topics.TELEMETRY, self._meter.close(self._measured()))
+
+    def _measured(self) -> Measured:
+        active, reporter = self._record.state.active, self._reporter
+        if active is None:
+            return Measured(hardware=reporter.hardware)
+        return Measured(
+            active.variant, active.name, active.version, reporter.delegate(active.manifest), reporter.hardware
+        )
 
     @property
     def predictions(self) -> int:

@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from agent.core.telemetry.evidence import LABELS_MAX, WAITING_MAX, Gathering
+from agent.core.telemetry.answers import LABELS_MAX
+from agent.core.telemetry.evidence import WAITING_MAX, Gathering
 from agent.wire import codec
 from agent.wire.ipc import Predicted
 from agent.wire.reports import BINS, CLASSES_TOLD, Phase, Ranked, Report, StageLatency
@@ -72,7 +73,7 @@ def test_the_most_frequent_labels_are_told_and_the_rest_together(gathering):
 def test_its_memory_and_its_report_stay_bounded_whatever_the_model_says(gathering):
     for n in range(LABELS_MAX + 5_000):
         gathering.predicted(seen(f"{n} " + "x" * 16_000, invoke_ms=1.5 ** (n % 60)))
-    assert len(gathering._classes) == LABELS_MAX + 1
+    assert len(gathering._answers._classes) == LABELS_MAX + 1
     assert len(gathering._waiting) < WAITING_MAX
     shown = gathering.to_document()
     report = Report(device=DeviceId("pi"), at=AT, phase=Phase.IDLE, serving=shown, before=shown)

@@ -2,6 +2,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from msgspec.structs import replace
 
 from agent.core.telemetry.emission import EmissionMode, Rules
 from agent.core.telemetry.vitals import Gauges
@@ -18,6 +19,7 @@ from agent.wire.documents import Delegate, ProbationPolicy
 from agent.wire.ipc import CameraTurned, InvokeFailed, Predicted
 from agent.wire.reasons import Reason
 from agent.wire.reports import (
+    CLASSES_OF_A_WINDOW,
     CameraState,
     Capabilities,
     Event,
@@ -401,3 +403,40 @@ def test_evidence_bears_what_the_trial_of_this_release_has_shown(bench):
 def test_where_nothing_serves_there_is_no_evidence(bench):
     bench.service.follow(record(Idle()))
     assert bench.service.evidence() is None
+
+
+def test_a_window_says_what_was_seen_how_surely_and_of_which_release(bench):
+    bench.service.follow(RUNS_A)
+    bench.predict(A, *[10.0] * 5)
+    bench.service.tell()
+    [told] = bench.said(topics.TELEMETRY, Telemetry)
+    assert (told.model, told.version, told.hardware) == ("a", "1", "cpu")
+    assert told.classes == {"cat": 3, "dog": 2}
+    assert (told.confidence[18], sum(told.confidence)) == (5, 5)
+
+
+def test_a_window_counts_few_labels_by_name_and_loses_none(bench):
+    bench.service.follow(RUNS_A)
+    for n in range(100):
+        seen = bench.predicted(A, 1.0, "cat", n + 1, 0)
+        best = Ranked(index=n, label=f"label {n % 40}", score=0.5)
+        bench.service.observe(replace(seen, predictions=(best,)))
+    bench.service.tell()
+    [told] = bench.said(topics.TELEMETRY, Telemetry)
+    assert len(told.classes) == CLASSES_OF_A_WINDOW + 1
+    assert sum(told.classes.values()) == 100
+
+
+def test_no_window_is_of_two_releases(bench):
+    bench.service.follow(RUNS_A)
+    bench.predict(A, *[10.0] * 3)
+    bench.service.follow(PROBES_B)
+    bench.predict(B, *[20.0] * 2)
+    bench.service.tell()
+    told = bench.said(topics.TELEMETRY, Telemetry)
+    assert [(each.model, each.predictions) for each in told] == [("a", 3), ("b", 2)]
+
+
+def test_a_release_that_takes_over_from_nothing_ends_no_window(bench):
+    bench.service.follow(RUNS_A)
+    assert bench.said(topics.TELEMETRY, Telemetry) == []
