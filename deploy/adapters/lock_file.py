@@ -67,7 +67,7 @@ def controlling(path: Path, holder: Holder, *, take_over: bool) -> Iterator[Hold
     """
     with _opened(path) as lock:
         before = _read(lock)
-        if not _taken(lock):
+        if not _taken_from_whoever_looks(lock):
             raise Busy(f"a controller serves this workspace already: {before.words if before else path}")
         if before is not None and before.host != holder.host and not take_over:
             raise Busy(
@@ -79,6 +79,22 @@ def controlling(path: Path, holder: Holder, *, take_over: bool) -> Iterator[Hold
             yield before
         finally:
             _write(lock, b"")
+
+
+def controller(path: Path) -> Holder | None:
+    """Who serves the workspace of this file now, on this machine; None: nobody does, or nobody can tell."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(lock)
+    else:
+        return None
+    finally:
+        os.close(lock)
 
 
 @contextlib.contextmanager
@@ -99,6 +115,14 @@ def _taken(lock: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _taken_from_whoever_looks(lock: int) -> bool:
+    """Who asks whether a controller runs (`controller`) holds the file for less than a moment."""
+    if _taken(lock):
+        return True
+    time.sleep(_POLL_S)
+    return _taken(lock)
 
 
 def _read(lock: int) -> Holder | None:

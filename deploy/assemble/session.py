@@ -83,6 +83,23 @@ def connected(
         link.close()
 
 
+@contextmanager
+def standing_by(workspace: Workspace, on_state: Callable[[LinkState], None]) -> Iterator[Session]:
+    """As `connected`, whether or not a broker is there: it is looked for as long as this lasts.
+
+    Raises:
+        ConfigError: as `connected`.
+    """
+    broker = workspace.settings.broker
+    root = topics.root(broker.root)
+    link = _link(broker, root)
+    link.open(on_state)
+    try:
+        yield Session(link, root)
+    finally:
+        link.close()
+
+
 def _link(broker: Broker, root: Root) -> Link:
     settings = _settings(broker)
     if not broker.independent:

@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -21,11 +20,12 @@ from deploy.assemble import controlling, workspaces
 from deploy.assemble.session import Session, connected
 from deploy.core import history
 from deploy.core.devices import outlook, roster
+from deploy.core.devices.cases import Stream, cases
 from deploy.core.devices.fleet import Device, Row, fold
 from deploy.core.devices.why import Case
 from deploy.core.rollouts import standing, state
 from deploy.core.rollouts.believing import Believer
-from deploy.core.rollouts.picture import Picture, of_pipeline
+from deploy.core.rollouts.picture import Picture
 from deploy.core.rollouts.state import Fleet, Rollout
 from deploy.core.rollouts.words import Line
 from deploy.flows.devices import Patience, read_fleet, read_one
@@ -69,37 +69,14 @@ class Sight:
         Args:
             stream: that a pipeline follows which does not say so itself.
         """
-        seen = {each.id: each for each in self.picture.devices}
-        refused: dict[str, list[str]] = {}
-        for words in self.picture.refused:
-            refused.setdefault(words.split(" ", 1)[0], []).append(words)
-        known = functools.cache(self._known)
+        return cases(self.picture, self.ledger.members, stream, functools.cache(self._known))
 
-        def case(device: str, pipeline: str) -> Case:
-            named = DeviceId(device)
-            found = seen.get(named)
-            told = None if found is None else of_pipeline(found, pipeline)
-            report = None if told is None else told.report
-            of = known(report.stream if report is not None and report.stream else stream)
-            return Case(
-                at=self.picture.at,
-                seen=told,
-                member=self.ledger.members.get(named),
-                plan=of.plan,
-                rollout=of.rollout,
-                coming=of.coming,
-                failed_at=of.failed_at.get(named),
-                refused=tuple(refused.get(device, ())),
-            )
-
-        return case
-
-    def _known(self, stream: str) -> "_Stream":
+    def _known(self, stream: str) -> Stream:
         rollout = self.rollout(stream)
         if rollout is None:
-            return _Stream(self.plan(stream), None, (), {})
+            return Stream(self.plan(stream), None, (), {})
         coming = outlook.to_come(rollout, self.picture)
-        return _Stream(self.plan(stream), rollout, coming, history.first_failed(self.lines, rollout.name))
+        return Stream(self.plan(stream), rollout, coming, history.first_failed(self.lines, rollout.name))
 
     def rows(self, stream: str) -> tuple[Row, ...]:
         """Every pipeline of every device with the cause that counts for it; also devices that were enrolled
@@ -120,16 +97,6 @@ class Sight:
     def ids(self) -> tuple[str, ...]:
         """Every device that was enrolled or has left word."""
         return tuple(sorted({*self.ledger.members, *(device.id for device in self.devices)}))
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """What counts for everybody who follows it."""
-
-    plan: Plan | None
-    rollout: Rollout | None
-    coming: tuple[Plan, ...]
-    failed_at: dict[DeviceId, datetime]
 
 
 def look(workspace: Workspace, patience: Patience) -> Sight:

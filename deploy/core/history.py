@@ -1,6 +1,6 @@
 """What was decided, line by line, in people's words."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import assert_never
 
@@ -90,9 +90,13 @@ def first_failed(lines: Iterable[Line], rollout: str) -> dict[DeviceId, datetime
     failed: dict[DeviceId, datetime] = {}
     for line in lines:
         if isinstance(line.entry, Judged) and line.entry.rollout == rollout:
-            tally = line.entry.judgement.tally
-            failed = {device: failed.get(device, line.at) for device in tally.failed}
+            failed = failing(failed, line.entry, line.at)
     return failed
+
+
+def failing(before: Mapping[DeviceId, datetime], judged: Judged, at: datetime) -> dict[DeviceId, datetime]:
+    """As `first_failed`, after one judgement more."""
+    return {device: before.get(device, at) for device in judged.judgement.tally.failed}
 
 
 def _order_of(entry: AnyEntry, orders: dict[str, Order]) -> Order | None:

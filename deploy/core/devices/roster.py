@@ -112,7 +112,7 @@ def ordered(every: Iterable[Row], by: SortBy) -> tuple[Row, ...]:
     """Rows that are equal in this stay in the order of their ids."""
     match by:
         case SortBy.WORST:
-            return tuple(sorted(every, key=_urgency))
+            return tuple(sorted(every, key=urgency))
         case SortBy.DEVICE:
             return tuple(every)
         case SortBy.RUNNING:
@@ -131,7 +131,7 @@ def ordered(every: Iterable[Row], by: SortBy) -> tuple[Row, ...]:
             return tuple(sorted(every, key=lambda row: row.online))
 
 
-def _urgency(row: Row) -> int:
+def urgency(row: Row) -> int:
     """Failed before gone without a word, before hindered, before offline, before on its way, before well."""
     code = row.code or row.reason
     if row.standing in BAD:
