@@ -1,0 +1,186 @@
+"""uvicorn inside an event loop that has more important things to do: it may fail, and harms nobody then."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from agent.adapters.web.events import Streams
+from agent.core.page.place import Place, bracketed
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS_MAX: Final = 128
+"""A page must not eat up the descriptors of what it shows."""
+FIRST_REQUEST_S: Final = 10.0
+END_S: Final = 1.0
+RETRY_MIN_S: Final = 1.0
+RETRY_MAX_S: Final = 60.0
+BACKLOG: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Both in PEM; read anew each time that the page comes up."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    reason: str
+
+
+class Server:
+    """
+    Args:
+        app: the page.
+        streams: its open streams, which are ended first.
+        place: where it listens.
+        tls: None: http.
+        turned: told when it listens, and once when it cannot.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        streams: Streams,
+        place: Place,
+        tls: Tls | None = None,
+        turned: Callable[[Up | Down], None] = lambda _: None,
+    ) -> None:
+        self._app, self._streams, self._place, self._tls, self._turned = app, streams, place, tls, turned
+
+    async def run(self) -> None:
+        """Until cancelled; then it ends within END_S. Where the place cannot be had, it tries again."""
+        pause_s, told = RETRY_MIN_S, False
+        while True:
+            try:
+                listening = await asyncio.to_thread(bind, self._place)
+            except OSError as error:
+                reason = f"{self._place}: {error.strerror or error}"
+            else:
+                reason = await self._serve(listening)
+            if not told:
+                told = True
+                log.warning("page.down", extra={"reason": reason})
+                self._turned(Down(reason))
+            await asyncio.sleep(pause_s)
+            pause_s = min(RETRY_MAX_S, pause_s * 2)
+
+    async def _serve(self, listening: socket.socket) -> str:
+        """Until cancelled; else why it cannot."""
+        with contextlib.closing(listening):
+            try:
+                server = _Embedded(self._configured())
+            except OSError as error:
+                return f"the certificate or its key: {error.strerror or error}"
+            scheme, port = "https" if self._tls else "http", listening.getsockname()[1]
+            url = f"{scheme}://{bracketed(self._place.host)}:{port}/"
+            log.info("page.up", extra={"url": url})
+            self._turned(Up(url))
+            serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+            try:
+                await asyncio.shield(serving)
+            finally:
+                self._streams.close()
+                server.end()
+                await asyncio.wait((serving,), timeout=2 * END_S)
+        return "the server has ended by itself"
+
+    def _configured(self) -> uvicorn.Config:
+        """
+        Raises:
+            OSError: the certificate or its key cannot be read, or they do not belong together.
+        """
+        config = uvicorn.Config(
+            self._app,
+            http=_Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level=logging.ERROR,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_graceful_shutdown=int(END_S),
+            ssl_certfile=str(self._tls.certificate) if self._tls else None,
+            ssl_keyfile=str(self._tls.key) if self._tls else None,
+        )
+        config.load()
+        return config
+
+
+class _Embedded(uvicorn.Server):
+    """Signals are its host's, and it wakes up for nothing but a connection."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        self.server_state.default_headers = self.config.encoded_headers
+        await self._ending.wait()
+
+    def end(self) -> None:
+        self._ending.set()
+
+
+class _Connection(H11Protocol):
+    """One too many is dropped, and so is one that asks for nothing: neither needs a password."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._idle: asyncio.TimerHandle | None = None
+        if len(self.connections) > CONNECTIONS_MAX:
+            cast("asyncio.Transport", transport).abort()
+            return
+        self._idle = self.loop.call_later(FIRST_REQUEST_S, self._give_up)
+
+    def _give_up(self) -> None:
+        if getattr(self, "cycle", None) is None:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        super().connection_lost(exc)
+
+
+def bind(place: Place) -> socket.socket:
+    """
+    Raises:
+        OSError: nobody knows the address, it is not of this host, or the port is taken.
+    """
+    found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.setblocking(False)  # noqa: FBT003 - the library's own signature
+    except OSError:
+        listening.close()
+        raise
+    return listening
