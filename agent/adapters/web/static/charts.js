@@ -45,7 +45,7 @@ function piled(columns) {
   return sums.reverse();
 }
 
-function options({ series, width, height, stacked, unit, from, to, top }) {
+function options({ series, width, height, stacked, unit, ends, top }) {
   const lines = series.map((one, at) => drawn(one, at, stacked));
   return {
     width,
@@ -54,7 +54,7 @@ function options({ series, width, height, stacked, unit, from, to, top }) {
     cursor: { show: false },
     padding: [8, 8, 0, 0],
     scales: {
-      x: { time: true, range: from === undefined ? undefined : () => [from(), to()] },
+      x: { time: true, range: (_, first, last) => ends.current ?? [first ?? 0, last ?? 1] },
       y: { range: (_, low, high) => [0, Math.max(top ?? 1, (high ?? 1) * 1.1)] },
     },
     axes: [axis(undefined, 32), axis((_, ticks) => ticks.map((tick) => `${number(tick, tick % 1 ? 1 : 0)}${unit}`), 56)],
@@ -85,8 +85,10 @@ function Key({ series, stacked }) {
   </ul>`;
 }
 
-function useChart(place, { series, stacked, unit, height, from, to, top, columns }) {
+function useChart(place, { series, stacked, unit, height, span, top, columns }) {
   const plot = useRef(null);
+  const ends = useRef(span);
+  ends.current = span;
   const wanted = useRef(columns);
   wanted.current = columns;
   const names = series.map((one) => one.words).join("\n");
@@ -95,7 +97,11 @@ function useChart(place, { series, stacked, unit, height, from, to, top, columns
     const make = () => {
       plot.current?.destroy();
       const width = Math.max(120, element.clientWidth);
-      plot.current = new globalThis.uPlot(options({ series, width, height, stacked, unit, from, to, top }), wanted.current, element);
+      plot.current = new globalThis.uPlot(
+        options({ series, width, height, stacked, unit, ends, top }),
+        wanted.current,
+        element,
+      );
     };
     make();
     const resized = new ResizeObserver(() => {
@@ -119,7 +125,7 @@ function useChart(place, { series, stacked, unit, height, from, to, top, columns
  * A chart over time.
  *
  * `times` are seconds since 1970, ascending; `series` are {words, values}, with null where nothing is known;
- * `from` and `to` give the ends of the axis, else the data do. `summary` is the chart in one sentence, for who
+ * `span` is a pair of the ends of the axis in seconds; without it the data give them. `summary` is the chart in one sentence, for who
  * does not see it; the table below says the newest `tableRows` points.
  */
 export function TimeChart({
@@ -130,8 +136,7 @@ export function TimeChart({
   unit = "",
   digits = 1,
   height = 200,
-  from,
-  to,
+  span,
   top,
   tableRows = 20,
   timeWords = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB"),
@@ -139,7 +144,7 @@ export function TimeChart({
   const place = useRef(null);
   const values = series.map((one) => one.values);
   const columns = [times, ...(stacked ? piled(values) : values)];
-  const plot = useChart(place, { series, stacked, unit, height, from, to, top, columns });
+  const plot = useChart(place, { series, stacked, unit, height, span, top, columns });
   useEffect(() => plot.current?.setData(columns), [times, ...values]);
   return html`<div class="chart">
     <${Key} series=${series} stacked=${stacked} />

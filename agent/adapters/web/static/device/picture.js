@@ -1,0 +1,134 @@
+// The live picture, with the labels of the very frame that is shown. It is asked for only where it is seen:
+// the device encodes a picture for whoever asks, and for nobody else.
+import { fetchRaw } from "../api.js";
+import { clock, score } from "../format.js";
+import { html, useEffect, useRef, useState } from "../ui.js";
+import { CAMERA_OUT, camera } from "./words.js";
+
+const LEAST_BETWEEN_MS = 100;
+const LABELS_WITHIN_MS = 600;
+const AGAIN_AFTER_MS = 2_000;
+const LABELS_OVER = 3;
+
+function pause(ms) {
+  return new Promise((done) => setTimeout(done, ms));
+}
+
+async function labelsOf(device, pipeline, sequence) {
+  const until = performance.now() + LABELS_WITHIN_MS;
+  for (;;) {
+    const seen = device.classified(pipeline, sequence);
+    if (seen || performance.now() > until) return seen;
+    await pause(30);
+  }
+}
+
+async function next(pipeline, after, signal) {
+  const query = new URLSearchParams({ pipeline, ...(after === null ? {} : { after }) });
+  const answer = await fetchRaw(`api/frame?${query}`, { signal });
+  if (answer.status === 204) return null;
+  const picture = await answer.blob();
+  return {
+    address: URL.createObjectURL(picture),
+    sequence: Number(answer.headers.get("X-Shoal-Sequence")),
+    at: answer.headers.get("X-Shoal-Captured-At"),
+  };
+}
+
+/** Shows picture after picture until `ends` is aborted. */
+async function follow(device, pipeline, ends, show, refused) {
+  let after = null;
+  while (!ends.signal.aborted) {
+    const began = performance.now();
+    try {
+      const picture = await next(pipeline, after, ends.signal);
+      if (picture) {
+        after = picture.sequence;
+        const seen = await labelsOf(device, pipeline, picture.sequence);
+        if (ends.signal.aborted) URL.revokeObjectURL(picture.address);
+        else show({ ...picture, seen });
+      }
+    } catch (error) {
+      if (ends.signal.aborted) return;
+      after = null;
+      refused(error.message);
+      await pause(AGAIN_AFTER_MS);
+    }
+    await pause(Math.max(0, began + LEAST_BETWEEN_MS - performance.now()));
+  }
+}
+
+/** Whether this element can be seen: the tab is shown, and it is within the window. */
+function useSeen(element) {
+  const [within, setWithin] = useState(true);
+  const [shown, setShown] = useState(!document.hidden);
+  useEffect(() => {
+    const turned = () => setShown(!document.hidden);
+    const observer = new IntersectionObserver(([entry]) => setWithin(entry.isIntersecting));
+    observer.observe(element.current);
+    document.addEventListener("visibilitychange", turned);
+    return () => {
+      observer.disconnect();
+      document.removeEventListener("visibilitychange", turned);
+    };
+  }, []);
+  return within && shown;
+}
+
+function missing(report, connected) {
+  if (!connected) return "The page has lost the device.";
+  if (report.paused) return "Paused: nothing is classified.";
+  if (report.camera && CAMERA_OUT.has(report.camera.state)) {
+    return `The camera: ${camera(report.camera)[1]}.`;
+  }
+  if (!report.active) return "No model serves yet.";
+  return "";
+}
+
+/** The worker that counted the frames is another one now: it counts from the beginning. */
+function life(report) {
+  return `${report.worker_restarts} ${report.boot} ${report.active?.manifest}`;
+}
+
+export function Picture({ device, name, pipeline, connected, changed }) {
+  const place = useRef(null);
+  const [shown, setShown] = useState(null);
+  const [trouble, setTrouble] = useState("");
+  const seen = useSeen(place);
+  const lacking = missing(pipeline.report, connected);
+  useEffect(() => {
+    setTrouble("");
+    if (!seen || lacking) return undefined;
+    const ends = new AbortController();
+    const show = (picture) => {
+      setShown((before) => {
+        if (before) URL.revokeObjectURL(before.address);
+        return picture;
+      });
+      setTrouble("");
+      pipeline.shown = picture.seen;
+      changed();
+    };
+    follow(device, name, ends, show, setTrouble);
+    return () => ends.abort();
+  }, [name, seen, lacking, life(pipeline.report)]);
+  return html`<figure class="picture" ref=${place}>
+    ${shown
+      ? html`<img src=${shown.address} alt="What the camera of ${name} sees" class=${lacking ? "past" : ""} />`
+      : html`<div class="empty"></div>`}
+    ${(lacking || trouble) && html`<p class="lacking">${lacking || trouble}</p>`}
+    ${!shown && !lacking && !trouble && html`<p class="lacking">Waiting for a picture.</p>`}
+    ${shown && html`<${Over} picture=${shown} />`}
+  </figure>`;
+}
+
+function Over({ picture }) {
+  const ranked = picture.seen?.predictions.slice(0, LABELS_OVER) ?? [];
+  return html`<figcaption>
+    <ol aria-label="Labels of the frame that is shown">
+      ${ranked.map((one) => html`<li key=${one.index}><span>${one.label || `class ${one.index}`}</span><span class="number">${score(one.score)}</span></li>`)}
+      ${ranked.length === 0 && html`<li><span>${picture.seen ? "Nothing is sure" : "Not classified"}</span></li>`}
+    </ol>
+    <p class="when">Frame ${picture.sequence}, ${clock(picture.at)}</p>
+  </figcaption>`;
+}

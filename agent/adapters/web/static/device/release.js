@@ -1,0 +1,91 @@
+// What serves, why there, what comes next, and what became of what came before.
+import { post } from "../api.js";
+import { Badge, Button, Card, Confirm, Facts, Note, Table, toast } from "../components.js";
+import { bytes, instant } from "../format.js";
+import { html, useState } from "../ui.js";
+import * as words from "./words.js";
+
+function Offer({ name, offered, active, may }) {
+  const [asking, setAsking] = useState(false);
+  const install = async () => {
+    await post("api/accept", { pipeline: name, version: offered.version });
+    toast(`${words.release(offered)} is being installed.`);
+  };
+  return html`<div class="note offer">
+    <p><strong>${words.release(offered)}</strong> is offered, and waits for somebody here.</p>
+    ${may.includes("accept")
+      ? html`<${Button} kind="first" onClick=${() => setAsking(true)}>Install</${Button}>`
+      : html`<p class="small">You may look, and not install.</p>`}
+    ${asking &&
+    html`<${Confirm} title=${`Install ${words.release(offered)}?`} verb="Install" act=${install} close=${() => setAsking(false)}>
+      <p>It is fetched, tried on this device, and takes over between two frames; ${active ? `${words.release(active)} serves until then, and comes back if the new one fails.` : "nothing serves now."}</p>
+    </${Confirm}>`}
+  </div>`;
+}
+
+function UnderWay({ report }) {
+  const { candidate } = report;
+  const [tone, said] = words.phase(report);
+  const done = candidate?.bytes_total ? candidate.bytes_done / candidate.bytes_total : null;
+  return html`<div class="stack" data-part="phase">
+    <div class="row"><${Badge} tone=${tone}>${said}</${Badge}>${candidate && html`<span>${words.release(candidate)}</span>`}</div>
+    ${report.phase === "fetching" &&
+    html`<progress class="progress" max="1" value=${done} aria-label=${`${words.release(candidate)} fetched`}></progress>
+      <p class="small">${bytes(candidate?.bytes_done)} of ${bytes(candidate?.bytes_total)}</p>`}
+  </div>`;
+}
+
+function Digest({ digest }) {
+  return digest ? html`<code>${digest}</code>` : null;
+}
+
+export function Release({ name, pipeline, now }) {
+  const { report, offered } = pipeline;
+  const { active } = report;
+  const held = report.phase === "held" || report.reason;
+  return html`<${Card} title="Model">
+    <div class="stack">
+      ${report.degraded && html`<${Note} tone="warn"><strong>Degraded: </strong>${report.degraded}</${Note}>`}
+      ${offered && html`<${Offer} name=${name} offered=${offered} active=${active} may=${now.may} />`}
+      <${Facts}
+        facts=${[
+          ["Serves", active ? html`<strong>${words.release(active)}</strong>` : "nothing yet"],
+          ["Computed by", active?.delegate && html`<strong>${active.delegate}</strong>`],
+          ["Why there", active?.delegate_reason],
+          ["Runtime", active?.runtime],
+          ["File's digest", html`<${Digest} digest=${active?.digest} />`],
+          ["Stream", report.stream],
+        ]}
+      />
+      <${UnderWay} report=${report} />
+      ${held && html`<p data-part="held">${words.why(report.reason, report.detail, now.reasons)}</p>`}
+    </div>
+  </${Card}>`;
+}
+
+const PAST = [
+  { key: "at", words: "When", cell: (one) => instant(one.at) },
+  { key: "release", words: "Release", cell: ({ ended }) => words.release(ended) },
+  {
+    key: "outcome",
+    words: "Outcome",
+    cell: ({ ended }) => {
+      const [tone, said] = words.OUTCOMES[ended.outcome] ?? ["", ended.outcome];
+      return html`<${Badge} tone=${tone}>${said}</${Badge}>`;
+    },
+  },
+];
+
+export function History({ pipeline, now }) {
+  const because = { key: "why", words: "Why", cell: ({ ended }) => words.why(ended.reason, ended.detail, now.reasons) };
+  return html`<${Card} title="Updates so far">
+    <${Table}
+      caption="Updates that have ended, newest first"
+      columns=${[...PAST, because]}
+      rows=${pipeline.past}
+      rowKey=${(one) => `${one.at} ${one.ended.manifest}`}
+      height="18rem"
+      empty="No update has ended on this device yet."
+    />
+  </${Card}>`;
+}
