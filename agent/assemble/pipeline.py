@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from agent.adapters.acceptance_files import AcceptanceFiles
 from agent.adapters.machine import cpu
 from agent.adapters.machine.sensors import rss_bytes
 from agent.adapters.packing_zstd import Zstandard
@@ -20,6 +21,8 @@ from agent.assemble.outside import Outside
 from agent.assemble.rules import emission_rules, thermal_rules
 from agent.assemble.sharing import Sharing, patience
 from agent.config import PipelineSettings, Settings, pipelines
+from agent.config.pipelines import state_dir
+from agent.config.sections import Accept
 from agent.core.update.admission import Device
 from agent.core.update.windows import parse
 from agent.loops.connection import Connection
@@ -43,7 +46,7 @@ from agent.ports.clock import Clock
 from agent.ports.link import Link
 from agent.ports.trust import Trust
 from agent.wire.commands import Looked
-from agent.wire.topics import MAIN, Root
+from agent.wire.topics import Root
 
 MEBIBYTE = 1_048_576
 
@@ -144,7 +147,12 @@ class Pipeline:
             veto=VetoFile(shared.settings.veto_path),
             windows=tuple(parse(text) for text in shared.settings.update.windows),
             rate_bytes_s=shared.settings.update.rate_bytes_s / len(pipelines(shared.settings)),
+            word=self._word(),
         )
+
+    def _word(self) -> AcceptanceFiles | None:
+        asked = self._shared.settings.update.accept is Accept.ASKED
+        return AcceptanceFiles(state_dir(self._shared.settings, self.name)) if asked else None
 
     def _tuner(self) -> Tuner:
         return Tuner(
@@ -210,9 +218,3 @@ class Pipeline:
             group.create_task(self.update.run(), name=f"{self.name} update")
             group.create_task(self.service.run(), name=f"{self.name} telemetry")
             group.create_task(self.reporter.run(), name=f"{self.name} report")
-
-
-def state_dir(settings: Settings, name: str) -> Path:
-    """Each pipeline keeps its own models: what one of them refuses is no concern of another."""
-    state = Path(settings.device.state_dir)
-    return state if name == MAIN else state / "pipelines" / name

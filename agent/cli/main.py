@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Final
 
-from agent.cli import check, children, classify, hold, inspect, intermixed, invoke, native, run, teach
+from agent.cli import accept, check, children, classify, hold, inspect, intermixed, invoke, native, run, teach
 from agent.cli.text import printable
 from agent.wire.errors import AgentError, ConfigError
 
@@ -19,8 +19,8 @@ EXIT_CONFIG: Final = 78
 EXIT_INTERRUPTED: Final = 128 + 2
 EXIT_BROKEN_PIPE: Final = 128 + 13
 
-COMMANDS: Final = (run, check, hold, classify, inspect, invoke, teach, native, children)
-PUBLIC: Final = frozenset({"run", "check", "hold", "classify", "inspect", "invoke", "teach"})
+COMMANDS: Final = (run, check, hold, accept, classify, inspect, invoke, teach, native, children)
+PUBLIC: Final = frozenset({"run", "check", "hold", "accept", "classify", "inspect", "invoke", "teach"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from agent.config.sections import (
     CameraKind,
     Device,
     Emission,
+    HomeAssistant,
     Runtime,
     Settings,
     Thermal,
@@ -45,6 +46,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _claim(settings)
     yield from _windows(settings.update)
     yield from _thermal(settings.thermal)
+    yield from _homeassistant(settings.homeassistant, settings.device)
     if MAIN in settings.pipeline:
         yield Fault(
             ("pipeline", MAIN), f"[pipeline.{MAIN}] belongs to the sections above it: choose another name"
@@ -135,6 +137,21 @@ def _thermal(thermal: Thermal) -> Iterator[Fault]:
             ("thermal", "step_up_below_c"),
             f"thermal.step_up_below_c is {thermal.step_up_below_c:g} and step_down_at_c is "
             f"{thermal.step_down_at_c:g}: the first must be lower, or the rate would swing",
+        )
+
+
+def _homeassistant(home: HomeAssistant, device: Device) -> Iterator[Fault]:
+    if 0 < home.frame_every_s < 1:
+        yield Fault(
+            ("homeassistant", "frame_every_s"),
+            f"homeassistant.frame_every_s is {home.frame_every_s:g}: at most one picture a second, "
+            "or 0 for none",
+        )
+    if home.enabled and not home.object_id and "." in device.id:
+        yield Fault(
+            ("homeassistant", "object_id"),
+            f"homeassistant.object_id is empty, and device.id {device.id!r} has a dot, which Home Assistant "
+            "passes over: give an object_id of letters, digits, dashes and underscores",
         )
 
 

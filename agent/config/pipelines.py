@@ -1,6 +1,7 @@
 """The pipelines that the settings describe."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent.config.sections import Camera, Emission, Runtime, Settings
 from agent.wire.topics import MAIN
@@ -32,3 +33,9 @@ def pipelines(settings: Settings) -> tuple[PipelineSettings, ...]:
         )
         for name, further in settings.pipeline.items()
     )
+
+
+def state_dir(settings: Settings, name: str) -> Path:
+    """Each pipeline keeps its own models: what one of them refuses is no concern of another."""
+    state = Path(settings.device.state_dir)
+    return state if name == MAIN else state / "pipelines" / name

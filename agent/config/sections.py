@@ -108,6 +108,15 @@ class Trust(Section, frozen=True, kw_only=True):
     timeout_s: Annotated[float, Meta(gt=0.0, le=3600.0)] = 20.0
 
 
+class Accept(StrEnum):
+    """Who says that a release is begun which the plan offers this device."""
+
+    AUTO = "auto"
+    """The operator alone."""
+    ASKED = "asked"
+    """Somebody on the device besides."""
+
+
 class Update(Section, frozen=True, kw_only=True):
     stream: Segment = "main"
     recheck_s: Annotated[float, Meta(ge=1.0, le=604_800.0)] = 3600.0
@@ -117,6 +126,9 @@ class Update(Section, frozen=True, kw_only=True):
     windows: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
     """When an update may begin, in UTC, such as `mon-fri 02:00-05:00`; the plan's own windows count besides.
     Empty: at any time."""
+    accept: Accept = Accept.AUTO
+    """With `asked`, a release waits until somebody accepts it: on the device's page, in Home Assistant, or
+    with `shoal-agent accept`. One that is taken back goes back all the same."""
     veto_file: str = ""
     """Nothing is begun while this file is there; its first line says why. Empty: `veto` in the state
     folder."""
@@ -227,6 +239,25 @@ class Web(Section, frozen=True, kw_only=True):
     """For https, in PEM."""
 
 
+class HomeAssistant(Section, frozen=True, kw_only=True):
+    """The device announces itself to a Home Assistant on its broker."""
+
+    enabled: bool = False
+    prefix: Segment = "homeassistant"
+    """Of Home Assistant's own topics, as its MQTT integration is told."""
+    object_id: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{0,64}\Z")] = ""
+    """In the topic that it announces itself on. Empty: the device's id, which alone the access list of
+    `shoal broker-config` allows."""
+    name: str = ""
+    """Empty: the device's id."""
+    area: str = ""
+    """Where it stands, as a suggestion."""
+    url: Annotated[str, Meta(pattern=r"\A(https?://.+)?\Z")] = ""
+    """The device's page, as a browser in the house reaches it."""
+    frame_every_s: Seconds = 10.0
+    """Between two pictures, 1 at least; 0: none leaves the device."""
+
+
 class Log(Section, frozen=True, kw_only=True):
     verbose: bool = False
     """What is of use only for finding faults, too; the option --verbose says the same for one run."""
@@ -255,6 +286,7 @@ class Settings(Section, frozen=True, kw_only=True):
     outbox: Outbox = Outbox()
     commands: Commands = Commands()
     web: Web = Web()
+    homeassistant: HomeAssistant = HomeAssistant()
     log: Log = Log()
     pipeline: dict[Segment, Pipeline] = {}
 

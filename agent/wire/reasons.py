@@ -23,6 +23,7 @@ class Reason(StrEnum):
     PAUSED = "paused"
     WINDOW = "window"
     VETO = "veto"
+    UNACCEPTED = "unaccepted"
     # failed: the candidate was begun and refused, or taken back
     DIGEST_MISMATCH = "digest-mismatch"
     LOAD_FAILED = "load-failed"
@@ -61,6 +62,7 @@ IN_WORDS: dict[Reason, str] = {
     Reason.PAUSED: "the operator has paused the rollout",
     Reason.WINDOW: "no maintenance window is open",
     Reason.VETO: "something on the device asks that nothing be changed now",
+    Reason.UNACCEPTED: "it waits for somebody on the device to accept it",
     Reason.LOW_DISK: "the download would leave less free disk than the floor",
     Reason.STORE_FAILED: "the device's disk refuses to be read or written",
     Reason.DIGEST_MISMATCH: "the downloaded file does not have the digest that was signed",

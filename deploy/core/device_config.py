@@ -122,6 +122,9 @@ stream = {stream}
 # windows = []
 # Nothing is begun while this file is there; empty: veto in the state folder.
 # veto_file = ""
+# "asked": a release waits until somebody accepts it on the device's page, in Home Assistant, or with
+# shoal-agent accept.
+# accept = "auto"
 
 [camera]
 # "auto" takes the first that works: picamera2, then a webcam; "picamera2"; "v4l2" (a webcam);
@@ -193,6 +196,19 @@ kind = {camera}
 # The operator's signed commands.
 # enabled = true
 # per_minute = 12
+
+[homeassistant]
+# The device announces itself to a Home Assistant on its broker.
+# enabled = false
+# prefix = "homeassistant"
+# In the topic of the announcement; empty: the device's id.
+# object_id = ""
+# name = ""
+# area = ""
+# The device's page, as a browser in the house reaches it.
+# url = ""
+# Between two pictures; 0: none leaves the device.
+# frame_every_s = 10.0
 
 [log]
 # verbose = false

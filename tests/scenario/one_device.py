@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from agent.adapters.acceptance_files import AcceptanceFiles
 from agent.adapters.packing_zstd import Zstandard
 from agent.adapters.store_files import Disk, FileStore
 from agent.adapters.veto_file import VetoFile
@@ -338,6 +339,7 @@ class Life:
         recheck_s: float = 3600.0,
         windows: tuple[MaintenanceWindow, ...] = (),
         edgetpu: bool = False,
+        asks: bool = False,
     ) -> None:
         self.home = home
         self.tpus = ScriptedAccelerator(there=edgetpu)
@@ -378,6 +380,7 @@ class Life:
             recheck_s=recheck_s,
             veto=VetoFile(home.folder / "veto"),
             windows=windows,
+            word=AcceptanceFiles(home.folder) if asks else None,
         )
         self.service.bind(self.update.feed)
         self.worker.observe(self.service.observe)

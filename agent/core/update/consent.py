@@ -6,6 +6,8 @@ What has begun goes on.
 - A paused plan holds its candidate; the stable release is offered in its place.
 - A window that is closed, of the plan or of the device itself, holds everything, unless the plan is urgent.
 - A veto on the device holds everything, an urgent plan too.
+- Where updates are asked for, a release that nobody on the device has accepted is held, of an urgent plan
+  too: who may say no to a release may say it to a hasty one. An accepted one still waits for its window.
 - Nothing holds where a release is taken back: to go on running it is the greater risk. So where the release
   that runs is revoked, or is the plan's candidate outside of whose cut the device now is, or the plan takes
   back for everybody (no candidate, and urgent), the stable release is begun at once.
@@ -19,7 +21,7 @@ from typing import Final
 
 from agent.core.update import windows
 from agent.core.update.admission import HeldBy, Role
-from agent.wire.documents import MaintenanceWindow, Plan
+from agent.wire.documents import MaintenanceWindow, Plan, ReleaseRef
 from agent.wire.reasons import Reason
 from agent.wire.topics import Digest
 
@@ -36,6 +38,10 @@ class Moment:
     """Its own."""
     veto: str | None = None
     """Why nothing may be changed."""
+    asks: bool = False
+    """Only what was accepted here is begun."""
+    accepted: Digest | None = None
+    """The manifest that was accepted last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +51,13 @@ class Later:
     """When a window opens."""
 
 
-def held(plan: Plan, role: Role, active: Digest | None, moment: Moment) -> Later | None:
+def held(plan: Plan, role: Role, release: ReleaseRef, active: Digest | None, moment: Moment) -> Later | None:
     """What holds the device from beginning a release that it has not begun yet.
 
     Args:
         plan: that offers it.
         role: of the release in the plan.
+        release: the one in question.
         active: the manifest of the release that runs.
         moment: now.
     """
@@ -60,6 +67,8 @@ def held(plan: Plan, role: Role, active: Digest | None, moment: Moment) -> Later
         return Later(HeldBy(Reason.VETO, moment.veto[:VETO_MAX]))
     if role is Role.CANDIDATE and plan.paused:
         return Later(HeldBy(Reason.PAUSED, f"rollout {plan.rollout}" if plan.rollout else ""))
+    if moment.asks and release.manifest != moment.accepted:
+        return Later(HeldBy(Reason.UNACCEPTED, f"{release.name} {release.version}"))
     return None if plan.urgent else _closed(plan, moment)
 
 

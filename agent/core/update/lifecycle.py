@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from agent.core.update.known_bad import Known, against, condemn, forgive, revoke
 from agent.core.update.words import (
+    Accepted,
     Activate,
     Announce,
     Cancel,
@@ -62,6 +63,7 @@ from agent.wire.topics import Digest
 __all__ = [
     "TRIALS_MAX",
     "UNCLEAN_STARTS_MAX",
+    "Accepted",
     "Activate",
     "Announce",
     "Cancel",
@@ -139,6 +141,8 @@ def step(record: Record, event: Event) -> Step:
             return _rotten(record, release)
         case Refitted():
             return replace(record, known_bad=forgive(record.known_bad)), ()
+        case Accepted(manifest):
+            return replace(record, accepted=manifest), ()
         case _:
             return _progress(record, event)
 

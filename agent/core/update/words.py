@@ -86,6 +86,8 @@ class Record(Struct, frozen=True, kw_only=True):
     """The policies of the plan last admitted: a trial that a power cut interrupted goes on under them."""
     rate_bytes_s: float = 0.0
     """Its cap on downloads, likewise."""
+    accepted: Digest | None = None
+    """The manifest that somebody on the device accepted last; of use where updates are asked for."""
     handover: Handover | None = None
     """Of the release that last came through its trial. What a release shows in service begins anew with each
     start of the agent; what it is measured against could not be had again."""
@@ -173,6 +175,13 @@ class Rotten:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """Somebody on the device wants this release."""
+
+    manifest: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class Refitted:
     """The hardware has changed: what only lacked it may be tried again."""
 
@@ -190,6 +199,7 @@ Event = (
     | Revoked
     | Rotten
     | Refitted
+    | Accepted
 )
 
 

@@ -39,6 +39,8 @@ class Hold:
     plan: Plan | None = None
     again_s: float | None = None
     """When it is worth asking again."""
+    waits: Fitted | None = None
+    """The release that waits for somebody to accept it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +99,15 @@ def _now(offered: Desired | Hold, role: Role, record: Record, moment: Moment) ->
     if isinstance(offered, Hold) or _has_begun(record, offered.release):
         return offered
     active = record.state.active
-    later = consent.held(offered.plan, role, active.manifest if active else None, moment)
+    release = offered.release
+    ref = ReleaseRef(name=release.name, version=release.version, manifest=release.manifest)
+    moment = replace(moment, accepted=record.accepted)
+    later = consent.held(offered.plan, role, ref, active.manifest if active else None, moment)
     if later is None:
         return offered
+    waits = release if later.held.reason is Reason.UNACCEPTED else None
     opens_s = (later.opens_at - moment.at).total_seconds() if later.opens_at else None
-    return Hold(later.held.reason, later.held.detail, offered.plan, opens_s)
+    return Hold(later.held.reason, later.held.detail, offered.plan, opens_s, waits)
 
 
 def _has_begun(record: Record, release: Fitted) -> bool:
@@ -150,3 +156,9 @@ def _fitted(ref: ReleaseRef, manifest: Manifest, variant: Variant, twin: Variant
         files=tuple(files),
         twin=None if twin is None else twin.artifact.digest,
     )
+
+
+def waiting(decision: Desired | Hold) -> Fitted | None:
+    """What somebody has to accept first."""
+    held = decision if isinstance(decision, Hold) else decision.passed_over
+    return None if held is None else held.waits

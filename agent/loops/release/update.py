@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from agent.core.page.words import Offered
 from agent.core.serving import delegate
 from agent.core.update import cohort, lifecycle
 from agent.core.update.consent import Moment
 from agent.core.update.lifecycle import Event, Fitted, Record
 from agent.loops.connection import Connection
-from agent.loops.release.consult import Desired, Hold, Host, consult
+from agent.loops.release.acceptance import Acceptance
+from agent.loops.release.consult import Desired, Hold, Host, consult, waiting
 from agent.loops.release.effects import Effects, named
 from agent.loops.release.jobs import RETRY_S, Broke, Came, Jobs, Measured
 from agent.loops.release.shelf import Engine, Shelf
@@ -24,6 +26,7 @@ from agent.loops.release.tuner import Tuner
 from agent.loops.telling.reporter import Reporter
 from agent.loops.telling.service import Service
 from agent.ports.accelerator import Accelerator
+from agent.ports.acceptance import Word
 from agent.ports.children import SpawnCanary, Worker
 from agent.ports.clock import Clock
 from agent.ports.link import Link
@@ -85,11 +88,13 @@ class Update:
         veto: Veto,
         windows: tuple[MaintenanceWindow, ...] = (),
         rate_bytes_s: float = 0.0,
+        word: Word | None = None,
     ) -> None:
         self._connection, self._store, self._trust, self._clock = connection, store, trust, clock
         self._service, self._reporter, self._host = service, reporter, host
         self._consulting, self._stream, self._recheck_s = consulting, stream, recheck_s
         self._veto, self._windows = veto, windows
+        self._acceptance = Acceptance(word, self._accepted)
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
         shelf = Shelf(store, engine, tuner, self._why)
         self._tuner = tuner
@@ -129,6 +134,23 @@ class Update:
         self.feed(lifecycle.Refitted())
         self.poke()
 
+    @property
+    def offered(self) -> Offered | None:
+        """What waits for somebody on the device."""
+        return self._acceptance.offered
+
+    def accept(self, version: str = "") -> Offered:
+        """Begin what waits; empty: whatever version it is.
+
+        Raises:
+            Unavailable: nothing waits, or another version does.
+        """
+        return self._acceptance.accept(version)
+
+    def _accepted(self, event: lifecycle.Accepted) -> None:
+        self.feed(event)
+        self.poke()
+
     def remeasure(self) -> None:
         """Measure the active release again as soon as nothing else is under way."""
         self._queue.put_nowait(Remeasure())
@@ -139,11 +161,13 @@ class Update:
     async def run(self) -> None:
         """Until cancelled."""
         try:
+            await self._acceptance.start()
             await self._start()
             self.poke()
             while True:
                 await self._handle(await self._queue.get())
         finally:
+            self._acceptance.close()
             await self._jobs.cancel()
             for timer in (self._timer, self._veto_timer):
                 if timer is not None:
@@ -234,13 +258,14 @@ class Update:
                     self._stream,
                     self._host,
                     self._record,
-                    Moment(self._clock.now(), self._windows, self._veto.words()),
+                    Moment(self._clock.now(), self._windows, self._veto.words(), self._acceptance.asks),
                     clock_trusted=trusted,
                 )
         except PortError as error:
             log.warning("plan.unavailable", extra={"error": str(error), "retry_s": RETRY_S})
             self._again_in(RETRY_S)
             return
+        await self._acceptance.wait_for(waiting(decision))
         match decision:
             case Hold(reason, detail, plan, again_s):
                 log.info("plan.held", extra={"reason": reason, "detail": detail})
@@ -261,8 +286,11 @@ class Update:
         if plan.serial != self._spread_serial:
             delay_s = cohort.start_delay_s(plan.salt, self._host.device.id, plan.spread_s)
             self._spread_serial, self._turn_at_s = plan.serial, now_s + delay_s
-        if not isinstance(state, lifecycle.Idle) or (
-            state.active and state.active.manifest == release.manifest
+        accepted = self._acceptance.asks and release.manifest == self._record.accepted
+        if (
+            accepted
+            or not isinstance(state, lifecycle.Idle)
+            or (state.active and state.active.manifest == release.manifest)
         ):
             return 0.0
         return max(0.0, self._turn_at_s - now_s)

@@ -62,6 +62,7 @@ REMEDY: Final[dict[Code, str]] = {
     Reason.PAUSED: "shoal rollout resume",
     Reason.WINDOW: "wait for the window, or order the rollout with urgent = true in its policy",
     Reason.VETO: "end what vetoes on the device; a veto holds whatever the plan says",
+    Reason.UNACCEPTED: "let somebody accept it: shoal-agent accept there, on its page, or in Home Assistant",
     Cause.PLAN_NOT_SEEN: "wait a minute; then see whether it reaches the broker, and shoal publish",
     Cause.PENDING: "wait a minute; then read the device's log: shoal command DEVICE log",
     Cause.OFFLINE: "see to its power and its network",

@@ -44,9 +44,9 @@ RETOLD_MISSED: Final = 3
 
 ITS_OWN: Final = frozenset(
     {
-        Reason.WINDOW, Reason.VETO, Reason.PAUSED, Reason.LOW_DISK, Reason.STORE_FAILED, Reason.CLOCK,
-        Reason.STALE_METADATA, Reason.UNTRUSTED, Reason.UNREADABLE, Reason.NO_PLAN, Reason.NOT_MATCHED,
-        Reason.OUTSIDE_CUT,
+        Reason.WINDOW, Reason.VETO, Reason.UNACCEPTED, Reason.PAUSED, Reason.LOW_DISK, Reason.STORE_FAILED,
+        Reason.CLOCK, Reason.STALE_METADATA, Reason.UNTRUSTED, Reason.UNREADABLE, Reason.NO_PLAN,
+        Reason.NOT_MATCHED, Reason.OUTSIDE_CUT,
     }
 )  # fmt: skip
 """What holds a device and is not of the release's making."""

@@ -52,29 +52,57 @@ C, S = Role.CANDIDATE, Role.STABLE
     ],
 )
 def test_what_is_begun_now_and_what_waits(change, role, runs, own, veto, reason):
-    later = consent.held(replace(PLAN, **change), role, runs.manifest, Moment(NOON, own, veto))
+    release = CANDIDATE if role is C else STABLE
+    later = consent.held(replace(PLAN, **change), role, release, runs.manifest, Moment(NOON, own, veto))
     assert (later.held.reason if later else None) is reason
 
 
 def test_what_is_taken_back_from_everybody_waits_for_nothing():
-    assert consent.held(BACK, S, CANDIDATE.manifest, Moment(NOON, NIGHT, "exam")) is None
+    assert consent.held(BACK, S, STABLE, CANDIDATE.manifest, Moment(NOON, NIGHT, "exam")) is None
 
 
 def test_a_device_with_nothing_to_take_back_honours_a_veto():
-    later = consent.held(BACK, S, None, Moment(NOON, (), "exam"))
+    later = consent.held(BACK, S, STABLE, None, Moment(NOON, (), "exam"))
     assert later is not None
     assert later.held.reason is Reason.VETO
 
 
 def test_a_closed_window_says_when_the_next_one_opens():
-    later = consent.held(PLAN, C, STABLE.manifest, Moment(NOON, NIGHT))
+    later = consent.held(PLAN, C, CANDIDATE, STABLE.manifest, Moment(NOON, NIGHT))
     assert later is not None
     assert later.held.detail == "the next one opens at 2026-06-02 02:00 UTC"
     assert later.opens_at == datetime(2026, 6, 2, 2, 0, tzinfo=UTC)
 
 
 def test_windows_that_never_meet_are_told_as_such():
-    later = consent.held(replace(PLAN, windows=DAY), C, None, Moment(NOON, NIGHT))
+    later = consent.held(replace(PLAN, windows=DAY), C, CANDIDATE, None, Moment(NOON, NIGHT))
     assert later is not None
     assert "never open together" in later.held.detail
     assert later.opens_at is None
+
+
+@pytest.mark.parametrize(
+    ("change", "role", "runs", "veto", "accepted", "reason"),
+    [
+        ({}, C, STABLE, None, None, Reason.UNACCEPTED),
+        ({"urgent": True}, C, STABLE, None, STABLE, Reason.UNACCEPTED),
+        ({"windows": NIGHT}, C, STABLE, None, None, Reason.UNACCEPTED),
+        ({"windows": NIGHT}, C, STABLE, None, CANDIDATE, Reason.WINDOW),
+        ({"paused": True}, C, STABLE, None, None, Reason.PAUSED),
+        ({}, C, STABLE, "exam", None, Reason.VETO),
+        ({}, C, STABLE, None, CANDIDATE, None),
+        ({}, S, OLD, None, CANDIDATE, Reason.UNACCEPTED),
+        ({}, S, OLD, None, STABLE, None),
+        # taking back
+        ({}, S, CANDIDATE, None, None, None),
+        ({"revoked": (OLD.manifest,)}, S, OLD, None, None, None),
+        ({"candidate": None, "urgent": True}, S, OLD, None, None, None),
+    ],
+)
+def test_where_updates_are_asked_for_only_what_was_accepted_is_begun(
+    change, role, runs, veto, accepted, reason
+):
+    release = CANDIDATE if role is C else STABLE
+    moment = Moment(NOON, veto=veto, asks=True, accepted=accepted and accepted.manifest)
+    later = consent.held(replace(PLAN, **change), role, release, runs.manifest, moment)
+    assert (later.held.reason if later else None) is reason
