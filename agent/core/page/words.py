@@ -2,9 +2,10 @@
 
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from agent.wire.documents import Count, Instant
+from agent.wire.reasons import IN_WORDS, Reason
 from agent.wire.reports import Ended, Event, Ranked, Report, StageLatency, Telemetry
 from agent.wire.topics import DeviceId, Digest
 
@@ -101,4 +102,6 @@ class Now(Struct, frozen=True, kw_only=True):
     events: tuple[Happened, ...] = ()
     """Newest first, at most EVENTS_KEPT."""
     may: tuple[str, ...] = ()
-    """What whoever asks may do: `accept`, `pause`, `resume`."""
+    """What whoever asks may do: `accept`, `pause`, `resume`, `sign-out`."""
+    reasons: dict[Reason, str] = field(default_factory=IN_WORDS.copy)
+    """What each reason means: a page is of the agent's own version, and keeps no words of its own."""
