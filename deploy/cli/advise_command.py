@@ -11,6 +11,7 @@ from deploy.assemble.advising import Request
 from deploy.cli import command, convert_command, look_options, output
 from deploy.cli.command import Command
 from deploy.cli.number_options import above
+from deploy.cli.output import Said
 from deploy.cli.progress_lines import ProgressLines
 from deploy.core.factory.advice.choosing import Target
 from deploy.core.factory.advice.document import Advised, EdgeTpuSeen, ModeSeen, OnCpu
@@ -83,11 +84,11 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _lines(advised: Advised) -> Iterator[str]:
+def _lines(advised: Advised) -> Iterator[Said]:
     can = "can be converted as it is" if advised.convertible else "cannot be converted as it is"
     can = "is quantized already" if advised.quantized else can
     yield f"{advised.source} {can}; one inference multiplies {advised.multiplications:,} times"
-    yield from output.columns(
+    yield output.Table(
         ["MODE", "BYTES", "OF FLOAT", "MS HERE", "TAKES", "GIVES"], [_row(mode) for mode in advised.modes]
     )
     for mode in advised.modes:

@@ -20,12 +20,19 @@ from deploy.core.refusal import Refused
 def add_new_options(parser: ArgumentParser) -> None:
     command.add_workspace(parser)
     parser.add_argument("--devices", type=int, required=True, metavar="N", help="how many may come with it")
-    parser.add_argument("--days", type=float, default=90.0, metavar="D", help="how long (default: 90)")
+    parser.add_argument(
+        "--days", type=float, default=90.0, metavar="D", help="days that it is good for (default: 90)"
+    )
     parser.add_argument(
         "--tag", action="append", default=[], metavar="T", help="for all of them; may be given again"
     )
     parser.add_argument("--broker", metavar="URL", help="as the devices reach it (default: as we do)")
-    parser.add_argument("--camera", choices=command.names(CameraKind), default=CameraKind.AUTO.value)
+    parser.add_argument(
+        "--camera",
+        choices=command.names(CameraKind),
+        default=CameraKind.AUTO.value,
+        help="default: auto, the Pi's own camera, else a webcam",
+    )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="for the files of the image's /etc/shoal"
     )
@@ -74,13 +81,13 @@ def run_list(options: Namespace) -> int:
         return 0
     rows = [tuple(_shown(asked).values()) for asked in found.asked]
     output.say(
-        *(output.columns(("CLAIM", "TOKEN", "HOST", "MACHINE", "ASKED"), rows) if rows else ["nobody waits"])
+        *([output.Table(("CLAIM", "TOKEN", "HOST", "MACHINE", "ASKED"), rows)] if rows else ["nobody waits"])
     )
     for words in found.refused:
         output.note(output.printable(words))
     if known:
         headings = ("TOKEN", "CAME", "OF", "UNTIL", "STATE")
-        output.say("", *output.columns(headings, [tuple(_token(grant).values()) for grant in known]))
+        output.say("", output.Table(headings, [tuple(_token(grant).values()) for grant in known]))
     return 0
 
 
@@ -145,12 +152,16 @@ def _one(waiting: tuple[Asked, ...], name: str) -> Asked:
 
 def add_revoke_options(parser: ArgumentParser) -> None:
     command.add_workspace(parser)
-    parser.add_argument("token", metavar="TOKEN")
+    parser.add_argument("token", metavar="TOKEN", help="its name, as shoal claims list shows it")
+    command.add_json(parser)
 
 
 def run_revoke(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
     claiming.revoke_token(workspace, options.token)
+    if options.json:
+        output.say_json({"token": options.token, "state": "revoked"})
+        return 0
     output.say(
         f"token {options.token} is good for nobody any more; who came with it stays",
         f"  until the broker knows, its holders can still connect, and ask in vain: {tell_broker(workspace)}",
@@ -158,13 +169,53 @@ def run_revoke(options: Namespace) -> int:
     return 0
 
 
+NEW_EPILOG = """\
+examples:
+  shoal claims new --devices 50 --tag hall-3 --out image-etc-shoal
+"""
+LIST_EPILOG = """\
+examples:
+  shoal claims list
+  shoal claims list --json | jq -r '.waiting[].claim'
+"""
+ACCEPT_EPILOG = """\
+examples:
+  shoal claims accept 7f3a --as pi-7 --tag line-3
+  shoal claims accept --all
+"""
+REVOKE_EPILOG = """\
+examples:
+  shoal claims revoke token-1
+"""
+
 GROUP = Group(
     "claims",
     "devices from one image, each of which claims an identity of its own",
     (
-        Command("new", "make a token, and the files of an image", add_new_options, run_new),
-        Command("list", "list who waits, and what became of the tokens", add_list_options, run_list),
-        Command("accept", "give a device that waits its identity", add_accept_options, run_accept),
-        Command("revoke", "end a token", add_revoke_options, run_revoke),
+        Command(
+            "new",
+            "make a token, and the files of an image",
+            add_new_options,
+            run_new,
+            NEW_EPILOG,
+            also=("claims list", "enrol"),
+        ),
+        Command(
+            "list",
+            "list who waits, and what became of the tokens",
+            add_list_options,
+            run_list,
+            LIST_EPILOG,
+            also=("claims accept",),
+        ),
+        Command(
+            "accept",
+            "give a device that waits its identity",
+            add_accept_options,
+            run_accept,
+            ACCEPT_EPILOG,
+            also=("claims list", "members"),
+        ),
+        Command("revoke", "end a token", add_revoke_options, run_revoke, REVOKE_EPILOG, also=("revoke",)),
     ),
 )

@@ -9,6 +9,15 @@ from deploy.assemble.demo import models_folder
 from deploy.cli.command import Command
 from deploy.demo.run import Options, demo
 
+EPILOG = """\
+The last line of standard output is one JSON object with what the device did.
+
+examples:
+  shoal demo
+  shoal demo --frames 200 | tail -n 1 | jq .
+  shoal demo --broker mqtt://192.168.1.10:1883 --keep demo
+"""
+
 
 def _frames(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
@@ -42,5 +51,6 @@ COMMAND = Command(
     "show a real model on a real broker, on this machine: pulled, proven, swapped, a bad one refused",
     _add_options,
     _run,
-    epilog="The last line of standard output is one JSON object with what the device did.\n",
+    EPILOG,
+    also=("init",),
 )

@@ -184,4 +184,11 @@ def _nobody(every: tuple[Row, ...]) -> str:
     return "no device has reported here yet: shoal device-config ID writes the configuration of one"
 
 
-COMMAND = Command("devices", "show what every device runs, and why", add_options, run, EPILOG)
+COMMAND = Command(
+    "devices",
+    "show what every device runs, and why",
+    add_options,
+    run,
+    EPILOG,
+    also=("why", "watch", "command"),
+)

@@ -148,7 +148,7 @@ def tell_broker(workspace: Workspace) -> str:
 
 def add_revoke_options(parser: ArgumentParser) -> None:
     command.add_workspace(parser)
-    parser.add_argument("device", metavar="DEVICE")
+    parser.add_argument("device", metavar="DEVICE", help="the id of one device")
     parser.add_argument("--why", required=True, metavar="WORDS", help="for the ledger")
     command.add_json(parser)
 
@@ -178,9 +178,7 @@ def run_members(options: Namespace) -> int:
     if options.json:
         output.say_json(members)
     elif members:
-        output.say(
-            *output.columns(("DEVICE", "TAGS", "HARDWARE", "CREDENTIAL"), [_cells(m) for m in members])
-        )
+        output.say(output.Table(("DEVICE", "TAGS", "HARDWARE", "CREDENTIAL"), [_cells(m) for m in members]))
     else:
         output.say("nobody is enrolled yet, so every device is believed: shoal enrol DEVICE")
     return 0
@@ -196,6 +194,38 @@ def _cells(member: Member) -> tuple[str, ...]:
     )
 
 
-ENROL = Command("enrol", "take a device into the fleet", add_enrol_options, run_enrol, ENROL_EPILOG)
-REVOKE = Command("revoke", "expel a device from the fleet", add_revoke_options, run_revoke)
-MEMBERS = Command("members", "list who was ever enrolled", add_members_options, run_members)
+ENROL = Command(
+    "enrol",
+    "take a device into the fleet",
+    add_enrol_options,
+    run_enrol,
+    ENROL_EPILOG,
+    also=("members", "revoke", "claims new", "broker-config"),
+)
+REVOKE_EPILOG = """\
+examples:
+  shoal revoke pi-7 --why 'stolen from hall 3'
+
+Its certificate is void once the broker has learnt of it; the answer says how that is done.
+"""
+MEMBERS_EPILOG = """\
+examples:
+  shoal members
+  shoal members --json | jq -r '.[].id'
+"""
+REVOKE = Command(
+    "revoke",
+    "expel a device from the fleet",
+    add_revoke_options,
+    run_revoke,
+    REVOKE_EPILOG,
+    also=("enrol", "members", "broker-config"),
+)
+MEMBERS = Command(
+    "members",
+    "list who was ever enrolled",
+    add_members_options,
+    run_members,
+    MEMBERS_EPILOG,
+    also=("devices", "enrol"),
+)

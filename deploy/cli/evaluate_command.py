@@ -11,6 +11,7 @@ from deploy.assemble.evaluating import Judged, Request
 from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
 from deploy.cli.number_options import whole
+from deploy.cli.output import Said
 from deploy.core.factory.evaluation import summary
 from deploy.core.factory.evaluation.document import Report
 from deploy.core.factory.words import Progress
@@ -142,11 +143,11 @@ def _write(judged: Judged, options: Namespace) -> None:
             output.note(lacking)
 
 
-def _table(judged: Judged) -> list[str]:
+def _table(judged: Judged) -> list[Said]:
     report = judged.report
     headings, rows = summary.table(report)
     capitals = [heading.upper() for heading in headings]
-    return [*output.columns(capitals, rows), *summary.sentences(report), *_of_layers(report)]
+    return [output.Table(capitals, rows), *summary.sentences(report), *_of_layers(report)]
 
 
 def _of_layers(report: Report) -> list[str]:

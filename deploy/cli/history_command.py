@@ -35,7 +35,7 @@ def run(options: Namespace) -> int:
     if options.json:
         output.say_json(Answer(lines=told))
     elif told:
-        output.say(*output.columns(HEADINGS, [_cells(each) for each in told]))
+        output.say(output.Table(HEADINGS, [_cells(each) for each in told]))
     else:
         output.say("nothing was decided of that yet" if lines else "nothing was decided here yet")
     return 0
@@ -51,4 +51,17 @@ def _cells(told: Told) -> tuple[str, ...]:
     )
 
 
-COMMAND = Command("history", "tell what was decided, by whom and why", add_options, run)
+EPILOG = """\
+examples:
+  shoal history
+  shoal history --device pi-7 --json | jq -r '.lines[].what'
+"""
+
+COMMAND = Command(
+    "history",
+    "tell what was decided, by whom and why",
+    add_options,
+    run,
+    EPILOG,
+    also=("audit verify", "why"),
+)

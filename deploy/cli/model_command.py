@@ -13,6 +13,19 @@ from deploy.flows import fetch_model
 from deploy.flows.fetch_model import Wanted
 from deploy.ports.registry import RegisteredModel
 
+LIST_EPILOG = """\
+examples:
+  shoal model list
+  shoal model list --json | jq -r '.[].name'
+"""
+FETCH_EPILOG = """\
+examples:
+  shoal model fetch efficientnet_lite0
+  shoal model fetch mobilenet_v2 --to models/ --only cpu
+
+What ships with Shoal needs no network. A file that is there already and has the right SHA-256 stays.
+"""
+
 
 class Listed(Struct, frozen=True, kw_only=True):
     name: str
@@ -30,7 +43,7 @@ def run_list(options: Namespace) -> int:
         output.say_json([_listed(model) for model in models])
         return 0
     rows = [_cells(model) for model in models]
-    output.say(*output.columns(("NAME", "FROM", "MB", "LICENCE", "WHAT"), rows))
+    output.say(output.Table(("NAME", "FROM", "MB", "LICENCE", "WHAT"), rows))
     return 0
 
 
@@ -87,9 +100,21 @@ GROUP = Group(
     "model",
     "models to begin with",
     (
-        Command("list", "list the models that ship with Shoal or can be fetched", command.add_json, run_list),
         Command(
-            "fetch", "bring a model into a folder, checked against its SHA-256", add_fetch_options, run_fetch
+            "list",
+            "list the models that ship with Shoal or can be fetched",
+            command.add_json,
+            run_list,
+            LIST_EPILOG,
+            also=("model fetch",),
+        ),
+        Command(
+            "fetch",
+            "bring a model into a folder, checked against its SHA-256",
+            add_fetch_options,
+            run_fetch,
+            FETCH_EPILOG,
+            also=("model list", "release"),
         ),
     ),
 )

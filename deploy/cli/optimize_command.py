@@ -11,6 +11,7 @@ from deploy.assemble.optimizing import Request, Result, Size
 from deploy.cli import command, look_options, output
 from deploy.cli.command import Command
 from deploy.cli.number_options import above, whole
+from deploy.cli.output import Said
 from deploy.cli.progress_lines import ProgressLines
 from deploy.core.factory.evaluation import statistics
 from deploy.core.factory.training.optimizing import Settings
@@ -163,7 +164,7 @@ def _sizes(size: Size) -> Sizes:
     return Sizes(file_bytes=size.file, gzip_bytes=size.gzip, pulled_bytes=size.pulled)
 
 
-def _lines(answer: Answer, request: Request) -> Iterator[str]:
+def _lines(answer: Answer, request: Request) -> Iterator[Said]:
     yield f"{answer.model}: {', '.join(answer.techniques)} over {answer.training:,} samples, {answer.toolkit}"
     rows = [
         ("before", _right(answer.right_before, answer.held_out), *_cells(answer.before)),
@@ -171,10 +172,10 @@ def _lines(answer: Answer, request: Request) -> Iterator[str]:
     ]
     if answer.converted is not None:
         rows.append((str(request.convert), "", *_cells(answer.converted)))
-    yield from output.columns(("", f"RIGHT OF {answer.held_out:,}", ".TFLITE", "GZIP", "PULLED"), rows)
+    yield output.Table(("", f"RIGHT OF {answer.held_out:,}", ".TFLITE", "GZIP", "PULLED"), rows)
     yield _difference(answer)
     rows = [(each.name, f"{each.weights:,}", *_share(each), f"{each.values:,}") for each in answer.layers]
-    yield from output.columns(("LAYER", "WEIGHTS", "ZEROS", "VALUES"), rows)
+    yield output.Table(("LAYER", "WEIGHTS", "ZEROS", "VALUES"), rows)
     if answer.converted is None:
         yield f"next: shoal convert {answer.model} -o FILE.tflite --quantize MODE"
     else:

@@ -6,23 +6,74 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TextIO
 
 import msgspec
+import rich.box
+import rich.table
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.text import Text
 
 OnProgress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all."""
 
 
+LAST_MIN: Final = 12
+"""Letters that the last column of a table on a terminal has at least, as long as the others fit."""
 SHORT_BYTES: Final = 1_000_000
 """What is over in a moment needs no lines about its quarters."""
 
 
-def say(*texts: str) -> None:
-    for text in texts:
-        print(_lines(text))
+@dataclass(frozen=True, slots=True)
+class Table:
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+Said = str | Table
+
+
+def say(*said: Said) -> None:
+    """Lines, and tables: drawn to fit the terminal, plain columns elsewhere."""
+    for each in said:
+        if isinstance(each, str):
+            print(_lines(each))
+        elif (size := room()) is not None:
+            drawn = _drawn(each, size.columns)
+            sys.stdout.flush()
+            Console(width=size.columns, highlight=False).print(drawn)
+        else:
+            print(*map(_lines, columns(each.headings, each.rows)), sep="\n")
+
+
+def _drawn(told: Table, width: int) -> rich.table.Table | Text:
+    """The last column goes on below where it must; where there is no room for that, a row is lines."""
+    widths = [max(map(len, column)) for column in zip(told.headings, *told.rows, strict=True)]
+    *before, last = widths
+    if sum(before) + 2 * len(before) + min(last, LAST_MIN) > width:
+        return Text("\n\n".join(_card(told.headings, row) for row in told.rows))
+    made = rich.table.Table(
+        box=rich.box.SIMPLE_HEAD,
+        show_edge=False,
+        show_lines=sum(widths) + 2 * len(before) > width,
+        header_style="bold",
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    for heading, widest in zip(told.headings[:-1], before, strict=True):
+        made.add_column(Text(heading), no_wrap=True, min_width=widest)
+    made.add_column(Text(told.headings[-1]), overflow="fold")
+    for row in told.rows:
+        made.add_row(*(Text(printable(cell)) for cell in row))
+    return made
+
+
+def _card(headings: Sequence[str], row: Sequence[str]) -> str:
+    label = max(map(len, headings))
+    cells = ((heading, printable(cell)) for heading, cell in zip(headings, row, strict=True))
+    return "\n".join(f"{heading:{label}}  {cell}" for heading, cell in cells)
 
 
 def note(line: str) -> None:
@@ -35,9 +86,14 @@ def _lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
+def on_terminal(stream: TextIO | None = None) -> bool:
+    """Whether a person looks at a terminal that knows more than lines. None: of standard output."""
+    return (stream or sys.stdout).isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
+
+
 def room() -> os.terminal_size | None:
     """The size of the terminal that answers go to; None: they go elsewhere."""
-    return shutil.get_terminal_size() if sys.stdout.isatty() else None
+    return shutil.get_terminal_size() if on_terminal() else None
 
 
 def printable(text: str) -> str:
@@ -87,7 +143,7 @@ _OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message
 @contextmanager
 def progress(title: str) -> Iterator[OnProgress]:
     """A bar on a terminal, a line at each quarter elsewhere."""
-    if not sys.stderr.isatty():
+    if not on_terminal(sys.stderr):
         yield _Quarters(title).report
         return
     shown = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())

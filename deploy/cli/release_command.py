@@ -201,4 +201,11 @@ def _pull_in_words(answer: Answer) -> str:
     )
 
 
-COMMAND = Command("release", "sign model files as a release and publish it", add_options, run, EPILOG)
+COMMAND = Command(
+    "release",
+    "sign model files as a release and publish it",
+    add_options,
+    run,
+    EPILOG,
+    also=("convert", "evaluate", "compile", "rollout plan"),
+)

@@ -29,6 +29,7 @@ from deploy.adapters import workspace as files
 from deploy.assemble import asking, workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command
+from deploy.cli.output import Said
 from deploy.core.refusal import Refused
 from deploy.flows.ask import Answered, Silent
 
@@ -58,7 +59,7 @@ WAIT_S = {Verb.CHECK: 300.0, Verb.LOOK: 120.0}
 WAIT_OTHERS_S = 15.0
 
 
-class Said(Struct, frozen=True, kw_only=True):
+class Told(Struct, frozen=True, kw_only=True):
     device: str
     answer: Answer
     file: str | None = None
@@ -114,7 +115,7 @@ def run(options: Namespace) -> int:
         raise Unavailable(silence(options.device, heard))
     file = _keep(heard, options)
     if options.json:
-        output.say_json(Said(device=options.device, answer=heard.answer, file=file))
+        output.say_json(Told(device=options.device, answer=heard.answer, file=file))
     elif heard.answer.refused is None:
         output.say(*words(options.device, heard.answer, file))
     if heard.answer.refused is not None:
@@ -174,7 +175,7 @@ def silence(device: str, heard: Silent) -> str:
             )
 
 
-def words(device: str, answer: Answer, file: str | None) -> list[str]:
+def words(device: str, answer: Answer, file: str | None) -> list[Said]:
     """What the device did, for people."""
     match answer.result:
         case FrameSent() as frame:
@@ -198,13 +199,20 @@ def words(device: str, answer: Answer, file: str | None) -> list[str]:
             return [f"{device} did it"]
 
 
-def _findings(device: str, checked: Checked) -> list[str]:
+def _findings(device: str, checked: Checked) -> list[Said]:
     rows = [
         (found.severity, found.name, output.printable(" -> ".join(filter(None, (found.cause, found.remedy)))))
         for found in checked.findings
     ]
     can = "can serve" if checked.status == 0 else "needs a person"
-    return [f"{device} {can}", *output.columns(("SEVERITY", "WHAT", "CAUSE AND REMEDY"), rows)]
+    return [f"{device} {can}", output.Table(("SEVERITY", "WHAT", "CAUSE AND REMEDY"), rows)]
 
 
-COMMAND = Command("command", "ask one device for something, by a signed command", add_options, run, EPILOG)
+COMMAND = Command(
+    "command",
+    "ask one device for something, by a signed command",
+    add_options,
+    run,
+    EPILOG,
+    also=("why", "devices"),
+)

@@ -19,7 +19,9 @@ It steers every rollout from wave to wave as their gates say, signs a fresh time
 broker that lost its memory up again. Between two looks it remembers nothing but the ledger and the
 repository: end it, kill it, start it again. It needs the online keys, never the offline ones.
 
-example of a unit for systemd: systemd/shoal-serve.service
+examples:
+  shoal serve --workspace fleet
+  systemd/shoal-serve.service                a unit for systemd
 """
 UNENROLLED = (
     "nobody is enrolled here, so whoever may write to the broker is believed: shoal enrol ID gives a device "

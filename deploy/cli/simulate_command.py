@@ -1,5 +1,6 @@
 """`shoal simulate`: a rollout over a fleet that exists only here, of real device code over a real broker."""
 
+import textwrap
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +19,12 @@ NOT_AS_EXPECTED: Final = 1
 DEVICES_MAX: Final = 20_000
 
 EPILOG = f"""\
-scenarios that come with it: {", ".join(scenario.shipped())}
+examples:
+  shoal simulate --devices 200 --scenario silent-deaths --plot course.svg
+  shoal simulate --devices 1000 --scenario my.toml --runs 20 --json
+
+scenarios that come with it:
+{textwrap.fill(", ".join(scenario.shipped()), 100, initial_indent="  ", subsequent_indent="  ")}
 
 Every device is the agent itself: signatures, topics, downloads, trial, probation and reports are its own
 code; only camera, runtime, host and socket are made up. The controller is the one of shoal serve.

@@ -1,33 +1,57 @@
 """`shoal watch`: a rollout as it goes on, live in the terminal or line by line in a pipe."""
 
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
+import msgspec
+from msgspec import Struct
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 
+from agent.wire.documents import Instant
 from deploy.assemble import watching, workspaces
 from deploy.assemble.watching import View, Watcher
 from deploy.cli import command, output, watch_frame
 from deploy.cli.command import Command
-from deploy.core.rollouts.words import Outcome
+from deploy.core.rollouts.tally import Standing
+from deploy.core.rollouts.words import Outcome, Verdict
 
 REVERTED: Final = 3
 BACK_S: Final = 20.0
 """For so long devices are watched that go back; who is away then may be so for weeks."""
 EPILOG = """\
 It reads only: leave it with Ctrl-C and the rollout goes on. What stands in a terminal follows its size; in a
-pipe it is a line whenever something changes.
+pipe it is a line whenever something changes; with --json each line is one JSON document.
+
+examples:
+  shoal watch
+  shoal watch birds-1.4.0 --json | jq -c '{wave, standings, verdict}'
 
 exit codes: 0 the rollout completed; 3 it was taken back; 1 there is no such rollout, or the broker cannot be
 reached; 130 left with Ctrl-C
 """
 
 Show = Callable[[View], None]
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """The rollout at one instant, as a program reads it."""
+
+    at: Instant
+    rollout: str
+    stands: str
+    outcome: Outcome | None
+    wave: int
+    """From 0; -1: the first has not begun."""
+    standings: dict[Standing, int]
+    verdict: Verdict | None
+    words: str
+    """Of the gate."""
+    note: str
+    """What keeps this from being true, or the rollout from going on; else empty."""
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -40,14 +64,15 @@ def add_options(parser: ArgumentParser) -> None:
         help="its name (default: the newest of the stream)",
     )
     command.add_stream(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document a line, for programs")
 
 
 def run(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
     stream = options.stream or workspace.settings.fleet.stream
-    on_terminal = sys.stdout.isatty()
+    on_terminal = output.on_terminal() and not options.json
     with watching.watching(workspace, options.rollout, stream) as watcher:
-        view = _follow(watcher, _screen if on_terminal else _lines)
+        view = _follow(watcher, _screen if on_terminal else _documents if options.json else _lines)
     found = view.outlook
     if on_terminal:
         output.say(output.printable(f"{found.rollout.name}: {watch_frame.stands(found)}"))
@@ -122,4 +147,35 @@ def _lines() -> Iterator[Show]:
     yield show
 
 
-COMMAND = Command("watch", "watch a rollout as it goes on", add_options, run, EPILOG)
+@contextmanager
+def _documents() -> Iterator[Show]:
+    said = ""
+
+    def show(view: View) -> None:
+        nonlocal said
+        if (fresh := watch_frame.plain(view)) != said:
+            said = fresh
+            print(msgspec.json.encode(_look(view)).decode(), flush=True)
+
+    yield show
+
+
+def _look(view: View) -> Look:
+    found = view.outlook
+    judged = found.judgement
+    return Look(
+        at=found.at,
+        rollout=found.rollout.name,
+        stands=watch_frame.stands(found),
+        outcome=found.rollout.outcome,
+        wave=found.rollout.wave,
+        standings=dict(found.totals),
+        verdict=None if judged is None else judged.verdict,
+        words="" if judged is None else judged.words,
+        note=view.note,
+    )
+
+
+COMMAND = Command(
+    "watch", "watch a rollout as it goes on", add_options, run, EPILOG, also=("rollout status", "why")
+)

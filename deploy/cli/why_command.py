@@ -21,13 +21,18 @@ from deploy.flows.devices import Patience
 WIDTH: Final = 110
 
 EPILOG = """\
+examples:
+  shoal why pi-7
+  shoal why pi-7/door --offline
+  shoal why pi-7 --json | jq -r '.remedy'
+
 The code is that of the device where it said one, such as low-disk, veto or known-bad; or it tells what the
 signed plan means for it, such as outside-cut, not-matched or paused; or how far it has come: plan-not-seen,
 waiting, downloading, in-trial, on-probation, serving-candidate, serving-stable, taken-back; or offline,
 never-seen, expelled, not-believed.
 
 exit codes: 0 explained, whatever the reason; 1 nobody knows the device, or the fleet could not be read;
-78 a file or an option must change, or --offline and nothing was ever read here
+2 wrong usage; 78 a file or an option must change, or --offline and nothing was ever read here
 """
 
 
@@ -107,4 +112,11 @@ def _facts(found: Explained) -> list[str]:
     return [fact for fact in facts if fact]
 
 
-COMMAND = Command("why", "say why a device runs what it runs", add_options, run, EPILOG)
+COMMAND = Command(
+    "why",
+    "say why a device runs what it runs",
+    add_options,
+    run,
+    EPILOG,
+    also=("devices", "history", "command"),
+)

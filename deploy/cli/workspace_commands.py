@@ -29,6 +29,14 @@ class Made(Struct, frozen=True, kw_only=True):
     offline_keys: str
 
 
+class Configured(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    device: str
+    file: str | None = None
+    root_of_trust: str | None = None
+    configuration: str | None = None
+    """Where it was not written into a file."""
+
+
 def add_init_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "folder", type=Path, metavar="DIR", help="the workspace to make: a new or empty folder"
@@ -169,15 +177,19 @@ def add_device_options(parser: ArgumentParser) -> None:
         help="pattern (drawn test pictures, the default), auto (the Pi's own camera, else a webcam), "
         "picamera2, v4l2; the file knows more kinds",
     )
+    command.add_json(parser)
 
 
 def run_device_config(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
     wanted = Wanted(options.id, options.broker, CameraKind(options.camera))
     if options.output is None:
-        output.say(workspaces.device_config(workspace, wanted).rstrip())
+        _show_config(workspaces.device_config(workspace, wanted), options)
         return 0
     beside = workspaces.write_device_config(workspace, wanted, options.output)
+    if options.json:
+        output.say_json(Configured(device=options.id, file=str(options.output), root_of_trust=str(beside)))
+        return 0
     output.say(
         f"wrote {options.output}; it needs {beside} beside it on the device",
         f"next, on the device: shoal-agent run --config {options.output.name}",
@@ -185,24 +197,78 @@ def run_device_config(options: Namespace) -> int:
     return 0
 
 
+def _show_config(text: str, options: Namespace) -> None:
+    if options.json:
+        output.say_json(Configured(device=options.id, configuration=text))
+    else:
+        output.say(text.rstrip())
+
+
 INIT = Command(
-    "init", "make a workspace: keys, repository, settings", add_init_options, run_init, INIT_EPILOG
+    "init",
+    "make a workspace: keys, repository, settings",
+    add_init_options,
+    run_init,
+    INIT_EPILOG,
+    also=("device-config", "release"),
 )
+PUBLISH_EPILOG = """\
+examples:
+  shoal publish
+
+shoal serve does it by itself when a broker has forgotten, or serves an older plan.
+"""
+SIGN_EPILOG = """\
+examples:
+  shoal sign
+  shoal sign --renew --offline-keys /mnt/stick/offline
+
+Without --renew it needs the online keys alone; shoal serve does that by itself.
+"""
+ROTATE_EPILOG = """\
+examples:
+  shoal rotate-keys rollouts --offline-keys /mnt/stick/offline
+
+Devices follow by themselves, those too that were switched off meanwhile; the old keys sign for nobody from
+then on.
+"""
+DEVICE_EPILOG = """\
+examples:
+  shoal device-config pi-1 -o device/pi-1.toml
+  shoal device-config pi-1 --camera auto --broker mqtt://192.168.1.10:1883 -o device/pi-1.toml
+  shoal device-config pi-1 | less
+
+For a fleet whose broker asks who somebody is: shoal enrol, which makes certificate, seal and this file.
+"""
 PUBLISH = Command(
     "publish",
     "publish everything again, for instance after the broker lost its memory",
     add_publish_options,
     run_publish,
+    PUBLISH_EPILOG,
+    also=("serve", "sign"),
 )
 SIGN = Command(
     "sign",
     "sign the timestamp afresh and publish it, so that devices go on trusting: daily, weekly at least",
     add_sign_options,
     run_sign,
+    SIGN_EPILOG,
+    also=("serve", "rotate-keys"),
 )
 ROTATE = Command(
-    "rotate-keys", "replace the keys of a role, for instance stolen ones", add_rotate_options, run_rotate
+    "rotate-keys",
+    "replace the keys of a role, for instance stolen ones",
+    add_rotate_options,
+    run_rotate,
+    ROTATE_EPILOG,
+    also=("sign",),
 )
 DEVICE_CONFIG = Command(
-    "device-config", "write the configuration of one device", add_device_options, run_device_config
+    "device-config",
+    "write the configuration of one device",
+    add_device_options,
+    run_device_config,
+    DEVICE_EPILOG,
+    also=("enrol",),
 )

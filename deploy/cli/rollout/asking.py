@@ -47,6 +47,19 @@ The policy is a TOML file, where all has a default; the options count before it:
   spread_s, rate_bytes_s              how devices share the line
   [gate], [trial], [probation]        what the release must show
 """
+PLAN_EXAMPLES = f"""\
+examples:
+  shoal rollout plan birds --waves {WAVES}
+  shoal rollout plan birds@1.4.0 --match 'hardware=edgetpu' --json
+
+{EPILOG}"""
+START_EXAMPLES = f"""\
+examples:
+  shoal rollout start birds --waves {WAVES} --soak-s 3600
+  shoal rollout start birds@1.4.0 --match 'tag=line-3' --policy careful.toml --why 'ticket 1234'
+  shoal rollout start birds --waves all --wait     steer it here, without shoal serve
+
+{EPILOG}"""
 
 
 def _waves(text: str) -> tuple[str, ...]:
@@ -66,7 +79,7 @@ def add_options(parser: ArgumentParser) -> None:
         type=_waves,
         default=sizes.waves(WAVES),
         metavar="SIZES",
-        help=f"default: {WAVES.replace('%', '%%')}",
+        help=f"sizes of the waves, see below (default: {WAVES.replace('%', '%%')})",
     )
     command.add_stream(parser)
     parser.add_argument(

@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 from deploy.assemble import rollouts, workspaces
 from deploy.cli import output
 from deploy.cli.command import Command
+from deploy.cli.output import Said
 from deploy.cli.rollout import asking
 from deploy.core.release import scored
 from deploy.core.rollouts.preview import Preview, WaveAhead
@@ -30,15 +31,15 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _said(found: Preview, named_max: int | None) -> list[str]:
+def _said(found: Preview, named_max: int | None) -> list[Said]:
     order = found.order
     stable = f"{order.stable.name}@{order.stable.version}" if order.stable else "none yet"
-    lines = [
+    lines: list[Said] = [
         f"{order.release.name}@{order.release.version} on stream {order.stream}, stable {stable}",
         scored.in_words(found.evaluation) or "of its accuracy nothing is known: release it with --evaluation",
         *([f"only where {' & '.join(order.match)}"] if order.match else []),
         "",
-        *output.columns(HEADINGS, [_cells(wave) for wave in found.waves]),
+        output.Table(HEADINGS, [_cells(wave) for wave in found.waves]),
         "",
         *(line for wave in found.waves for line in _devices(wave, named_max)),
     ]
@@ -102,5 +103,10 @@ def _devices(wave: WaveAhead, named_max: int | None) -> list[str]:
 
 
 COMMAND = Command(
-    "plan", "show which devices each wave would have, and publish nothing", add_options, run, asking.EPILOG
+    "plan",
+    "show which devices each wave would have, and publish nothing",
+    add_options,
+    run,
+    asking.PLAN_EXAMPLES,
+    also=("rollout start",),
 )

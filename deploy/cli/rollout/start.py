@@ -104,4 +104,11 @@ def _said(begun: Begun, published: str) -> list[str]:
     return [*lines, published]
 
 
-COMMAND = Command("start", "offer a release to the first wave of the fleet", add_options, run, asking.EPILOG)
+COMMAND = Command(
+    "start",
+    "offer a release to the first wave of the fleet",
+    add_options,
+    run,
+    asking.START_EXAMPLES,
+    also=("rollout plan", "watch", "serve", "rollout revert"),
+)

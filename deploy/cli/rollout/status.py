@@ -27,7 +27,13 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 def add_options(parser: ArgumentParser) -> None:
     command.add_workspace(parser)
-    parser.add_argument("rollout", nargs="?", default="", help="default: the newest of each stream")
+    parser.add_argument(
+        "rollout",
+        nargs="?",
+        default="",
+        metavar="ROLLOUT",
+        help="its name (default: the newest of each stream)",
+    )
     command.add_json(parser)
 
 
@@ -107,4 +113,10 @@ def _marked(rollout: Rollout) -> str:
     )
 
 
-COMMAND = Command("status", "show where rollouts stand", add_options, run)
+EPILOG = """\
+examples:
+  shoal rollout status
+  shoal rollout status birds-1.4.0 --json | jq '.[0].judgement.words'
+"""
+
+COMMAND = Command("status", "show where rollouts stand", add_options, run, EPILOG, also=("watch", "devices"))

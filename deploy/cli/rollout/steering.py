@@ -15,7 +15,11 @@ from deploy.core.rollouts.state import Rollout
 def _add_options(parser: ArgumentParser) -> None:
     command.add_workspace(parser)
     parser.add_argument(
-        "rollout", nargs="?", default="", help="default: the one under way on the stream, else its last"
+        "rollout",
+        nargs="?",
+        default="",
+        metavar="ROLLOUT",
+        help="its name (default: the one under way on the stream, else its last)",
     )
     command.add_stream(parser)
     command.add_json(parser)
@@ -87,10 +91,73 @@ def _goes_back(rollout: Rollout) -> str:
     return f"every device goes back to {stable.name}@{stable.version}; see shoal devices"
 
 
+PAUSE_EPILOG = """\
+examples:
+  shoal rollout pause --why 'the line is being rebuilt'
+  shoal rollout pause birds-1.4.0
+"""
+RESUME_EPILOG = """\
+examples:
+  shoal rollout resume
+"""
+PROMOTE_EPILOG = """\
+What the gate said when it looked last decides: where that was not PROMOTE, nothing happens without --force.
+
+examples:
+  shoal rollout promote
+  shoal rollout promote --force 'the two that are silent are in repair'
+"""
+REVERT_EPILOG = """\
+One publish: each device that runs the release goes back to the stable one at once, without a new trial, those
+that come back later too. The release itself may be rolled out again.
+
+examples:
+  shoal rollout revert --why 'it takes robins for wrens'
+  shoal rollout revert --hardware edgetpu
+"""
+ABORT_EPILOG = """\
+As shoal rollout revert, and every device refuses these files from now on, whatever a later plan says.
+
+examples:
+  shoal rollout abort --why 'trained with the wrong labels'
+"""
 PAUSE = Command(
-    "pause", "let no further device begin; those that have begun go on", _add_why, partial(_run, orders.pause)
+    "pause",
+    "let no further device begin; those that have begun go on",
+    _add_why,
+    partial(_run, orders.pause),
+    PAUSE_EPILOG,
+    also=("rollout resume", "rollout revert"),
 )
-RESUME = Command("resume", "let a paused rollout go on", _add_why, partial(_run, orders.resume))
-PROMOTE = Command("promote", "let the next wave in", _add_promote, _run_promote)
-REVERT = Command("revert", "take it back from every device, or from one class", _add_revert, _run_revert)
-ABORT = Command("abort", "take it back everywhere, and refuse its files for ever", _add_why, _run_abort)
+RESUME = Command(
+    "resume",
+    "let a paused rollout go on",
+    _add_why,
+    partial(_run, orders.resume),
+    RESUME_EPILOG,
+    also=("rollout pause",),
+)
+PROMOTE = Command(
+    "promote",
+    "let the next wave in",
+    _add_promote,
+    _run_promote,
+    PROMOTE_EPILOG,
+    also=("rollout status", "serve"),
+)
+REVERT = Command(
+    "revert",
+    "take it back from every device, or from one class",
+    _add_revert,
+    _run_revert,
+    REVERT_EPILOG,
+    also=("rollout abort", "devices"),
+)
+ABORT = Command(
+    "abort",
+    "take it back everywhere, and refuse its files for ever",
+    _add_why,
+    _run_abort,
+    ABORT_EPILOG,
+    also=("rollout revert",),
+)

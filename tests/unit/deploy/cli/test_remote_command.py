@@ -5,6 +5,7 @@ import pytest
 from agent.wire.commands import Answer, Checked, Finding, FrameSent, Lines, Looked, Paced
 from agent.wire.reports import Presence
 from deploy.cli import main, remote_command
+from deploy.cli.output import Table
 from deploy.cli.remote_command import silence, words
 from deploy.flows.ask import Silent
 
@@ -27,9 +28,13 @@ FINDINGS = (
             Checked(status=78, findings=FINDINGS),
             [
                 "pi needs a person",
-                "SEVERITY  WHAT    CAUSE AND REMEDY",
-                "fatal     camera  no camera answers -> plug one in",
-                "ok        clock   it follows a time source",
+                Table(
+                    ("SEVERITY", "WHAT", "CAUSE AND REMEDY"),
+                    [
+                        ("fatal", "camera", "no camera answers -> plug one in"),
+                        ("ok", "clock", "it follows a time source"),
+                    ],
+                ),
             ],
         ),
         (Looked(delegate="edgetpu", delegate_reason="faster"), ["pi computes on edgetpu: faster", MEASURED]),
