@@ -11,10 +11,11 @@ from agent.core.update.lifecycle import Fetching, Fitted, Idle, Probation, Recor
 from agent.loops.telling.post import Post
 from agent.ports.clock import Clock
 from agent.ports.link import Outgoing
+from agent.ports.onlooker import Onlooker
 from agent.wire import codec, topics
 from agent.wire.commands import Looked
 from agent.wire.documents import Document
-from agent.wire.ipc import CameraTurned, Serving
+from agent.wire.ipc import CameraTurned, Predicted, Serving
 from agent.wire.reasons import Reason
 from agent.wire.reports import (
     RETOLD_SETTLED_S,
@@ -30,6 +31,7 @@ from agent.wire.reports import (
     Progress,
     Report,
     Running,
+    Telemetry,
 )
 from agent.wire.topics import Channel, DeviceId, Digest, Root
 
@@ -64,6 +66,7 @@ class Reporter:
         self._camera_ill_ns = 0
         self._published_ns = 0
         self._evidence: Callable[[], Evidence | None] = lambda: None
+        self._onlookers: tuple[Onlooker, ...] = ()
         self._report = Report(
             device=identity.device,
             pipeline=identity.pipeline,
@@ -85,6 +88,39 @@ class Reporter:
     def show(self, evidence: Callable[[], Evidence | None]) -> None:
         """Where to ask what the active release has shown."""
         self._evidence = evidence
+
+    def watch(self, onlooker: Onlooker) -> Callable[[], None]:
+        """It is told what the broker is told, and every frame, until the function returned here is called."""
+        self._onlookers = (*self._onlookers, onlooker)
+
+        def unwatch() -> None:
+            self._onlookers = tuple(each for each in self._onlookers if each is not onlooker)
+
+        return unwatch
+
+    @property
+    def report(self) -> Report:
+        """As it stands, with the evidence of this moment."""
+        return replace(
+            self._report,
+            serving=self._evidence(),
+            before=self._before(),
+            boot=self._post.signet.boot,
+            number=self._number,
+        )
+
+    def saw(self, seen: Predicted, release: Fitted) -> None:
+        """A frame was classified, with this release."""
+        if self._onlookers:
+            delegate = self.delegate(release.manifest)
+            for onlooker in self._onlookers:
+                onlooker.saw(seen, release.name, release.version, delegate)
+
+    def measured(self, telemetry: Telemetry) -> None:
+        """A window has ended."""
+        self.send(topics.TELEMETRY, telemetry)
+        for onlooker in self._onlookers:
+            onlooker.measured(telemetry)
 
     async def run(self) -> None:
         """Tell the report anew, until cancelled: whoever waits for evidence sees how it grows, and whoever
@@ -204,6 +240,8 @@ class Reporter:
                 "detail": ended.detail,
             },
         )
+        for onlooker in self._onlookers:
+            onlooker.ended(ended)
 
     def progress(self, done_bytes: int, total_bytes: int) -> None:
         """Told at every mebibyte and at the end: a report is retained, and a broker may keep it on a card."""
@@ -223,6 +261,8 @@ class Reporter:
             at=self._clock.now(), name=name, fields=short, session=post.session, number=post.number()
         )
         post.keep(topics.EVENT, self._addressed(topics.EVENT, event))
+        for onlooker in self._onlookers:
+            onlooker.happened(event)
 
     def predict(self, prediction: Prediction) -> None:
         """Now; and where predictions are kept, once more in their order, if others still wait before it."""
@@ -307,15 +347,11 @@ class Reporter:
         self._number += 1
         self._published_ns = self._clock.monotonic_ns()
         signet, channel = self._post.signet, topics.REPORT
-        report = replace(
-            self._report,
-            serving=self._evidence(),
-            before=self._before(),
-            boot=signet.boot,
-            number=self._number,
-        )
+        report = self.report
         topic = self._identity.root.device(channel, self._identity.device, self._identity.pipeline)
         self._post.send(Outgoing(topic, signet.pressed(topic, report), channel.qos, channel.retain))
+        for onlooker in self._onlookers:
+            onlooker.told(report)
 
     def _before(self) -> Evidence | None:
         active, handover = self._record.state.active, self._record.handover

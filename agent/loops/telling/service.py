@@ -14,7 +14,6 @@ from agent.loops.telling.meter import Measured, Meter, Sources
 from agent.loops.telling.reporter import Reporter
 from agent.ports.children import Observation
 from agent.ports.clock import Clock
-from agent.wire import topics
 from agent.wire.ipc import CameraTurned, InvokeFailed, Predicted
 from agent.wire.reasons import Reason
 from agent.wire.reports import Evidence, Prediction
@@ -135,7 +134,7 @@ class Service:
             self.tell()
 
     def tell(self) -> None:
-        self._reporter.send(topics.TELEMETRY, self._meter.close(self._measured()))
+        self._reporter.measured(self._meter.close(self._measured()))
 
     def _measured(self) -> Measured:
         active, reporter = self._record.state.active, self._reporter
@@ -154,6 +153,7 @@ class Service:
         self._meter.predicted(seen)
         release = self._release(seen.manifest)
         if release is not None:
+            self._reporter.saw(seen, release)
             self._emit(seen, release)
         self._weigh(seen)
 
