@@ -1,0 +1,172 @@
+"""What is kept over time as a page is told it: in steps that a chart can show, merged and never averaged."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from agent.core.telemetry.latency import percentiles
+from agent.wire.reports import Percentiles
+from deploy.core.page.series import REST, Classes, Column, LabelLine, Latency, LatencyLine, Reference
+from deploy.core.page.series_drift import Verdict, compare, compare_labels
+from deploy.core.page.series_sums import Answered, Heard, Piece, Pile, top
+
+POINTS_MAX: Final = 360
+LABELS_SHOWN: Final = 12
+MINUTE_S: Final = 60
+HOUR_S: Final = 3_600
+DAY_S: Final = 86_400
+STEPS_S: Final = (
+    MINUTE_S, 2 * MINUTE_S, 5 * MINUTE_S, 15 * MINUTE_S,
+    HOUR_S, 2 * HOUR_S, 3 * HOUR_S, 6 * HOUR_S, 12 * HOUR_S, DAY_S,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A range cut into equal steps, in seconds since 1970; the last may be under way."""
+
+    since: int
+    until: int
+    step_s: int
+
+    @property
+    def at(self) -> tuple[int, ...]:
+        return tuple(range(self.since, self.until, self.step_s))
+
+    def place(self, at: int) -> int:
+        return (at - self.since) // self.step_s
+
+
+def steps(since: datetime, until: datetime, minutes_from: datetime) -> Steps:
+    """The finest that a chart can show: minutes where all of the range has them, else hours.
+
+    Args:
+        since: begins the range.
+        until: ends it; later than `since`, at most the 90 days that are kept, or it is cut.
+        minutes_from: before it there are only hours.
+    """
+    least = MINUTE_S if since >= minutes_from else HOUR_S
+    begin, end = int(since.timestamp()), max(int(until.timestamp()), int(since.timestamp()) + 1)
+    step_s = next((each for each in STEPS_S if each >= least and end - begin <= each * POINTS_MAX), DAY_S)
+    begin = max(begin - begin % step_s, 0)
+    return Steps(begin, min(end, begin + step_s * POINTS_MAX), step_s)
+
+
+def latency(stage: str, grid: Steps, pieces: Iterable[Piece]) -> Latency:
+    of_place: dict[tuple[str, str], list[Piece]] = defaultdict(list)
+    for piece in pieces:
+        of_place[piece.release, piece.hardware].append(piece)
+    every = [piece for found in of_place.values() for piece in found]
+    lines = (_line(release, hardware, grid, found) for (release, hardware), found in of_place.items())
+    return Latency(
+        stage=stage,
+        since=_instant(grid.since),
+        until=_instant(grid.until),
+        step_s=grid.step_s,
+        at=grid.at,
+        lines=tuple(sorted(lines, key=lambda line: (line.release, line.hardware))),
+        everything=_line(REST, REST, grid, every) if every else None,
+    )
+
+
+def _line(release: str, hardware: str, grid: Steps, pieces: Sequence[Piece]) -> LatencyLine:
+    whole, piles = Pile(), [Pile() for _ in grid.at]
+    for piece in pieces:
+        whole.add(piece.durations)
+        piles[grid.place(piece.at)].add(piece.durations)
+    told = [_percentiles(pile) for pile in piles]
+    document = whole.document()
+    return LatencyLine(
+        release=release,
+        hardware=hardware,
+        count=document.count,
+        whole=percentiles(document),
+        p50=_column(None if each is None else each.p50 for each in told),
+        p95=_column(None if each is None else each.p95 for each in told),
+        p99=_column(None if each is None else each.p99 for each in told),
+        counts=tuple(pile.zeros + sum(pile.bins.values()) for pile in piles),
+    )
+
+
+def _percentiles(pile: Pile) -> Percentiles | None:
+    document = pile.document()
+    return percentiles(document) if document.count else None
+
+
+def _column(values: Iterable[float | None]) -> Column:
+    return tuple(None if value is None else round(value, 3) for value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The reference and what was answered in it."""
+
+    reference: Reference
+    answered: Answered
+
+
+def classes(release: str, grid: Steps, heard: Iterable[Heard], against: Compared | None) -> Classes:
+    whole, each = Answered(), [Answered() for _ in grid.at]
+    for one in heard:
+        whole.add(one.answered)
+        each[grid.place(one.at)].add(one.answered)
+    before = Answered() if against is None else against.answered
+    verdict = compare_labels(whole.labels, before.labels)
+    sureness = compare(whole.confidence, before.confidence)
+    return Classes(
+        release=release,
+        since=_instant(grid.since),
+        until=_instant(grid.until),
+        step_s=grid.step_s,
+        at=grid.at,
+        frames=tuple(answered.frames for answered in each),
+        labels=tuple(_labels(whole, before, each)),
+        psi=_column(compare_labels(answered.labels, before.labels).psi for answered in each),
+        drift=verdict.drift,
+        psi_whole=_rounded(verdict),
+        psi_noise=None if verdict.noise is None else round(verdict.noise, 4),
+        psi_confidence=_rounded(sureness),
+        drift_confidence=sureness.drift,
+        reference=None if against is None else against.reference,
+    )
+
+
+def _rounded(verdict: Verdict) -> float | None:
+    return None if verdict.psi is None else round(verdict.psi, 4)
+
+
+def _labels(whole: Answered, before: Answered, each: Sequence[Answered]) -> Iterator[LabelLine]:
+    """Those that are frequent here or were in the reference: what is gone is shown, too."""
+    shares = Counter({label: _share(whole, label) for label in whole.labels})
+    shares.update({label: _share(before, label) for label in before.labels})
+    shown = top(shares, LABELS_SHOWN)
+    named = set(shown)
+    for label in shown:
+        yield LabelLine(
+            label=label,
+            whole=round(_share(whole, label), 4),
+            reference=round(_share(before, label), 4),
+            shares=_column(_share(one, label) if one.labels else None for one in each),
+        )
+    if not (set(whole.labels) | set(before.labels)) <= named:
+        yield LabelLine(
+            label=REST,
+            whole=round(_others(whole, named), 4),
+            reference=round(_others(before, named), 4),
+            shares=_column(_others(one, named) if one.labels else None for one in each),
+        )
+
+
+def _share(answered: Answered, label: str) -> float:
+    return answered.labels.get(label, 0) / max(sum(answered.labels.values()), 1)
+
+
+def _others(answered: Answered, named: set[str]) -> float:
+    others = sum(n for label, n in answered.labels.items() if label not in named)
+    return others / max(sum(answered.labels.values()), 1)
+
+
+def _instant(at: int) -> datetime:
+    return datetime.fromtimestamp(at, tz=UTC)

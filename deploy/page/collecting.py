@@ -1,0 +1,253 @@
+"""The collection of a fleet's telemetry: from the broker into sums, and from time to time onto the disk.
+
+The link's thread only lays messages down and acknowledges them, for a broker that waits for a slow reader
+drops what it has for it (a Mosquitto as it comes, beyond 1,000 messages). A thread of its own reads and sums
+them. The session is a clean one: what devices send while no collection runs is lost, because a broker would
+hold a second's worth of it, and in its place of what comes then. A span that lacks windows says so by its
+counts.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec.structs import replace
+
+from agent.core.telemetry.families import Family, counter, gauge
+from agent.ports.clock import Clock
+from agent.ports.link import Link, Message
+from agent.wire.errors import ConfigError, StoreFailed
+from agent.wire.topics import MAIN, SHARDS, TELEMETRY, Root
+from deploy.core.page import series_query
+from deploy.core.page.series import (
+    Against,
+    Classes,
+    Collected,
+    DeviceSeries,
+    Latency,
+    Reference,
+    SeriesNames,
+)
+from deploy.core.page.series_bounds import STAGES
+from deploy.core.page.series_gathering import Gathering
+from deploy.core.page.series_query import Compared, Steps
+from deploy.core.page.series_sums import Answered
+from deploy.ports.series import DAY_S, HOURS_KEPT_S, MINUTES_KEPT_S, Series, Span, Wanted
+
+log = logging.getLogger(__name__)
+
+KEPT_EVERY_S: Final = 5.0
+BACKLOG_MAX: Final = 65_536
+"""Messages that came and were not read yet: a minute of a thousand a second."""
+BACKLOG_MAX_BYTES: Final = 268_435_456
+BATCH: Final = 256
+"""Messages that are summed before whoever asks gets a turn."""
+IDLE_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What a chart is to show; `until` None: now."""
+
+    since: datetime
+    until: datetime | None = None
+
+
+class Collecting:
+    """Its queries may be asked from any thread; they read the disk."""
+
+    def __init__(
+        self,
+        series: Series,
+        clock: Clock,
+        root: Root,
+        releases: Callable[[], Collection[str] | None] = lambda: None,
+    ) -> None:
+        self._series, self._clock, self._root, self._releases = series, clock, root, releases
+        self._gathering = Gathering(root)
+        self._lock = threading.Lock()
+        self._inbox: deque[Message] = deque()
+        self._laid_bytes = self._read_bytes = 0
+        """Each is written by one thread only."""
+        self._overrun = self._unkept = self._bytes = 0
+        self._fault = ""
+        self._stop = threading.Event()
+
+    def listen(self, link: Link) -> None:
+        """Ask for the telemetry of every shard, now and after each reconnect."""
+        filters = [self._root.shard_filter(TELEMETRY, shard) for shard in SHARDS]
+        link.subscribe(filters, TELEMETRY.qos, self.take)
+
+    def take(self, message: Message) -> None:
+        """On the link's thread. What does not fit is lost and counted: memory is bounded."""
+        size = len(message.payload)
+        if len(self._inbox) >= BACKLOG_MAX or self._laid_bytes - self._read_bytes + size > BACKLOG_MAX_BYTES:
+            self._overrun += 1
+            return
+        self._laid_bytes += size
+        self._inbox.append(message)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Sum what comes, until the block ends; then keep what was summed."""
+        self._gathering.known = self._releases()
+        thread = threading.Thread(target=self._run, name="collecting")
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+
+    def _run(self) -> None:
+        kept_ns = self._clock.monotonic_ns()
+        while True:
+            stopping = self._stop.is_set()
+            more = self._sum()
+            if (self._clock.monotonic_ns() - kept_ns) / 1e9 >= KEPT_EVERY_S:
+                self.keep()
+                kept_ns = self._clock.monotonic_ns()
+            if more:
+                continue
+            if stopping:
+                self.keep()
+                return
+            self._stop.wait(IDLE_S)
+
+    def _sum(self) -> bool:
+        """A batch of what came; whether there may be more."""
+        now = int(self._clock.now().timestamp())
+        with self._lock:
+            for _ in range(BATCH):
+                if not self._inbox:
+                    return False
+                message = self._inbox.popleft()
+                self._read_bytes += len(message.payload)
+                self._gathering.take(message.topic, message.payload, now)
+        return True
+
+    def keep(self) -> None:
+        """Write down what was summed; what cannot be is tried again with the next."""
+        with self._lock:
+            self._gathering.known = self._releases()
+            waiting = self._gathering.waiting()
+        try:
+            if waiting:
+                self._series.add(waiting, int(self._clock.now().timestamp()))
+            self._bytes = self._series.used_bytes()
+            self._fault = ""
+            with self._lock:
+                self._gathering.kept(waiting)
+        except StoreFailed as error:
+            self._unkept += 1
+            self._fault = str(error)
+            log.warning("series.unkept", extra={"reason": str(error)})
+            with self._lock:
+                self._gathering.put_back(waiting)
+
+    def collected(self) -> Collected:
+        with self._lock:
+            told = self._gathering.collected()
+        return replace(
+            told,
+            overrun=self._overrun,
+            unkept=self._unkept,
+            backlog=len(self._inbox),
+            bytes=self._bytes,
+            why=self._fault or told.why,
+        )
+
+    def names(self) -> SeriesNames:
+        names = self._series.names()
+        since = None if names.since is None else datetime.fromtimestamp(names.since, self._clock.now().tzinfo)
+        return SeriesNames(releases=names.releases, hardware=names.hardware, stages=STAGES, since=since)
+
+    def device(self, device: str, pipeline: str = MAIN) -> DeviceSeries:
+        with self._lock:
+            return self._gathering.device(device, pipeline)
+
+    def latency(
+        self, stage: str, range_: Range, release: str | None = None, hardware: str | None = None
+    ) -> Latency:
+        """
+        Raises:
+            ConfigError: there is no such stage, or the range is none.
+            StoreFailed: the disk refused.
+        """
+        if stage not in STAGES:
+            raise ConfigError(f"there is no stage {stage[:40]!r}: use one of {', '.join(STAGES)}")
+        grid = self._grid(range_)
+        wanted = Wanted(_span(grid), grid.since, grid.until, release, hardware)
+        return series_query.latency(stage, grid, self._series.durations(wanted, stage))
+
+    def classes(self, release: str, range_: Range, against: Range | None = None) -> Classes:
+        """
+        Args:
+            release: as `name@version`.
+            range_: what is to be shown.
+            against: the reference; None: the release's first day in this fleet.
+
+        Raises:
+            ConfigError: a range is none.
+            StoreFailed: the disk refused.
+        """
+        grid = self._grid(range_)
+        heard = self._series.answers(Wanted(_span(grid), grid.since, grid.until, release))
+        return series_query.classes(release, grid, heard, self._reference(release, against))
+
+    def families(self) -> tuple[Family, ...]:
+        """For the metrics of the fleet."""
+        told = self.collected()
+        with self._lock:
+            measured = self._gathering.families()
+        return (
+            *measured,
+            counter("shoal_telemetry_messages", "Messages of telemetry that came", [({}, told.messages)]),
+            counter(
+                "shoal_telemetry_overrun",
+                "Messages that came faster than they could be read, and were lost",
+                [({}, told.overrun)],
+            ),
+            gauge("shoal_telemetry_backlog", "Messages that wait to be read", [({}, told.backlog)]),
+            counter("shoal_series_failures", "Times that the disk refused measurements", [({}, told.unkept)]),
+            gauge("shoal_series_bytes", "Measurements over time on the disk", [({}, told.bytes)]),
+        )
+
+    def _grid(self, range_: Range) -> Steps:
+        now = self._clock.now()
+        until = min(range_.until or now, now)
+        if range_.since >= until:
+            raise ConfigError(f"a range from {range_.since} to {until} is none: begin before it ends")
+        since = max(range_.since, now - timedelta(seconds=HOURS_KEPT_S))
+        return series_query.steps(since, until, now - timedelta(seconds=MINUTES_KEPT_S))
+
+    def _reference(self, release: str, against: Range | None) -> Compared | None:
+        if against is None:
+            began = self._series.began(release)
+            if began is None:
+                return None
+            hour = began - began % Span.HOUR
+            return self._compared(release, Steps(hour, hour + DAY_S, Span.HOUR), Against.FIRST_DAY)
+        return self._compared(release, self._grid(against), Against.GIVEN)
+
+    def _compared(self, release: str, grid: Steps, kind: Against) -> Compared:
+        answered = Answered()
+        for one in self._series.answers(Wanted(_span(grid), grid.since, grid.until, release)):
+            answered.add(one.answered)
+        zone = self._clock.now().tzinfo
+        reference = Reference(
+            since=datetime.fromtimestamp(grid.since, zone),
+            until=datetime.fromtimestamp(grid.until, zone),
+            kind=kind,
+            frames=answered.frames,
+        )
+        return Compared(reference, answered)
+
+
+def _span(grid: Steps) -> Span:
+    return Span.HOUR if grid.step_s >= Span.HOUR else Span.MINUTE
