@@ -1,5 +1,5 @@
 // Charts of uPlot (vendored), in the page's colours, of the size of their place, each with a table beside it.
-import { number } from "./format.js";
+import { clock, number } from "./format.js";
 import { html, useEffect, useLayoutEffect, useRef } from "./ui.js";
 import { Table } from "./components.js";
 
@@ -29,7 +29,7 @@ function drawn(series, at, stacked) {
     width: stacked ? 1 : 2,
     dash: stacked ? [] : DASHES[at % DASHES.length],
     points: { show: false },
-    fill: stacked ? `color-mix(in srgb, ${stroke} 55%, transparent)` : undefined,
+    fill: stacked ? stroke : undefined,
     spanGaps: false,
   };
 }
@@ -45,6 +45,12 @@ function piled(columns) {
   return sums.reverse();
 }
 
+/** Hours and minutes, and seconds where ticks are less than a minute apart. */
+function times(_, ticks) {
+  const fine = ticks.length > 1 && ticks[1] - ticks[0] < 60;
+  return ticks.map((tick) => (fine ? clock(tick * 1000) : clock(tick * 1000).slice(0, 5)));
+}
+
 function options({ series, width, height, stacked, unit, ends, top }) {
   const lines = series.map((one, at) => drawn(one, at, stacked));
   return {
@@ -57,7 +63,7 @@ function options({ series, width, height, stacked, unit, ends, top }) {
       x: { time: true, range: (_, first, last) => ends.current ?? [first ?? 0, last ?? 1] },
       y: { range: (_, low, high) => [0, Math.max(top ?? 1, (high ?? 1) * 1.1)] },
     },
-    axes: [axis(undefined, 32), axis((_, ticks) => ticks.map((tick) => `${number(tick, tick % 1 ? 1 : 0)}${unit}`), 56)],
+    axes: [{ ...axis(times, 28), space: 76 }, axis((_, ticks) => ticks.map((tick) => `${number(tick, tick % 1 ? 1 : 0)}${unit}`), 56)],
     series: [{}, ...(stacked ? lines.reverse() : lines)],
   };
 }
@@ -139,7 +145,7 @@ export function TimeChart({
   span,
   top,
   tableRows = 20,
-  timeWords = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB"),
+  timeWords = (seconds) => clock(seconds * 1000),
 }) {
   const place = useRef(null);
   const values = series.map((one) => one.values);

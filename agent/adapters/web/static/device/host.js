@@ -17,13 +17,13 @@ function pace(telemetry) {
 }
 
 /** What one wants to know first, large. */
-export function Vitals({ pipeline }) {
+export function Vitals({ pipeline, windowS }) {
   const telemetry = pipeline.telemetry.at(-1);
   const vitals = telemetry?.vitals;
   const power = words.power(vitals);
   const numbers = [
     ["Frames a second", number(rate(pipeline.frames), 1)],
-    ["Dropped", telemetry ? number(telemetry.frames_dropped) : "–"],
+    [`Dropped in ${number(windowS)} s`, telemetry ? number(telemetry.frames_dropped) : "–"],
     ["Processor", celsius(vitals?.soc_c)],
     ...(vitals?.tpu_c === null || vitals?.tpu_c === undefined ? [] : [["Edge TPU", celsius(vitals.tpu_c)]]),
   ];
@@ -69,7 +69,7 @@ export function Events({ device, name }) {
   const told = device.events.filter((one) => one.pipeline === name).slice(0, EVENTS_SHOWN);
   return html`<${Card} title="What happened">
     ${told.length === 0 && html`<p class="quiet">Nothing since the agent started.</p>`}
-    <ol class="events scroll" tabindex="0" aria-label="Events, newest first">
+    <ol class="events dated" tabindex="0" aria-label="Events, newest first">
       ${told.map(
         ({ event }, at) => html`<li key=${`${event.at} ${event.name} ${at}`}>
           <time datetime=${event.at}>${instant(event.at)}</time><span>${words.event(event)}</span>

@@ -15,9 +15,9 @@ const STAGES = [
 ];
 const ROWS = [...STAGES, ["age", "age of answer"], ["publish", "publishing"]];
 const VIEWS = [
-  ["minute", "Last minute"],
-  ["hour", "Last hour"],
-  ["heat", "Temperature"],
+  ["minute", "Minute"],
+  ["hour", "Hour"],
+  ["heat", "Heat"],
 ];
 const PANEL = "latency-panel";
 

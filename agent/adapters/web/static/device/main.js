@@ -83,14 +83,14 @@ function ranked(pipeline, end) {
   return seen ?? null;
 }
 
-function Sees({ pipeline, end }) {
+function Sees({ pipeline, end, windowS }) {
   const seen = ranked(pipeline, end);
   return html`<${Card} title="What it sees">
     <div class="stack">
       ${seen && seen.predictions.length > 0
         ? html`<${Ranking} ranked=${seen.predictions} />`
         : html`<p class="quiet">${seen ? "Nothing is sure enough." : "Nothing was classified yet."}</p>`}
-      <${Vitals} pipeline=${pipeline} />
+      <${Vitals} pipeline=${pipeline} windowS=${windowS} />
     </div>
   </${Card}>`;
 }
@@ -105,12 +105,18 @@ function Page() {
   return html`
     <${Top} name=${name} pipeline=${pipeline} choose=${choose} />
     <main id=${PANEL} class="grid" tabindex="-1">
-      <${Picture} key=${name} device=${device} name=${name} pipeline=${pipeline} connected=${device.lostSince === null} changed=${beats.soon} />
-      <${Sees} pipeline=${pipeline} end=${end} />
-      <${Latency} pipeline=${pipeline} end=${end} />
-      <${Release} name=${name} pipeline=${pipeline} now=${device.now} />
-      <${History} pipeline=${pipeline} now=${device.now} />
-      <${Host} pipeline=${pipeline} device=${device} />
+      <div class="stack">
+        <${Picture} key=${name} device=${device} name=${name} pipeline=${pipeline} connected=${device.lostSince === null} changed=${beats.soon} />
+        <${Release} name=${name} pipeline=${pipeline} now=${device.now} />
+      </div>
+      <div class="stack">
+        <${Sees} pipeline=${pipeline} end=${end} windowS=${device.now.window_s} />
+        <${History} pipeline=${pipeline} now=${device.now} />
+      </div>
+      <div class="stack">
+        <${Latency} pipeline=${pipeline} end=${end} />
+        <${Host} pipeline=${pipeline} device=${device} />
+      </div>
       <${Log} key=${`log ${name}`} device=${device.now.device} name=${name} pipeline=${pipeline} />
       <${Events} device=${device} name=${name} />
     </main>`;

@@ -1,6 +1,6 @@
 // What serves, why there, what comes next, and what became of what came before.
 import { post } from "../api.js";
-import { Badge, Button, Card, Confirm, Facts, Note, Table, toast } from "../components.js";
+import { Badge, Button, Card, Confirm, Facts, Note, toast } from "../components.js";
 import { bytes, instant } from "../format.js";
 import { html, useState } from "../ui.js";
 import * as words from "./words.js";
@@ -63,29 +63,22 @@ export function Release({ name, pipeline, now }) {
   </${Card}>`;
 }
 
-const PAST = [
-  { key: "at", words: "When", cell: (one) => instant(one.at) },
-  { key: "release", words: "Release", cell: ({ ended }) => words.release(ended) },
-  {
-    key: "outcome",
-    words: "Outcome",
-    cell: ({ ended }) => {
-      const [tone, said] = words.OUTCOMES[ended.outcome] ?? ["", ended.outcome];
-      return html`<${Badge} tone=${tone}>${said}</${Badge}>`;
-    },
-  },
-];
+function Past({ at, ended, reasons }) {
+  const [tone, said] = words.OUTCOMES[ended.outcome] ?? ["", ended.outcome];
+  return html`<li>
+    <div class="row">
+      <strong>${words.release(ended)}</strong><${Badge} tone=${tone}>${said}</${Badge}>
+      <time class="push quiet" datetime=${at}>${instant(at)}</time>
+    </div>
+    <p>${words.why(ended.reason, ended.detail, reasons)}</p>
+  </li>`;
+}
 
 export function History({ pipeline, now }) {
-  const because = { key: "why", words: "Why", cell: ({ ended }) => words.why(ended.reason, ended.detail, now.reasons) };
   return html`<${Card} title="Updates so far">
-    <${Table}
-      caption="Updates that have ended, newest first"
-      columns=${[...PAST, because]}
-      rows=${pipeline.past}
-      rowKey=${(one) => `${one.at} ${one.ended.manifest}`}
-      height="18rem"
-      empty="No update has ended on this device yet."
-    />
+    ${pipeline.past.length === 0 && html`<p class="quiet">No update has ended on this device yet.</p>`}
+    <ol class="events" tabindex="0" aria-label="Updates that have ended, newest first">
+      ${pipeline.past.map(({ at, ended }) => html`<${Past} key=${`${at} ${ended.manifest}`} at=${at} ended=${ended} reasons=${now.reasons} />`)}
+    </ol>
   </${Card}>`;
 }

@@ -128,12 +128,12 @@ const POWER = [
   ["soft_limit", "near the heat limit"],
 ];
 
-/** What the firmware says of power and heat, or null where the host does not tell. */
+/** What the firmware says of power and heat: a tone and words, or null where the host does not tell. */
 export function power(vitals) {
   if (!vitals?.now && !vitals?.since_boot) return null;
   const said = (bits) => POWER.filter(([key]) => bits?.[key]).map(([, words]) => words);
   const now = said(vitals.now);
   const before = said(vitals.since_boot).filter((words) => !now.includes(words));
-  const words = now.length ? `now: ${now.join(", ")}` : "right";
-  return [now.length ? "bad" : before.length ? "warn" : "good", before.length ? `${words}; since boot: ${before.join(", ")}` : words];
+  if (now.length) return ["bad", now.join(", ")];
+  return before.length ? ["warn", `${before.join(", ")} since boot`] : ["good", "right"];
 }
