@@ -1,0 +1,103 @@
+import { Card, Table, Tabs } from "../../components.js";
+import { instant, milliseconds, number } from "../../format.js";
+import { html, useEffect, useMemo } from "../../ui.js";
+import { TimeChart } from "../../charts.js";
+import { useDocument } from "../live.js";
+import { amend } from "../router.js";
+import { Classes } from "./classes.js";
+
+const RANGES = [["3600", "1 hour"], ["21600", "6 hours"], ["86400", "1 day"], ["604800", "7 days"], ["2592000", "30 days"]];
+const RANGE = "21600";
+const EVERY_MS = 60_000;
+const LINES_MAX = 5;
+
+function Choice({ words, value, options, onChange }) {
+  return html`<label class="field inline">${words}
+    <select value=${value} onChange=${(event) => onChange(event.target.value)}>
+      ${options.map(([key, name]) => html`<option key=${key} value=${key}>${name}</option>`)}
+    </select>
+  </label>`;
+}
+
+const named = ({ release, hardware }) => [release || "releases unknown here", hardware].filter(Boolean).join(", ");
+
+const COLUMNS = [
+  { key: "release", words: "Release", cell: (line) => line.release || "unknown here" },
+  { key: "hardware", words: "Hardware", cell: (line) => line.hardware },
+  { key: "count", words: "Measured", number: true, cell: (line) => number(line.count) },
+  ...["p50", "p95", "p99"].map((name) => ({ key: name, words: name, number: true, cell: (line) => milliseconds(line.whole[name]) })),
+];
+
+function Lines({ latency, percentile }) {
+  const most = [...latency.lines].sort((a, b) => b.count - a.count).slice(0, LINES_MAX);
+  const [first] = most;
+  const summary = `${percentile} of ${latency.stage} over time; of ${named(first)} it is ${milliseconds(first.whole[percentile])} over the whole range`;
+  return html`<${TimeChart} summary=${summary} times=${latency.at} unit=" ms" height=${260} timeWords=${(at) => instant(at * 1000)}
+    series=${most.map((line) => ({ words: named(line), values: line[percentile] }))} />
+  ${latency.lines.length > LINES_MAX && html`<p class="quiet small">The ${LINES_MAX} with the most frames are drawn; all are in the table.</p>`}`;
+}
+
+function Latency({ address, percentile }) {
+  const { document, error } = useEvery(address);
+  if (!document) return html`<p class=${error ? "note bad" : "quiet"} role="status">${error || "Reading the series"}</p>`;
+  if (!document.lines.length) return html`<p class="quiet">Nothing was measured in this range: devices tell of it while <code>shoal serve</code> listens.</p>`;
+  const rows = document.everything ? [{ ...document.everything, release: "all", hardware: "all" }, ...document.lines] : document.lines;
+  return html`<div class="stack">
+    <${Lines} latency=${document} percentile=${percentile} />
+    <${Table} caption="Latency over the whole range" columns=${COLUMNS} rows=${rows} rowKey=${(line) => `${line.release}\n${line.hardware}`} />
+  </div>`;
+}
+
+/** A document that is asked for each minute, where it is in sight. */
+export function useEvery(address) {
+  const found = useDocument(address);
+  useEffect(() => {
+    const timer = setInterval(() => { if (!document.hidden) found.again(); }, EVERY_MS);
+    return () => clearInterval(timer);
+  }, [address]);
+  return found;
+}
+
+/** From so long ago on, to the minute, so that drawing again asks for nothing new. */
+export const since = (seconds) => new Date(Math.floor((Date.now() / 1000 - seconds) / 60) * 60_000).toISOString();
+
+function asked(path, parameters) {
+  const kept = Object.entries(parameters).filter(([, value]) => value);
+  return `${path}?${new URLSearchParams(kept)}`;
+}
+
+function Chosen({ names, query }) {
+  const range = query.range || RANGE;
+  const from = useMemo(() => since(Number(range)), [range]);
+  const stage = query.stage || "invoke";
+  const percentile = query.percentile || "p95";
+  const release = query.release || "";
+  const drifting = release || names.releases[0];
+  const hardware = query.hardware || "";
+  const all = [["", "all"]];
+  return html`<div class="stack">
+    <div class="toolbar">
+      <${Tabs} label="Range" tabs=${RANGES} chosen=${range} panel="measured" choose=${(next) => amend({ range: next })} />
+      <${Choice} words="Release" value=${release} options=${all.concat(names.releases.map((each) => [each, each]))} onChange=${(value) => amend({ release: value })} />
+      <${Choice} words="Hardware" value=${hardware} options=${all.concat(names.hardware.map((each) => [each, each]))} onChange=${(value) => amend({ hardware: value })} />
+    </div>
+    <div class="stack" id="measured" role="tabpanel" aria-label="Measured in the chosen range">
+      <${Card} title="Latency of the fleet" aside=${html`
+        <${Choice} words="Stage" value=${stage} options=${names.stages.map((each) => [each, each])} onChange=${(value) => amend({ stage: value })} />
+        <${Choice} words="Percentile" value=${percentile} options=${["p50", "p95", "p99"].map((each) => [each, each])} onChange=${(value) => amend({ percentile: value })} />`}>
+        <${Latency} address=${asked("api/series/latency", { stage, since: from, release, hardware })} percentile=${percentile} />
+      <//>
+      ${drifting && html`<${Classes} release=${drifting} address=${asked("api/series/classes", { release: drifting, since: from })} />`}
+    </div>
+  </div>`;
+}
+
+/** What the fleet measures, over time. */
+export function Measured({ query }) {
+  const { document, error } = useEvery("api/series");
+  if (!document) return html`<p class=${error ? "note bad" : "quiet"} role="status">${error || "Reading what there is"}</p>`;
+  if (!document.stages.length) {
+    return html`<p class="note">Nothing has been measured yet: devices tell of it every few seconds, and <code>shoal serve</code> listens.</p>`;
+  }
+  return html`<${Chosen} names=${document} query=${query} />`;
+}
