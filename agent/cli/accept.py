@@ -1,21 +1,29 @@
 """`shoal-agent accept`: the release that waits on this device is begun."""
 
 import argparse
+import json
 from pathlib import Path
 
 from agent.cli.text import printable
 from agent.wire.errors import Unavailable
 from agent.wire.topics import MAIN
 
+_DESCRIPTION = """\
+Begin the release that waits on this device. With accept = "asked" in its configuration, a release that the
+operator offers waits until somebody accepts it: here, on the device's page, or in Home Assistant. Without
+VERSION, whatever waits is accepted; a later release waits anew."""
+_EPILOG = """\
+examples:
+  shoal-agent accept --show
+  shoal-agent accept 1.4.0"""
+
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "accept",
         help='begin the release that waits here, with accept = "asked"',
-        description='Begin the release that waits on this device. With accept = "asked" in its '
-        "configuration, a release that the operator offers waits until somebody accepts it: here, on the "
-        "device's page, or in Home Assistant. Without VERSION, whatever waits is accepted; a later release "
-        "waits anew.",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
     )
     parser.add_argument("version", nargs="?", default="", metavar="VERSION", help="only if it is this one")
     parser.add_argument("--show", action="store_true", help="say what waits, and accept nothing")
@@ -23,6 +31,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="the device's TOML file (default /etc/shoal/agent.toml)"
     )
+    parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
     parser.set_defaults(run=_run)
 
 
@@ -40,11 +49,17 @@ def _run(arguments: argparse.Namespace) -> int:
     if offered is None:
         raise Unavailable("no release waits to be accepted; shoal-agent run must be running")
     named = printable(f"{offered.name} {offered.version}")
+    if arguments.json and arguments.show:
+        print(json.dumps({"name": offered.name, "version": offered.version, "accepted": False}))
+        return 0
     if arguments.show:
         print(f"{named} waits to be accepted: shoal-agent accept {printable(offered.version)}")
         return 0
     if arguments.version not in {"", offered.version}:
         raise Unavailable(f"{named} waits to be accepted, not {printable(arguments.version)}")
     files.accept(offered)
+    if arguments.json:
+        print(json.dumps({"name": offered.name, "version": offered.version, "accepted": True}))
+        return 0
     print(f"{named} is accepted: the agent begins it within seconds")
     return 0

@@ -23,6 +23,13 @@ Show what a .tflite file says about itself: tensors, quantization, operators, la
 compiled for an Edge TPU; and what would compute it on this host. The file is read without a runtime; then a
 child process loads it, so a file that crashes a runtime is harmless here."""
 
+_EPILOG = """\
+examples:
+  shoal-agent inspect mobilenet_v2_1.0_224_quant.tflite
+  shoal-agent inspect birds.tflite --json | jq '.facts.operators'
+
+see also: shoal-agent classify, which runs it over pictures"""
+
 _SHOWN_OPERATORS = 6
 _NOT_ASKED = "compiled for an Edge TPU: no CPU can run it; --edgetpu tries the one that is there"
 
@@ -43,6 +50,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "inspect",
         help="show what a model file contains, and what would compute it here",
         description=_DESCRIPTION,
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=path, metavar="MODEL", help="the .tflite file")

@@ -1,11 +1,12 @@
 """Options anywhere among the other arguments: `invoke MODEL --signature NAME x=x.npy`."""
 
-import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from agent.core import usage
 
-class Parser(argparse.ArgumentParser):
+
+class Parser(usage.Parser):
     """Plain argparse gives a list of arguments all that stands before the first option, and no more."""
 
     _mixing = False

@@ -9,8 +9,22 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Final
 
-from agent.cli import accept, check, children, classify, hold, inspect, intermixed, invoke, native, run, teach
+from agent.cli import (
+    accept,
+    check,
+    children,
+    classify,
+    completion,
+    hold,
+    inspect,
+    intermixed,
+    invoke,
+    native,
+    run,
+    teach,
+)
 from agent.cli.text import printable
+from agent.core import usage
 from agent.wire.errors import AgentError, ConfigError
 
 EXIT_REFUSED: Final = 1
@@ -19,13 +33,29 @@ EXIT_CONFIG: Final = 78
 EXIT_INTERRUPTED: Final = 128 + 2
 EXIT_BROKEN_PIPE: Final = 128 + 13
 
-COMMANDS: Final = (run, check, hold, accept, classify, inspect, invoke, teach, native, children)
-PUBLIC: Final = frozenset({"run", "check", "hold", "accept", "classify", "inspect", "invoke", "teach"})
+COMMANDS: Final = (run, check, hold, accept, classify, inspect, invoke, teach, completion, native, children)
+PUBLIC: Final = frozenset(
+    {"run", "check", "hold", "accept", "classify", "inspect", "invoke", "teach", "completion"}
+)
+
+
+EXIT: Final = "exit status:"
+EXIT_STATUS: Final = f"{EXIT} 0 done, 1 refused input, 2 wrong usage, 78 wrong configuration"
+_DESCRIPTION = """\
+Keeps an image classifier running on a device: pulls signed models over MQTT, proves each one here before
+trusting it, and publishes what the camera sees."""
+_EPILOG = f"""\
+examples:
+  shoal-agent check                        what ails this machine, and what to do
+  shoal-agent run --config pi-1.toml       be the device that the file describes
+  source <(shoal-agent completion bash)    complete commands, options and files
+
+{EXIT_STATUS}"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 done, 1 refused input, 2 usage, 78 configuration."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A label must not end the command on a terminal that lacks its letters.
@@ -46,21 +76,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> usage.Parser:
+    top = usage.Parser(
         prog="shoal-agent",
-        description="Keeps an image classifier running on a device: pulls signed models over MQTT, proves "
-        "each one here before trusting it, and publishes what the camera sees.",
-        epilog="Exit status: 0 done, 1 refused input, 2 wrong usage, 78 wrong configuration.",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"shoal-agent {metadata.version('shoal')}")
-    commands = parser.add_subparsers(
+    top.add_argument("--version", action="version", version=f"shoal-agent {metadata.version('shoal')}")
+    commands = top.add_subparsers(
         metavar="COMMAND", required=True, title="commands", parser_class=intermixed.Parser
     )
     for command in COMMANDS:
         command.add(commands)
+    for name in PUBLIC:
+        made = commands.choices[name]
+        made.set_defaults(parser=made)
+        made.formatter_class = argparse.RawDescriptionHelpFormatter
+        made.epilog = "\n\n".join(
+            filter(None, (made.epilog, "" if EXIT in (made.epilog or "") else EXIT_STATUS))
+        )
+    commands.choices["completion"].set_defaults(whole=top)
     commands.choices = _Offered(commands.choices)
-    return parser
+    return top
 
 
 class _Offered(dict[str, intermixed.Parser]):

@@ -3,13 +3,23 @@
 import argparse
 from pathlib import Path
 
+_DESCRIPTION = """\
+Run this device until SIGTERM or Ctrl-C. The operator writes the configuration file with
+`shoal device-config`; every key has a default. SIGHUP makes it read the file again."""
+_EPILOG = """\
+examples:
+  shoal-agent run
+  shoal-agent run --config device/pi-1.toml --verbose
+
+see also: shoal-agent check, which tells beforehand whether this machine can serve"""
+
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "run",
         help="run the device: pull, prove, classify, publish",
-        description="Run this device until SIGTERM or Ctrl-C. The operator writes the configuration file "
-        "with `shoal device-config`; every key has a default. SIGHUP makes it read the file again.",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
     )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="the device's TOML file (default /etc/shoal/agent.toml)"

@@ -185,7 +185,7 @@ examples:
 """
 REVOKE_EPILOG = """\
 examples:
-  shoal claims revoke token-1
+  shoal claims revoke 9f2c41d07a3b5e68
 """
 
 GROUP = Group(

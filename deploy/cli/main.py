@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
 from typing import Final
 
+from agent.core.usage import Parser
 from agent.wire.errors import AgentError, ConfigError
 from deploy.cli import output
 from deploy.cli.command import EXIT_CODES, Command, Group, ending
-from deploy.cli.parsing import Parser
 
 OK: Final = 0
 REFUSED: Final = 1

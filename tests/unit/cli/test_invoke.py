@@ -9,7 +9,7 @@ from agent.assemble import desk
 from agent.assemble.desk import Refused
 from agent.assemble.invoking import Invoked
 from agent.cli.invoke import asked
-from agent.cli.main import _parser, main
+from agent.cli.main import main, parser
 from tests import models
 from tests.fakes.tflite import Entry, Form, adder, classifier, rememberer
 
@@ -42,7 +42,7 @@ def folder(tmp_path, monkeypatch):
 
 def answered(*words):
     """As the child process answers, without one."""
-    *_, last = desk.answers(asked(_parser().parse_args(["invoke", *words])))
+    *_, last = desk.answers(asked(parser().parse_args(["invoke", *words])))
     return last
 
 

@@ -201,6 +201,8 @@ def test_each_channel_is_kept_and_acknowledged_as_the_contract_says():
         "device/{device}/command": (once, False),
         "device/{device}/answer": (once, False),
         "device/{device}/check": (once, True),
+        "device/{device}/model": (once, True),
+        "device/{device}/install": (lost, False),
         "claim/{name}/request": (once, True),
         "claim/{name}/answer": (once, True),
     }

@@ -32,7 +32,7 @@ def leaves(parser, words) -> Iterator[tuple[str, argparse.ArgumentParser]]:
 
 
 def everything() -> dict[str, argparse.ArgumentParser]:
-    shoal, agent = operator_main.parser(), agent_main._parser()
+    shoal, agent = operator_main.parser(), agent_main.parser()
     return {**dict(leaves(shoal, ("shoal",))), **dict(leaves(agent, ("shoal-agent",)))}
 
 

@@ -6,22 +6,16 @@ from argparse import _SubParsersAction
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
 
-from deploy.cli import output
-
 WRONG_USAGE: Final = 2
-_NEAR: Final = 0.6
-"""Likeness from which on one word is meant for another, 0 to 1."""
+NEAR: Final = 0.65
+"""Likeness from which on one word is meant for another, 0 to 1: `nope` is not meant for `invoke`."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, where argparse prints every option there is."""
+    """Names the nearest command or option, where argparse prints all that there are."""
 
     def error(self, message: str) -> NoReturn:
-        words = " ".join(message.split())
-        output.note(
-            f"{self.prog}: {words}{' ' if words.endswith('?') else '; '}{self.prog} --help tells more"
-        )
-        raise SystemExit(WRONG_USAGE)
+        self.exit(WRONG_USAGE, f"{complaint(self.prog, message)}\n")
 
     def parse_args(  # type: ignore[override]  # one signature for its overloads
         self, args: Sequence[str] | None = None, namespace: Any = None
@@ -38,17 +32,24 @@ class Parser(argparse.ArgumentParser):
         option = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
         if option is None:
             return f"{' '.join(words)} is one argument too many"
-        return f"there is no option {option}{_near(option, self._option_string_actions)}"
+        return f"there is no option {option}{nearest(option, self._option_string_actions)}"
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if not isinstance(action, _SubParsersAction) or value in action.choices:
             super()._check_value(action, value)
             return
-        names = list(action.choices)
-        near = _near(value, names) or f", but {', '.join(names)}"
+        near = nearest(value, action.choices) or f", but {', '.join(action.choices)}"
         raise argparse.ArgumentError(None, f"there is no command {value!r}{near}")
 
 
-def _near(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=_NEAR)
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A question for who may have meant another word; empty where none is like it."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=NEAR)
     return f": did you mean {near[0]}?" if near else ""
+
+
+def complaint(program: str, message: str) -> str:
+    """One line, whatever was typed."""
+    words = "".join(letter if letter.isprintable() else " " for letter in message)
+    ends = " " if words.endswith("?") else "; "
+    return f"{program}: {' '.join(words.split())}{ends}{program} --help tells more"
