@@ -112,9 +112,10 @@ def secrets(settings: Settings) -> Iterator[str]:
     for line in pipelines(settings):
         password = line.camera.url.rpartition("@")[0].partition("://")[2].partition(":")[2]
         yield from (password, unquote(password))
-    if settings.broker.password_file:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            yield Path(settings.broker.password_file).read_text(encoding="utf-8").strip()
+    for path in (settings.broker.password_file, settings.web.password_file):
+        if path:
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                yield Path(path).read_text(encoding="utf-8").strip()
 
 
 def remote(shared: Shared, lines: Sequence[Pipeline], ring: Ring, config: Path) -> Commands:

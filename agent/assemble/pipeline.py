@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from agent.adapters.acceptance_files import AcceptanceFiles
+from agent.adapters.history_file import HistoryFile
 from agent.adapters.machine import cpu
 from agent.adapters.machine.sensors import rss_bytes
 from agent.adapters.packing_zstd import Zstandard
@@ -32,6 +33,7 @@ from agent.loops.keeping.keeper import WorkerKeeper
 from agent.loops.release.consult import Host
 from agent.loops.release.tuner import Tuner
 from agent.loops.release.update import Engine, Update
+from agent.loops.telling.chronicle import Chronicle
 from agent.loops.telling.meter import Sources
 from agent.loops.telling.monitor import Monitor
 from agent.loops.telling.news import WorkerNews
@@ -85,6 +87,7 @@ class Pipeline:
         self._patience = patience(line, shared.sharing)
         self._children = shared.outside.children(line, shared.sharing, shared.hidden)
         self.reporter = Reporter(shared.post, shared.clock, identity)
+        self.chronicle = Chronicle(HistoryFile(state_dir(settings, line.name) / "history.json"), shared.clock)
         self.store = FileStore(state_dir(settings, line.name), settings.device.free_floor_mib * MEBIBYTE)
         self.worker = Failover(self._keeper(), shared.accelerator)
         self.pacer = Pacer(self.worker)
@@ -172,6 +175,7 @@ class Pipeline:
         self.service.bind(self.update.feed)
         self._shared.monitor.listen(self.thermostat.look)
         self._shared.monitor.listen(self.service.look)
+        self.reporter.watch(self.chronicle)
         self.worker.observe(self.service.observe)
         self.worker.observe(self.pulse.observe)
         self.worker.on_crash(self.pulse.crashed)
@@ -218,3 +222,4 @@ class Pipeline:
             group.create_task(self.update.run(), name=f"{self.name} update")
             group.create_task(self.service.run(), name=f"{self.name} telemetry")
             group.create_task(self.reporter.run(), name=f"{self.name} report")
+            group.create_task(self.chronicle.run(), name=f"{self.name} history")

@@ -23,6 +23,8 @@ def secrets(
         settings.broker.password_file,
         settings.broker.key,
         settings.device.seal_key_file,
+        settings.web.password_file,
+        settings.web.key,
         settings.claim.token_file,
         settings.claim.token_file and str(claimed.folder(settings)),
         environment.get("CREDENTIALS_DIRECTORY", ""),

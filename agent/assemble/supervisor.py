@@ -17,9 +17,11 @@ from agent.adapters.trust_tuf import TufTrust
 from agent.assemble import hardware, logs, outside, private
 from agent.assemble.commands import remote
 from agent.assemble.hardware import Hardware
+from agent.assemble.homeassistant import homeassistant
 from agent.assemble.monitor import monitor
 from agent.assemble.outboxes import open_outboxes
 from agent.assemble.outside import Outside
+from agent.assemble.page import Page, shown
 from agent.assemble.pipeline import Pipeline, Shared
 from agent.assemble.reload import Reload
 from agent.assemble.rules import hot_rule
@@ -30,10 +32,12 @@ from agent.core.update.admission import Device
 from agent.loops.connection import Connection
 from agent.loops.heartbeat import Heartbeat
 from agent.loops.keeping.hardware import HardwareWatch
+from agent.loops.telling.onlookers import About
 from agent.loops.telling.post import Post
 from agent.loops.telling.presence import Presence, new_session, will
 from agent.loops.telling.reporter import Identity
 from agent.loops.telling.roundtrip import TimedLink
+from agent.loops.telling.upstream import Upstream
 from agent.ports.accelerator import Sight
 from agent.ports.link import Down, LinkState, Up
 from agent.wire import topics
@@ -134,6 +138,10 @@ class Agent:
             Pipeline(line, Identity(root, device, line.name, capabilities, line.stream), shared)
             for line in pipelines(settings)
         )
+        self._upstream, self._window_s = Upstream(clock), settings.telemetry.window_s
+        about = About(device, capabilities.agent, lambda: self._window_s, self._upstream)
+        self._page = Page(settings.web, about, tuple(map(shown, self._pipelines)), clock)
+        self._home = homeassistant(shared, self._pipelines, capabilities)
         self._commands = remote(shared, self._pipelines, ring, config)
         self._takes_commands, self._verbose = settings.commands.enabled, settings.log.verbose
         self._heartbeat = Heartbeat(
@@ -166,6 +174,7 @@ class Agent:
         for pipeline in self._pipelines:
             pipeline.bind()
         self._monitor.bind(self._pipelines[0].reporter.event)
+        self._connection.watch(self._upstream.turned)
         self._connection.watch(_Told(self._presence, self._pipelines).turn)
         if self._takes_commands:
             self._commands.listen()
@@ -197,6 +206,8 @@ class Agent:
         for pipeline, line in zip(self._pipelines, pipelines(settings), strict=True):
             pipeline.configure(settings, line)
         self._monitor.configure(hot_rule(settings.thermal), settings.telemetry.window_s)
+        self._window_s = settings.telemetry.window_s
+        self._page.configure(settings.web)
         self._mail.drain.configure(settings.outbox.drain_per_s)
         self._commands.allow(settings.commands.per_minute)
         if settings.commands.enabled != self._takes_commands:
@@ -225,7 +236,9 @@ class Agent:
                 tasks.append(group.create_task(self._watch.run(), name="hardware"))
             tasks.append(group.create_task(self._monitor.run(), name="vitals"))
             tasks.append(group.create_task(self._commands.run(), name="commands"))
+            tasks.append(group.create_task(self._home.run(), name="homeassistant"))
             tasks.append(group.create_task(self._reload.run(), name="reload"))
+            tasks.append(group.create_task(self._page.run(), name="page"))
             await stopped.wait()
             log.info("agent.stopping")
             self._heartbeat.stopping()

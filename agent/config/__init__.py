@@ -24,6 +24,7 @@ from agent.config.sections import (
     Thermal,
     Trust,
     Update,
+    Web,
 )
 from agent.core.serving.delegate import DelegateChoice
 from agent.core.telemetry.emission import EmissionMode
@@ -56,6 +57,7 @@ __all__ = [
     "Thermal",
     "Trust",
     "Update",
+    "Web",
     "claimed",
     "compare",
     "defaults",

@@ -9,7 +9,7 @@ from agent.config.lines import Key
 from agent.config.sections import Settings
 from agent.core.redaction import shown_url
 
-SAFE = frozenset({"emission", "thermal", "commands", "log"})
+SAFE = frozenset({"emission", "thermal", "commands", "web", "log"})
 """Sections that whoever obeys them can be given anew."""
 SAFE_KEYS = frozenset({("outbox", "drain_per_s"), ("telemetry", "window_s")})
 

@@ -17,8 +17,10 @@ from agent.config.sections import (
     Settings,
     Thermal,
     Update,
+    Web,
 )
 from agent.core.broker_url import parse_urls
+from agent.core.page.place import is_loopback, parse
 from agent.core.redaction import shown_url
 from agent.core.serving.delegate import DelegateChoice
 from agent.core.telemetry.emission import EmissionMode
@@ -46,6 +48,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _claim(settings)
     yield from _windows(settings.update)
     yield from _thermal(settings.thermal)
+    yield from _web(settings.web, settings.broker)
     yield from _homeassistant(settings.homeassistant, settings.device)
     if MAIN in settings.pipeline:
         yield Fault(
@@ -137,6 +140,37 @@ def _thermal(thermal: Thermal) -> Iterator[Fault]:
             ("thermal", "step_up_below_c"),
             f"thermal.step_up_below_c is {thermal.step_up_below_c:g} and step_down_at_c is "
             f"{thermal.step_down_at_c:g}: the first must be lower, or the rate would swing",
+        )
+
+
+def _web(web: Web, broker: Broker) -> Iterator[Fault]:
+    if bool(web.certificate) != bool(web.key):
+        named = "certificate" if web.certificate else "key"
+        yield Fault(("web", named), "web.certificate and web.key belong together: name both, or neither")
+    if not web.listen:
+        return
+    try:
+        place = parse(web.listen)
+        brokers = parse_urls(broker.url)
+    except ConfigError as error:
+        yield Fault(("web", "listen"), f"web.listen: {error}")
+        return
+    if any(is_loopback(each.host) and each.port == place.port for each in brokers):
+        yield Fault(
+            ("web", "listen"), f"web.listen {web.listen!r} has the port of broker.url: give it another one"
+        )
+
+
+def exposed(settings: Settings) -> Iterator[Fault]:
+    """Of settings with all that the service manager hands over: a page that others can reach, and anybody
+    could use.
+    """
+    web = settings.web
+    if web.listen and not web.password_file and not parse(web.listen).loopback:
+        yield Fault(
+            ("web", "listen"),
+            f"web.listen {web.listen!r} can be reached from elsewhere, and there is no password: name a "
+            "web.password_file, or listen on 127.0.0.1",
         )
 
 

@@ -66,6 +66,6 @@ def _origin(key: Key, value: Plain, line: int) -> Origin:
         return Origin.FILE
     if key == ("device", "id"):
         return Origin.HOST
-    if key == ("broker", "password_file") and value:
+    if key in {("broker", "password_file"), ("web", "password_file")} and value:
         return Origin.CREDENTIAL
     return Origin.DEFAULT

@@ -1,10 +1,10 @@
 """Reading the device's one TOML file.
 
 There is no other source: no environment variable and no option overrides a key, so that the file tells what
-runs. Relative paths are relative to the file. What is taken from elsewhere is the password and the
-seal key that the service manager hands over (systemd's `LoadCredential=mqtt_password:...` and
-`LoadCredential=seal_key:...`), where the file names none; and, on a device that
-claimed it, its identity.
+runs. Relative paths are relative to the file. What is taken from elsewhere are the passwords and
+the seal key that the service manager hands over (systemd's `LoadCredential=mqtt_password:...`,
+`LoadCredential=web_password:...` and `LoadCredential=seal_key:...`), where the file names none; and, on a
+device that claimed it, its identity.
 """
 
 import os
@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.config import claimed
-from agent.config.crosschecks import faults
+from agent.config.crosschecks import exposed, faults
 from agent.config.lines import Key, key_lines
 from agent.config.sections import Camera, Settings
 from agent.config.values import Source, convert
@@ -29,7 +29,8 @@ from agent.wire.errors import ConfigError
 DEFAULT_PATH: Final = Path("/etc/shoal/agent.toml")
 CREDENTIAL: Final = "mqtt_password"
 SEAL_CREDENTIAL: Final = "seal_key"
-"""Both under `$CREDENTIALS_DIRECTORY`. Source: systemd.exec(5), LoadCredential=."""
+WEB_CREDENTIAL: Final = "web_password"
+"""All under `$CREDENTIALS_DIRECTORY`. Source: systemd.exec(5), LoadCredential=."""
 FILE_MAX_BYTES: Final = 1_048_576
 
 
@@ -69,6 +70,9 @@ def examine(path: Path, environment: Mapping[str, str] = os.environ) -> Configur
         settings = _resolve(settings, path.resolve().parent, environment)
     except ConfigError as error:
         raise source.refusal((), str(error)) from error
+    fault = next(exposed(settings), None)
+    if fault is not None:
+        raise source.refusal(fault.key, fault.words)
     return Configuration(settings, path, source.lines)
 
 
@@ -162,6 +166,13 @@ def _absolutely(settings: Settings, folder: Path, environment: Mapping[str, str]
             settings.claim,
             token_file=_absolute(settings.claim.token_file, folder),
             enrolment_key=_absolute(settings.claim.enrolment_key, folder),
+        ),
+        web=replace(
+            settings.web,
+            password_file=_absolute(settings.web.password_file, folder)
+            or _handed_over(WEB_CREDENTIAL, environment),
+            certificate=_absolute(settings.web.certificate, folder),
+            key=_absolute(settings.web.key, folder),
         ),
         trust=replace(settings.trust, root=_absolute(settings.trust.root, folder)),
         update=replace(settings.update, veto_file=_absolute(settings.update.veto_file, folder)),

@@ -1,7 +1,7 @@
 """The page of a device: what it is told, what it asks for, and what it may have done."""
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -16,8 +16,7 @@ from agent.adapters.web.site import STATIC, page
 from agent.ports.page import Showing
 from agent.wire.errors import CameraFailed, PortError, Unavailable
 
-METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-Metrics = Callable[[], bytes]
+Metrics = Callable[[str], tuple[bytes, str]]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
@@ -37,13 +36,15 @@ class DevicePage:
         showing: the device.
         gate: in front of it.
         streams: of this page.
-        metrics: the device's figures, in the text format of Prometheus.
+        metrics: the device's figures and their type, for the `Accept` header of whoever asks. None: it tells
+            none.
     """
 
-    def __init__(self, showing: Showing, gate: Gate, streams: Streams, metrics: Metrics) -> None:
+    def __init__(self, showing: Showing, gate: Gate, streams: Streams, metrics: Metrics | None) -> None:
         self._showing, self._gate, self._streams, self._metrics = showing, gate, streams, metrics
 
     def routes(self) -> list[BaseRoute]:
+        figures = [] if self._metrics is None else [Route("/metrics", self._figures)]
         return [
             Route("/", page(STATIC / "device" / "index.html")),
             Route("/api/now", self._now),
@@ -52,7 +53,7 @@ class DevicePage:
             Route("/api/frames", self._frames),
             Route("/api/accept", self._accept, methods=["POST"]),
             Route("/api/pause", self._pause, methods=["POST"]),
-            Route("/metrics", self._figures),
+            *figures,
         ]
 
     async def _now(self, _: Request) -> Response:
@@ -119,8 +120,10 @@ class DevicePage:
             raise NotNow(404, str(error)) from error
         return document({})
 
-    async def _figures(self, _: Request) -> Response:
-        return Response(self._metrics(), headers={"Content-Type": METRICS_TYPE, "Cache-Control": "no-store"})
+    async def _figures(self, request: Request) -> Response:
+        assert self._metrics is not None, "else it has no such route"
+        body, kind = self._metrics(request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": kind, "Cache-Control": "no-store"})
 
 
 def _pipeline(request: Request) -> str:
