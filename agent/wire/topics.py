@@ -63,16 +63,20 @@ COMMAND = Channel("device/{device}/command", Qos.AT_LEAST_ONCE, retain=False)
 ANSWER = Channel("device/{device}/answer", Qos.AT_LEAST_ONCE, retain=False)
 CHECK = Channel("device/{device}/check", Qos.AT_LEAST_ONCE, retain=True)
 """What `shoal-agent check` lays down, reads again and takes away, to see whether the broker keeps it."""
+MODEL = Channel("device/{device}/model", Qos.AT_LEAST_ONCE, retain=True)
+"""For Home Assistant's update entity: nothing but what its strict schema knows (see `homeassistant`)."""
+INSTALL = Channel("device/{device}/install", Qos.AT_MOST_ONCE, retain=False)
+"""Somebody accepts the release that waits. Not acknowledged, so that no broker says it a second time."""
 CLAIM_REQUEST = Channel("claim/{name}/request", Qos.AT_LEAST_ONCE, retain=True)
 CLAIM_ANSWER = Channel("claim/{name}/answer", Qos.AT_LEAST_ONCE, retain=True)
 """Of a device that has no identity yet, under a random name: see `claims`."""
 
 CHANNELS = (
     INDEX, META, TARGET, CHUNK, SLICE,
-    STATUS, REPORT, EVENT, PREDICTION, TELEMETRY, FRAME, COMMAND, ANSWER, CHECK,
+    STATUS, REPORT, EVENT, PREDICTION, TELEMETRY, FRAME, COMMAND, ANSWER, CHECK, MODEL, INSTALL,
     CLAIM_REQUEST, CLAIM_ANSWER,
 )  # fmt: skip
-OF_PIPELINES = frozenset({REPORT, EVENT, PREDICTION, TELEMETRY, FRAME})
+OF_PIPELINES = frozenset({REPORT, EVENT, PREDICTION, TELEMETRY, FRAME, MODEL, INSTALL})
 MAIN = "main"
 TIMESTAMP_NAME = "timestamp"
 SHARDS = tuple("0123456789abcdef")
@@ -188,6 +192,21 @@ class Root:
                 return _device_address(topic, in_shard, DeviceId(text), leaf, name)
             case _:
                 raise Malformed(f"topic {topic[:120]!r} is not one of Shoal's")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The topics of a Home Assistant, which are no fleet's: below the prefix of its MQTT integration."""
+
+    prefix: str = "homeassistant"
+
+    def status(self) -> str:
+        """Where it says `online` when it has started, and wants everything said again."""
+        return f"{self.prefix}/status"
+
+    def announcement(self, object_id: str) -> str:
+        """Retained; an empty message takes the device away."""
+        return f"{self.prefix}/device/{object_id}/config"
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,10 @@ class Update:
         self.poke()
 
     @property
+    def state(self) -> lifecycle.State:
+        return self._record.state
+
+    @property
     def offered(self) -> Offered | None:
         """What waits for somebody on the device."""
         return self._acceptance.offered

@@ -1,0 +1,88 @@
+"""What the update entity of a pipeline shows."""
+
+from typing import Final
+
+from agent.core.page.words import Offered
+from agent.core.update.lifecycle import Fetching, Fitted, Idle, Probation, State, Trial
+from agent.wire.homeassistant import NOTHING, SUMMARY_CHARS, ModelState
+from agent.wire.reasons import IN_WORDS
+from agent.wire.reports import Outcome, Report
+
+WAITS: Final = "It waits to be accepted."
+TRIED: Final = "It is being tried beside the model that serves."
+
+
+def model_state(state: State, report: Report, offered: Offered | None) -> ModelState:
+    """Installed is what has committed: a release on probation is still on its way in.
+
+    Args:
+        state: of the lifecycle.
+        report: tells how far a download is, and how the last update ended.
+        offered: what waits to be accepted.
+    """
+    match state:
+        case Fetching(active=active, candidate=candidate):
+            return _told(active, candidate, "", percentage=_percentage(report))
+        case Trial(active=active, candidate=candidate):
+            return _told(active, candidate, TRIED)
+        case Probation(active=active, fallback=fallback, need=need):
+            said = f"It serves on probation, and is kept after {need} healthy windows."
+            return _told(fallback, active, said)
+        case Idle(active=active) if offered is not None:
+            return _still(active, offered, WAITS)
+        case Idle(active=active):
+            return _still(active, active, _last(report))
+
+
+def _told(
+    installed: Fitted | None, coming: Fitted, summary: str, *, percentage: int | None = None
+) -> ModelState:
+    return ModelState(
+        installed_version=_version(installed),
+        latest_version=_beside(installed, coming),
+        title=coming.name,
+        release_summary=summary,
+        in_progress=True,
+        update_percentage=percentage,
+    )
+
+
+def _still(installed: Fitted | None, latest: Fitted | Offered | None, summary: str) -> ModelState:
+    return ModelState(
+        installed_version=_version(installed),
+        latest_version=NOTHING if latest is None else _beside(installed, latest),
+        title="" if latest is None else latest.name,
+        release_summary=summary,
+        in_progress=False,
+        update_percentage=None,
+    )
+
+
+def _version(installed: Fitted | None) -> str:
+    return NOTHING if installed is None else installed.version
+
+
+def _beside(installed: Fitted | None, other: Fitted | Offered) -> str:
+    """Its version; with its name, where that is another one, or another model under the same number: Home
+    Assistant knows an update by its version alone.
+    """
+    if installed is None or installed.manifest == other.manifest:
+        return other.version
+    same = installed.name == other.name and installed.version != other.version
+    return other.version if same else f"{other.name} {other.version}"
+
+
+def _percentage(report: Report) -> int:
+    coming = report.candidate
+    if coming is None or not coming.bytes_total:
+        return 0
+    return min(100, coming.bytes_done * 100 // coming.bytes_total)
+
+
+def _last(report: Report) -> str:
+    """How an update ended that was not kept."""
+    last = report.last
+    if last is None or last.outcome is Outcome.COMMITTED:
+        return ""
+    why = f": {IN_WORDS[last.reason]}" if last.reason is not None else ""
+    return f"{last.name} {last.version} was {last.outcome.value}{why}."[:SUMMARY_CHARS]
