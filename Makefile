@@ -7,6 +7,7 @@
 # make bench-bytes        what a device pulls from one model to the next: packed, shared chunks, patches (1 minute)
 # make bench-cuts         every byte of DEVICES=200 that pull a model, half of their links cut CUTS=20 times
 # make bench-controller   what a wave costs the controller for 1 to 10,000 devices (needs mosquitto; 3 minutes)
+# make bench-telemetry    1,000 windows of telemetry a second into the controller for SECONDS=60: is one lost?
 # make census             10,000 devices on a Mosquitto as it comes: is the count exact; is a wave held that lacks a shard?
 # make simulate           a rollout over DEVICES=1000 simulated devices; SCENARIO=name or file, SEED=0
 # make blast              SEEDS=100 rollouts of a model that silently ends 30 % of DEVICES=1000: how many it reached
@@ -23,6 +24,9 @@
 # make mnist              the worked example: a network for digits through every mode, as a table (3 minutes)
 # make test-factory       every kind of source through every quantization on both runtimes (half an hour);
 #                         TORCH=1 and ONNX=1 install what PyTorch and ONNX need (gigabytes) and test them too
+# make wheels             ARCH=arm64 PYTHON_VERSION=3.13: a folder, wheels/, to install from without internet
+# make deb                ARCH=arm64 PYTHON_VERSION=3.13: a Debian package with all it needs inside, in dist/
+# make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container (needs root)
 # make test-systemd       what the installed unit lives through under a real systemd (needs root; 5 minutes)
 
 PYTHON ?= python3
@@ -33,18 +37,23 @@ KILLS ?= 200
 DEVICES ?=
 CUTS ?= 20
 MINUTES ?= 10
+SECONDS ?=
 HARD ?=
 SCENARIO ?= silent-deaths
 SEED ?= 0
 SEEDS ?= 100
 PHOTOGRAPHS ?=
+ARCH ?=
+PYTHON_VERSION ?=
+FOLDER ?=
 RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
 bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help test lint types contracts pytest pytest-devices pytest-updates pytest-parts demo model clean \
-	bench bench-fleet bench-bytes bench-cuts bench-controller census simulate blast \
-	soak flat outage site survive kill-controller false-alarms test-cluster test-factory mnist test-systemd
+	bench bench-fleet bench-bytes bench-cuts bench-controller bench-telemetry census simulate blast \
+	soak flat outage site survive kill-controller false-alarms test-cluster test-factory mnist test-systemd \
+	wheels deb test-install
 
 help:
 	@sed -n '/^PYTHON/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -123,6 +132,9 @@ false-alarms: $(VENV)/.dev
 bench-controller: $(VENV)/.dev
 	$(bin)/python -m bench.controller
 
+bench-telemetry: $(VENV)/.dev
+	$(bin)/python -m tests.soak.telemetry --seconds $(or $(SECONDS),60)
+
 test-cluster: $(VENV)/.dev
 	$(bin)/python -m tests.soak.cluster
 
@@ -159,6 +171,15 @@ $(VENV)/.digits:
 
 mnist: $(VENV)/.dev $(VENV)/.digits
 	@$(bin)/python -P -m deploy.recipes.mnist --digits $(VENV)/digits/*.whl
+
+wheels:
+	ARCH=$(ARCH) PYTHON_VERSION=$(PYTHON_VERSION) PYTHON=$(PYTHON) packaging/wheels $(or $(FOLDER),wheels)
+
+deb:
+	ARCH=$(ARCH) PYTHON_VERSION=$(PYTHON_VERSION) PYTHON=$(PYTHON) packaging/deb $(or $(FOLDER),dist)
+
+test-install:
+	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/stranger
 
 test-systemd:
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/systemd/install
