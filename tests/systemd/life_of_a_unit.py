@@ -159,7 +159,7 @@ def prepare_broker() -> None:
 
 
 def shoal(*arguments: str) -> str:
-    return run("/opt/shoal/bin/shoal", *arguments)
+    return run("/opt/shoal/current/bin/shoal", *arguments)
 
 
 def a_broken_configuration_is_not_started_again() -> None:

@@ -1,0 +1,60 @@
+# What was asked for: every option is a variable of its name.
+
+verb=install
+yes=no dry_run=no operator=no keep_models=no keep_settings=no purge=no
+config="" broker="" fleet_root="" topics="" id="" broker_username="" broker_password_file="" ca=""
+seal_key_file="" web="" web_password_file=""
+from="" wheels="" camera=auto runtime=auto edgetpu=""
+
+read_options() {
+  case ${1-} in
+    install | configure | rollback | uninstall | status) verb=$1 && shift ;;
+  esac
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --yes | --dry-run | --operator | --keep-models | --keep-settings | --purge) set_flag "$1" ;;
+      --try) verb=try ;;
+      -h | --help) verb=help ;;
+      --*=*) set_option "${1%%=*}" "${1#*=}" ;;
+      --*) [ $# -gt 1 ] || wrong "$1 needs a value; --help shows them all"
+        set_option "$1" "$2"
+        shift ;;
+      *) wrong "there is no verb '$1'; --help shows them all" ;;
+    esac
+    shift
+  done
+  check_options
+}
+
+set_flag() {
+  local name=${1#--}
+  printf -v "${name//-/_}" yes
+}
+
+set_option() {
+  local name=${1#--}
+  case $name in
+    config | fleet-root | broker-password-file | ca | seal-key-file | web-password-file | from | wheels | edgetpu)
+      [ -e "$2" ] || fail "--$name $2: there is no such file"
+      printf -v "${name//-/_}" %s "$(readlink -f "$2")" ;;
+    broker | topics | id | broker-username | web | camera | runtime) printf -v "${name//-/_}" %s "$2" ;;
+    *) wrong "there is no option $1; --help shows them all" ;;
+  esac
+}
+
+check_options() {
+  case $camera in auto | csi | webcam | pattern) ;; *) wrong "--camera $camera: it is auto, csi, webcam or pattern" ;; esac
+  case $runtime in auto | litert | tflite) ;; *) wrong "--runtime $runtime: it is auto, litert or tflite" ;; esac
+  case $broker in "" | mqtt://?* | mqtts://?*) ;; *) wrong "--broker $broker: it looks like mqtt://192.168.1.10:1883" ;; esac
+  [[ -z $id || $id =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$ ]] \
+    || wrong "--id $id: letters, digits, dots, dashes and underscores, at most 64, the first a letter or a digit"
+  [[ $web =~ ^(.+:[0-9]{1,5})?$ ]] || wrong "--web $web: an address and a port, such as 0.0.0.0:8480"
+  [ -z "$config" ] || [ -z "$fleet_root" ] || wrong "--config brings the root of trust with it: leave --fleet-root out"
+  [ -z "$fleet_root" ] || [ -n "$broker" ] || wrong "--fleet-root needs the fleet's broker: --broker mqtt://host:port"
+}
+
+# Whether anything about this device's settings was said.
+settings_given() {
+  [ -n "$config$broker$fleet_root$topics$id$broker_username$broker_password_file$ca$seal_key_file$web$web_password_file" ] \
+    || [ "$camera" != auto ]
+}

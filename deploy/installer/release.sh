@@ -1,0 +1,150 @@
+# A version of the program: an environment of its own beside the others, and the link that says which one runs.
+
+releases=$opt/releases
+current=$opt/current
+previous=$opt/previous
+agent=$current/bin/shoal-agent
+
+release_at() { [ ! -L "$1" ] || basename "$(readlink "$1")"; }
+
+# Where the program comes from; and a name that tells two of them apart, also where a version is the same.
+read_source() {
+  [ -n "$from" ] || from=$(default_source)
+  source_version=$(version_of "$from")
+  [ -n "$source_version" ] || fail "$from is no checkout, wheel or sdist of Shoal"
+  release=$source_version-$({ content_of "$from" && printf '%s %s %s %s' "$extras" "$isolation" "$python_version" "$architecture"; } | sha256sum | cut -c 1-8)
+}
+
+default_source() {
+  local found
+  [ -z "$wheels" ] && printf %s "$(dirname "$here")" && return
+  found=$(find "$wheels" -maxdepth 1 -name 'shoal-*-py3-none-any.whl' | sort -V | tail -n 1)
+  [ -n "$found" ] || fail "$wheels holds no wheel of Shoal: fill it with \`make wheels\`"
+  printf %s "$found"
+}
+
+version_of() {
+  local name=${1##*/}
+  case $name in
+    shoal-*.whl) name=${name#shoal-} && printf %s "${name%%-*}" ;;
+    shoal-*.tar.gz) name=${name#shoal-} && printf %s "${name%.tar.gz}" ;;
+    *) [ ! -f "$1/pyproject.toml" ] || sed -n 's/^version = "\(.*\)"$/\1/p' "$1/pyproject.toml" ;;
+  esac
+}
+
+source_parts="agent deploy models pyproject.toml README.md LICENSE"
+
+content_of() {
+  [ -d "$1" ] || { sha256sum < "$1" && return; }
+  # shellcheck disable=SC2086 # a list
+  (cd "$1" && find $source_parts -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum)
+}
+
+needs_release() { [ ! -e "$releases/$release/.complete" ]; }
+
+say_release() {
+  say "make $releases/$release: Python $python_version, $chosen_runtime${extras:+, with $extras}$(say_isolation)"
+  say "  from $from${wheels:+, and wheels from $wheels}; prove there that it starts"
+}
+
+say_isolation() { [ "$isolation" = isolated ] || printf ", beside the system's packages (picamera2)"; }
+
+do_release() {
+  local folder=$releases/$release
+  rm -rf "$folder"
+  undo_with remove_release "$folder"
+  mkdir -p "$releases"
+  make_environment "$folder"
+  install_into "$folder"
+  prove "$folder"
+  printf '%s %s\n' "$isolation" "$extras" > "$folder/.choices"
+  touch "$folder/.complete"
+}
+
+remove_release() { rm -rf "$1" && rmdir --ignore-fail-on-non-empty -p "$releases"; }
+
+make_environment() {
+  local options=()
+  [ "$isolation" = isolated ] || options+=(--system-site-packages)
+  [ -z "$wheels" ] || options+=(--without-pip)
+  "$python" -m venv "${options[@]}" "$1" > "$staging/venv.log" 2>&1 \
+    || fail "$python -m venv failed: $(tail -n 1 "$staging/venv.log")"
+}
+
+install_into() {
+  local wanted=$from log=$staging/pip.log
+  [ -f "$from" ] || wanted=$(copy_of_checkout)
+  # shellcheck disable=SC2046 # no word, or two
+  $(pip_personality) "$1/bin/python" $(pip_program "$1") install --quiet $(pip_sources) "$wanted${extras:+[$extras]}" \
+    > "$log" 2>&1 || fail "pip could not install it: $(grep -i error "$log" | tail -n 1)"
+}
+
+# setuptools leaves folders where it builds.
+copy_of_checkout() {
+  mkdir -p "$staging/source"
+  # shellcheck disable=SC2086 # a list
+  tar -C "$from" --exclude=__pycache__ -cf - $source_parts | tar -C "$staging/source" -xf -
+  printf %s "$staging/source"
+}
+
+pip_program() {
+  local wheel
+  [ -n "$wheels" ] || { printf -- '-m pip' && return; }
+  wheel=$(find "$wheels" -maxdepth 1 -name 'pip-*.whl' | head -n 1)
+  [ -n "$wheel" ] || fail "$wheels holds no wheel of pip: fill it with \`make wheels\`"
+  printf '%s/pip' "$wheel"
+}
+
+pip_sources() { [ -z "$wheels" ] || printf -- '--no-index --find-links %s' "$wheels"; }
+
+# Before anything depends on it: it starts, and its runtime computes, as the user that it will be.
+prove() {
+  local told
+  told=$(as_shoal "$1/bin/shoal-agent" --version 2>&1) || fail "$release does not start here: $(last_line "$told")"
+  told=$(as_shoal "$1/bin/shoal-agent" check --only runtime --only numpy 2>&1) \
+    || fail "$release cannot compute here: $(last_line "$told")"
+}
+
+as_shoal() { (cd / && runuser -u shoal -- "$@"); }
+
+last_line() { printf '%s\n' "$1" | grep -v '^ *$' | tail -n 1; }
+
+needs_switch() { [ "$(release_at $current)" != "$release" ] || [ "$(readlink /usr/local/bin/shoal-agent)" != "$agent" ]; }
+
+say_switch() {
+  local now
+  now=$(release_at $current)
+  if [ -n "$now" ]; then say "switch from $now to $release, and back by itself if it does not come up"; else say "point $current at it, and /usr/local/bin/shoal-agent"; fi
+}
+
+do_switch() {
+  local now
+  now=$(release_at $current)
+  undo_with point "$current" "$now"
+  undo_with point "$previous" "$(release_at $previous)"
+  [ -z "$now" ] || [ "$now" = "$release" ] || point $previous "$now"
+  point $current "$release"
+  put_command shoal-agent
+  [[ $extras != *operator* ]] || put_command shoal
+}
+
+# The link names this release, or goes where there is none; a reader sees the one before or this one.
+point() {
+  [ -n "$2" ] || { rm -f "$1" && return; }
+  ln -sfn "releases/$2" "$1.new" && mv -fT "$1.new" "$1"
+}
+
+put_command() {
+  [ "$(readlink "/usr/local/bin/$1")" != "$current/bin/$1" ] || return 0
+  [ ! -e "/usr/local/bin/$1" ] || fail "/usr/local/bin/$1 is there already and not ours: move it away"
+  undo_with rm -f "/usr/local/bin/$1"
+  ln -sfn "$current/bin/$1" "/usr/local/bin/$1"
+}
+
+# Two versions are kept: the one that runs, and the one to go back to.
+prune_releases() {
+  local folder
+  for folder in "$releases"/*; do
+    case ${folder##*/} in "$(release_at $current)" | "$(release_at $previous)") ;; *) rm -rf "$folder" ;; esac
+  done
+}
