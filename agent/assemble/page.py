@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.assemble.commands import PipelineHands
+from agent.assemble.figures import Measuring
 from agent.assemble.pipeline import Pipeline
 from agent.config import Web
 from agent.core.page.place import parse
 from agent.core.page.words import Offered, Past
-from agent.loops.telling.onlookers import About, Onlookers
+from agent.loops.telling.onlookers import About, Line, Onlookers
 from agent.ports.children import Worker
 from agent.ports.clock import Clock
 from agent.ports.onlooker import Onlooker
@@ -26,12 +27,9 @@ log = logging.getLogger(__name__)
 
 PASSWORD_MAX_BYTES: Final = 4096
 
-Metrics = Callable[[str], tuple[bytes, str]]
-"""What Prometheus reads, and its type, for the `Accept` header that it came with."""
-
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PipelineLine:
     """See `agent.loops.telling.onlookers.Line`."""
 
     pipeline: Pipeline
@@ -67,8 +65,8 @@ class Line:
         self.hands.pause(paused=paused)
 
 
-def shown(pipeline: Pipeline) -> Line:
-    return Line(pipeline, PipelineHands(pipeline.worker, pipeline.pacer, pipeline.reporter, pipeline.look))
+def shown(pipeline: Pipeline) -> PipelineLine:
+    return PipelineLine(pipeline, PipelineHands(pipeline.worker, pipeline.pacer, pipeline.reporter, pipeline.look))
 
 
 class Page:
@@ -79,7 +77,6 @@ class Page:
         about: the device.
         lines: of the device.
         clock: for what it tells.
-        metrics: the figures; None: it tells none.
         turned: told when it listens, and when it cannot.
     """
 
@@ -89,11 +86,10 @@ class Page:
         about: About,
         lines: tuple[Line, ...],
         clock: Clock,
-        metrics: Metrics | None = None,
         turned: "Callable[[Up | Down], None]" = lambda _: None,
     ) -> None:
         self._web, self._about, self._lines, self._clock = web, about, lines, clock
-        self._metrics, self._turned = metrics, turned
+        self._turned = turned
         self._changed = asyncio.Event()
 
     def configure(self, web: Web) -> None:
@@ -153,12 +149,19 @@ class Page:
         tls = Tls(Path(web.certificate), Path(web.key)) if web.certificate else None
         gate = Gate(OnePassword(secret) if secret else None, str(place.port), tls=tls is not None)
         streams, onlookers = Streams(), Onlookers(self._about, self._lines, self._clock)
-        app = site(DevicePage(onlookers, gate, streams, self._metrics).routes(), gate)
-        return Server(app, streams, place, tls, self._turned), onlookers.close
+        measuring = Measuring(self._about, self._lines)
+        app = site(DevicePage(onlookers, gate, streams, measuring.told).routes(), gate)
+
+        def close() -> None:
+            onlookers.close()
+            measuring.close()
+
+        return Server(app, streams, place, tls, self._turned), close
 
 
 def _load() -> None:
-    from agent.adapters.web import device, server, site  # noqa: F401 - that they are loaded is all that counts
+    from agent.adapters import exposition  # noqa: F401 - that they are loaded is all that counts
+    from agent.adapters.web import device, server, site  # noqa: F401 - same
 
 
 def password(web: Web) -> str:
