@@ -3,7 +3,7 @@
 import hashlib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -57,11 +57,28 @@ class Claims(Section, frozen=True, kw_only=True):
     """Whom `shoal serve` gives an identity: nobody, or whoever has a claim token that is good."""
 
 
+class Web(Section, frozen=True, kw_only=True):
+    """The fleet's page, a child of `shoal serve`."""
+
+    listen: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(.+:\d{1,5})?\Z",
+            description="an address and a port, such as 127.0.0.1:8470 or 0.0.0.0:8470; nothing for no page",
+        ),
+    ] = "127.0.0.1:8470"
+    """Beyond loopback users are needed: `shoal users add`."""
+    certificate: str = ""
+    key: str = ""
+    """For https, in PEM."""
+
+
 class Settings(Section, frozen=True, kw_only=True):
     fleet: Fleet = Fleet()
     broker: Broker = Broker()
     approval: Approval = Approval()
     claims: Claims = Claims()
+    web: Web = Web()
 
 
 TEMPLATE = """\
@@ -94,12 +111,22 @@ protocol = {protocol}
 # "with-token": shoal serve gives an identity to every device that claims one with a good token.
 # [claims]
 # accept = "by-hand"
+
+# The fleet's page, as long as shoal serve runs. Nobody can order anything there until shoal users add NAME;
+# beyond loopback it needs users, and had better speak https. listen = "": no page.
+# [web]
+# listen = "127.0.0.1:8470"
+# certificate = "page.pem"
+# key = "page.key"
 """
 
 
 def quoted(text: str) -> str:
     """The text as a TOML string: JSON's escapes are a subset of TOML's."""
     return msgspec.json.encode(text).decode()
+
+
+S = TypeVar("S", Broker, Web)
 
 
 class Workspace:
@@ -138,6 +165,16 @@ class Workspace:
     def ledger(self) -> Path:
         """What was decided about rollouts and devices."""
         return self.folder / "ledger.sqlite"
+
+    @property
+    def users(self) -> Path:
+        """Of the fleet's page."""
+        return self.folder / "users.json"
+
+    @property
+    def evaluations(self) -> Path:
+        """What `shoal evaluate` wrote of each release, by the digest of its manifest."""
+        return self.folder / "evaluations"
 
     @property
     def acting_lock(self) -> Path:
@@ -180,13 +217,18 @@ def read(path: Path) -> Settings:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    broker = settings.broker
-    files = {
-        name: str(path.parent / Path(getattr(broker, name)).expanduser())
-        for name in ("password_file", "ca", "certificate", "key")
-        if getattr(broker, name)
-    }
-    return msgspec.structs.replace(settings, broker=msgspec.structs.replace(broker, **files))
+    return msgspec.structs.replace(
+        settings,
+        broker=_absolute(settings.broker, ("password_file", "ca", "certificate", "key"), path.parent),
+        web=_absolute(settings.web, ("certificate", "key"), path.parent),
+    )
+
+
+def _absolute(section: S, names: tuple[str, ...], folder: Path) -> S:
+    """With the paths of these names made absolute."""
+    given = {name: str(getattr(section, name)) for name in names if getattr(section, name)}
+    files = {name: str(folder / Path(path).expanduser()) for name, path in given.items()}
+    return msgspec.structs.replace(section, **files)
 
 
 def create(folder: Path, settings: Settings) -> Workspace:

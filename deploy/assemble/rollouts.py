@@ -16,7 +16,7 @@ from agent.wire.topics import Digest
 from deploy.adapters import account, approval_ed25519
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import serving
-from deploy.assemble.controlling import Desk, desk, open_ledger
+from deploy.assemble.controlling import Desk, Make, desk, open_ledger
 from deploy.assemble.publishing import OnProgress
 from deploy.core.refusal import Refused
 from deploy.core.release import versions
@@ -37,6 +37,8 @@ SALTS: Final = 16
 """Tried, so that the first wave's devices are online."""
 
 Steer = Callable[[Subject, Person], tuple[AnyEntry, ...]]
+Decide = Callable[[Desk, Make], object]
+"""`Desk.decide`, or `Desk.write`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Wanted:
     name: str = ""
     salt: str = ""
     """Empty: fresh ones are tried."""
+    by: str = ""
+    """Whose order it is; empty: of whoever runs this program."""
     why: str = ""
     replace: str = ""
     """Why the rollout that is under way must give way; empty: it must not."""
@@ -97,6 +101,10 @@ def person(why: str = "") -> Person:
     return Person(account.name(), why)
 
 
+def _by(wanted: Wanted, why: str) -> Person:
+    return Person(wanted.by, why) if wanted.by else person(why)
+
+
 def preview(workspace: Workspace, wanted: Wanted) -> Preview:
     """What `start` would do with the salt that is in it; nothing is written or published.
 
@@ -106,11 +114,16 @@ def preview(workspace: Workspace, wanted: Wanted) -> Preview:
         ConfigError: a setting is wrong.
     """
     with desk(workspace) as at:
-        fleet, picture = at.fleet(), of_stream(at.live().picture(), wanted.stream)
-        order, _, free = _prepared(at, wanted, fleet, picture, _asked(at.repository, wanted))
-        weigh = _weigh(at.repository, order.release)
-        shown = previews.preview(order, picture, _standing(at, free, order.stream), weigh)
-        return previews.of_release(shown, _manifest(at.repository, order.release), picture)
+        return look_ahead(at, wanted)
+
+
+def look_ahead(at: Desk, wanted: Wanted) -> Preview:
+    """As `preview`, at a desk that is open."""
+    fleet, picture = at.fleet(), of_stream(at.live().picture(), wanted.stream)
+    order, _, free = _prepared(at, wanted, fleet, picture, _asked(at.repository, wanted))
+    weigh = _weigh(at.repository, order.release)
+    shown = previews.preview(order, picture, _standing(at, free, order.stream), weigh)
+    return previews.of_release(shown, _manifest(at.repository, order.release), picture)
 
 
 def start(workspace: Workspace, wanted: Wanted, on_progress: OnProgress) -> Begun:
@@ -140,20 +153,20 @@ def start_and_stay(workspace: Workspace, wanted: Wanted, on_progress: OnProgress
         return at.fleet().rollouts[begun.rollout.name]
 
 
-def begin(at: Desk, wanted: Wanted) -> Begun:
-    """As `start`, at a desk that is open."""
+def begin(at: Desk, wanted: Wanted, decide: Decide = Desk.decide) -> Begun:
+    """As `start`, at a desk that is open; `Desk.write` leaves it to a controller to carry it out."""
     asked, begun = _asked(at.repository, wanted), list[Begun]()
 
     def make(fleet: Fleet, whole: Picture) -> Sequence[AnyEntry]:
         picture = of_stream(whole, wanted.stream)
         order, before, free = _prepared(at, wanted, fleet, picture, asked)
         standing = _standing(at, free, wanted.stream)
-        entries = (*before, *starting.start(free, picture, order, standing, person(wanted.why)))
+        entries = (*before, *starting.start(free, picture, order, standing, _by(wanted, wanted.why)))
         made = starting.after(fleet, entries, picture).rollouts[order.rollout]
         begun[:] = [Begun(made, picture)]
         return entries
 
-    at.decide(make)
+    decide(at, make)
     return begun[0]
 
 
@@ -167,15 +180,20 @@ def steer(workspace: Workspace, named: Named, decide: Steer, why: str, on_progre
     """
     with desk(workspace, on_progress) as at:
         name = named.name or orders.newest(at.fleet(), named.stream)
+        return order(at, name, decide, person(why), Desk.decide)
 
-        def make(fleet: Fleet, picture: Picture) -> Sequence[AnyEntry]:
-            found = fleet.rollouts.get(name)
-            signed = at.repository.plan(found.order.stream) if found else None
-            seen = of_stream(picture, found.order.stream) if found else picture
-            return decide(Subject(fleet, seen, name, signed), person(why))
 
-        at.decide(make)
-        return at.fleet().rollouts[name]
+def order(at: Desk, name: str, steer: Steer, by: Person, decide: Decide) -> Rollout:
+    """As `steer`, at a desk that is open; the rest is as in `begin`."""
+
+    def make(fleet: Fleet, picture: Picture) -> Sequence[AnyEntry]:
+        found = fleet.rollouts.get(name)
+        signed = at.repository.plan(found.order.stream) if found else None
+        seen = of_stream(picture, found.order.stream) if found else picture
+        return steer(Subject(fleet, seen, name, signed), by)
+
+    decide(at, make)
+    return at.fleet().rollouts[name]
 
 
 def approve(workspace: Workspace, name: str, wave: str, key: Path, on_progress: OnProgress) -> Rollout:
@@ -241,7 +259,7 @@ def _freeing(fleet: Fleet, picture: Picture, wanted: Wanted, standing: Plan | No
         return ()
     judged = steps.step(fleet, active.name, picture, standing) if active.last_wave else ()
     if wanted.replace and starting.after(fleet, judged, picture).active(wanted.stream) is not None:
-        return *judged, *starting.supersede(active, person(wanted.replace))
+        return *judged, *starting.supersede(active, _by(wanted, wanted.replace))
     return judged
 
 

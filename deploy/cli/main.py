@@ -29,6 +29,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "release": "release_command.COMMAND",
     "rollout": "rollout.GROUP",
     "serve": "serve_command.COMMAND",
+    "page": "page_command.COMMAND",
+    "users": "users_command.GROUP",
     "audit": "audit_command.GROUP",
     "devices": "devices_command.COMMAND",
     "why": "why_command.COMMAND",

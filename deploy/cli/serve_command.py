@@ -4,8 +4,13 @@ import signal
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
+from typing import Final
 
+from agent.wire.errors import LinkDown
+from deploy.adapters import page_process
+from deploy.adapters.workspace import Workspace
 from deploy.assemble import serving, workspaces
 from deploy.assemble.controlling import desk
 from deploy.assemble.serving import Controller
@@ -19,10 +24,14 @@ It steers every rollout from wave to wave as their gates say, signs a fresh time
 broker that lost its memory up again. Between two looks it remembers nothing but the ledger and the
 repository: end it, kill it, start it again. It needs the online keys, never the offline ones.
 
+The fleet's page comes with it, a process of its own: on http://127.0.0.1:8470/ unless [web] in shoal.toml
+says otherwise. Nobody can order anything there until shoal users add NAME --role operator.
+
 examples:
   shoal serve --workspace fleet
   systemd/shoal-serve.service                a unit for systemd
 """
+RETRY_S: Final = 5.0
 UNENROLLED = (
     "nobody is enrolled here, so whoever may write to the broker is believed: shoal enrol ID gives a device "
     "a seal of its own"
@@ -36,6 +45,9 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="WHY",
         help="be the controller though the last one, on another machine, said no goodbye; WHY is recorded",
     )
+    parser.add_argument(
+        "--no-page", action="store_true", help="without the fleet's page, whatever [web] in shoal.toml says"
+    )
 
 
 def run(options: Namespace) -> int:
@@ -48,12 +60,28 @@ def run(options: Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     output.log_to_stderr()
-    with desk(workspace) as at, serving.in_place(workspace, at, options.take_over):
+    with _page(workspace, wanted=not options.no_page):
+        while not stop.is_set():
+            try:
+                _serve(workspace, stop, options.take_over)
+            except LinkDown as down:
+                output.note(f"{down}; it is tried again")
+                stop.wait(RETRY_S)
+    return 0
+
+
+def _serve(workspace: Workspace, stop: threading.Event, take_over: str | None) -> None:
+    with desk(workspace) as at, serving.in_place(workspace, at, take_over):
         output.note(f"serving {workspace.settings.fleet.name} from {workspace.folder}")
         if not at.fleet().members:
             output.note(UNENROLLED)
         Controller(at, stop, teller(at.ledger.lines())).run()
-    return 0
+
+
+def _page(workspace: Workspace, *, wanted: bool) -> AbstractContextManager[object]:
+    if not wanted or not workspace.settings.web.listen:
+        return nullcontext()
+    return page_process.kept(page_process.command(workspace.folder))
 
 
 def teller(before: Iterable[Line]) -> Callable[[Line], None]:

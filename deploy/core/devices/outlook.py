@@ -119,6 +119,23 @@ def outlook(rollout: Rollout, picture: Picture, coming: Sequence[WaveView]) -> O
     )
 
 
+def past(rollout: Rollout, at: datetime) -> Outlook:
+    """Of a rollout that others came after: what was judged of it last, and no device is counted anew."""
+    return Outlook(
+        at=at,
+        rollout=rollout,
+        waves=(),
+        standings={},
+        judgement=rollout.judgement,
+        bytes_left=0,
+        loading=0,
+        back=0,
+        let_in=0,
+        missing=(),
+        devices=0,
+    )
+
+
 def _out(rollout: Rollout, counted: Sequence[Counted]) -> list[WaveView]:
     """Of the waves so far. Nothing is counted of one that was taken back."""
     by_wave: dict[int, Counter[Standing]] = {number: Counter() for number in range(len(rollout.turns))}

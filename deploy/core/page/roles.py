@@ -4,11 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-
-class Role(StrEnum):
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    APPROVER = "approver"
+from agent.core.page.access import Role
 
 
 class Act(StrEnum):
@@ -19,27 +15,38 @@ class Act(StrEnum):
     """Sign for a wave, with a key of one's own."""
 
 
-ALLOWED: Final[Mapping[Role, tuple[Act, ...]]] = {
-    Role.VIEWER: (Act.LOOK,),
-    Role.OPERATOR: (Act.LOOK, Act.ORDER),
-    Role.APPROVER: (Act.LOOK, Act.ORDER, Act.APPROVE),
+NEEDS: Final[Mapping[Act, Role]] = {
+    Act.LOOK: Role.VIEWER,
+    Act.ORDER: Role.OPERATOR,
+    Act.APPROVE: Role.APPROVER,
 }
 """An approver may order too: in a small team the second person is the next one's first. What counts is that
 nobody signs for a rollout of their own, which is asked of each rollout and not of a role."""
 
-
-def refusal(name: str, role: Role, act: Act) -> str:
-    """Why this person may not do it; empty: they may."""
-    if act in ALLOWED[role]:
-        return ""
-    able = " or ".join(f"{each}" for each in Role if act in ALLOWED[each])
-    return (
-        f"{name} is a {role}, and only an {able} may {_DONE[act]}: shoal users role {name} {able.split()[0]}"
-    )
-
-
-_DONE: Final[Mapping[Act, str]] = {
+_DOES: Final[Mapping[Act, str]] = {
     Act.LOOK: "look",
     Act.ORDER: "begin or steer a rollout",
     Act.APPROVE: "sign for a wave",
 }
+
+
+def allowed(role: Role) -> tuple[Act, ...]:
+    return tuple(act for act, needed in NEEDS.items() if role.covers(needed))
+
+
+def refusal(name: str, role: Role, act: Act) -> str:
+    """Why this person may not do it; empty: they may."""
+    needed = NEEDS[act]
+    if role.covers(needed):
+        return ""
+    return (
+        f"{name} is a {role}, and it takes an {needed} to {_DOES[act]}: "
+        f"shoal users role {name} {needed} on the controller's machine makes one"
+    )
+
+
+def own_rollout(name: str, rollout: str, started_by: str) -> str:
+    """Why this person may not sign for a wave of the rollout; empty: they may."""
+    if name != started_by:
+        return ""
+    return f"{name} began rollout {rollout}, and a second person signs for its waves"

@@ -161,6 +161,8 @@ def _unsigned(rollout: Rollout) -> str:
 
 
 def _taken_back(found: Outlook) -> str:
+    if not found.let_in:
+        return "taken back"
     return f"taken back: {found.back} of {found.let_in} devices serve what was stable"
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from agent.core.page.access import Role
 from agent.core.page.words import Broker
 from agent.wire.documents import Count, InputContract, Instant, OutputContract
 from agent.wire.reports import CameraState, Phase, Report
@@ -17,7 +18,7 @@ from deploy.core.devices.roster import Counts
 from deploy.core.devices.why import Explained
 from deploy.core.factory.evaluation import document
 from deploy.core.history import Told
-from deploy.core.page.roles import Act, Role
+from deploy.core.page.roles import Act
 from deploy.core.rollouts.preview import Preview
 from deploy.core.rollouts.tally import Standing
 from deploy.core.rollouts.words import Finding, Outcome, Policy, Verdict
