@@ -41,6 +41,7 @@ class Scripted:
     paused: list[tuple[str, bool]] = field(default_factory=list)
     refuses: str = ""
     """What `accept` says no with."""
+    _over: bool = False
     _listeners: list["asyncio.Queue[tuple[Happening, ...]]"] = field(default_factory=list)
     _newest: dict[str, Seen] = field(default_factory=dict)
     _turned: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -64,13 +65,22 @@ class Scripted:
         if self.refuses:
             raise CameraFailed(self.refuses)
         async with self._turned:
-            await self._turned.wait_for(
-                lambda: pipeline in self._newest and self._newest[pipeline].sequence > after
-            )
+            await self._turned.wait_for(lambda: self._over or self._sequence(pipeline) > after)
+        if self._over:
+            raise CameraFailed("the play is over")
         seen = self._newest[pipeline]
         return Snapped(
             jpeg=self.picture, height_px=480, width_px=640, sequence=seen.sequence, captured_at=seen.at
         )
+
+    def _sequence(self, pipeline: str) -> int:
+        return self._newest[pipeline].sequence if pipeline in self._newest else -1
+
+    async def end(self) -> None:
+        """Whoever waits for a picture waits no longer."""
+        async with self._turned:
+            self._over = True
+            self._turned.notify_all()
 
     async def accept(self, pipeline: str, version: str) -> None:
         if self.refuses:
@@ -157,8 +167,7 @@ async def _perform(now: Now, users: Users | None, started: "Future[Stage]", ends
     server = Server(site(page.routes(), gate), streams, Place("127.0.0.1", 0), turned=turned)
     serving = asyncio.ensure_future(server.run())
     await asyncio.to_thread(ends.wait)
+    await device.end()
     serving.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await serving
-
-

@@ -1,0 +1,338 @@
+"""The page of a device that does what the test says: what cannot be had of a real one at will."""
+
+import contextlib
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from playwright.sync_api import Page, expect
+
+from agent.adapters.web.passwords import OnePassword
+from agent.core.page.words import Broker, Happened, Measured, Told, Turned
+from agent.wire.reasons import Reason
+from agent.wire.reports import CameraReport, CameraState, Event, Outcome, Phase, Progress, Throttling, Vitals
+from tests.web import words
+from tests.web.browser import DESK, PHONE, SIZES, Visits, findings, misplaced, reached
+from tests.web.scripted import Stage, on_stage
+
+Show = Callable[..., Stage]
+
+
+@pytest.fixture(autouse=True)
+def show() -> Iterator[Show]:
+    """Begins a play. It is over after the pages that watched it are closed, for they would complain."""
+    with contextlib.ExitStack() as stack:
+        yield lambda now=None, users=None: stack.enter_context(on_stage(now or words.now(), users))
+
+
+@pytest.fixture
+def stage(show: Show) -> Stage:
+    return show()
+
+
+def part(page: Page, title: str):
+    return page.get_by_role("region", name=title, exact=True)
+
+
+ODD = {
+    "pipelines": {
+        "main": words.pipeline(
+            report=words.report(
+                phase=Phase.HELD,
+                reason=Reason.WINDOW,
+                detail="it opens at 02:00 UTC",
+                degraded="the Edge TPU is gone, so the CPU serves",
+                camera=CameraReport(state=CameraState.BLACK, kind="v4l2", detail="every pixel is 0"),
+            ),
+            offered=words.offered(),
+        ),
+        "door": words.pipeline("door", report=words.report("door", active=None), frames=(), telemetry=()),
+    },
+    "events": (
+        Happened(
+            pipeline="main",
+            event=Event(
+                at=words.instant(),
+                name="trial.proven",
+                fields={"golden": 12, "invoke_p50_ms": 21.4, "delegate": "XNNPACK"},
+            ),
+        ),
+        Happened(
+            pipeline="main",
+            event=Event(at=words.instant(), name="something.new", fields={"of": "tomorrow"}),
+        ),
+    ),
+    "may": ("accept", "pause", "resume", "sign-out"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("size", "dark"), [(PHONE, False), (DESK, False), (DESK, True)], ids=["phone", "desk", "dark desk"]
+)
+def test_a_page_with_much_to_say_is_well_laid_out_and_accessible(
+    visits: Visits, show: Show, size, dark: bool
+):
+    stage = show(words.now(**ODD))
+    stage.tell(words.seen(200))
+    page = visits.open(stage.url, size, dark=dark).page
+    page.locator(".picture img").wait_for()
+    assert misplaced(page) == []
+    assert findings(page) == []
+
+
+def test_whatever_the_device_says_of_itself_is_said_in_words(visits: Visits, show: Show):
+    stage = show(words.now(**ODD))
+    page = visits.open(stage.url).page
+    model = part(page, "Model")
+    expect(model).to_contain_text("lite0 1.0.0")
+    expect(model).to_contain_text("b2c4d6e8" * 8)
+    expect(model).to_contain_text("No maintenance window is open: it opens at 02:00 UTC.")
+    expect(model).to_contain_text("the Edge TPU is gone, so the CPU serves")
+    expect(model).to_contain_text("full integer, not compiled for an Edge TPU")
+    expect(part(page, "What it sees")).to_contain_text("gives black frames")
+    expect(part(page, "What it sees")).to_contain_text("under-voltage since boot")
+    expect(part(page, "Updates so far")).to_contain_text("hens.jpg: 0.31 instead of 0.93")
+    happened = part(page, "What happened")
+    expect(happened).to_contain_text("Proven here: 12 golden inputs right, 21.4 ms on XNNPACK")
+    expect(happened).to_contain_text("something.new: of tomorrow")
+    page.get_by_role("tab", name="door").click()
+    expect(model).to_contain_text("nothing yet")
+    expect(page.get_by_text("No model serves yet.")).to_be_visible()
+
+
+def test_what_happens_is_on_the_page_at_once(visits: Visits, stage: Stage):
+    page = visits.open(stage.url).page
+    seen = part(page, "What it sees")
+    stage.tell(words.seen(200, "a heron"))
+    expect(seen).to_contain_text("a heron")
+    stage.tell(
+        Turned(broker=Broker(up=False, place="broker.local:8883", since=words.instant(), reason="refused"))
+    )
+    expect(page.get_by_text("broker away since")).to_be_visible()
+    hot = words.window(words.instant(), vitals=Vitals(soc_c=84.0, now=Throttling(throttled=True)))
+    stage.tell(Measured(pipeline="main", telemetry=hot))
+    expect(seen).to_contain_text("84.0 °C")
+    expect(seen).to_contain_text("throttled")
+    going = Progress(
+        name="lite0", version="1.1.0", manifest=words.MANIFEST, bytes_done=1_048_576, bytes_total=4_194_304
+    )
+    stage.tell(Told(report=words.report(phase=Phase.FETCHING, candidate=going)))
+    expect(page.get_by_role("progressbar", name="lite0 1.1.0 fetched")).to_have_attribute("value", "0.25")
+    expect(part(page, "Model")).to_contain_text("1.0 MiB of 4.0 MiB")
+    refused = words.ended("1.1.0", Outcome.REFUSED, Reason.TOO_SLOW, "61 ms against 40 ms").ended
+    stage.tell(Told(report=words.report(last=refused)))
+    expect(part(page, "Updates so far")).to_contain_text("61 ms against 40 ms")
+    out = CameraReport(state=CameraState.LOST, kind="v4l2")
+    stage.tell(Told(report=words.report(camera=out)))
+    expect(page.get_by_text("The camera: v4l2, unplugged, or never there.")).to_be_visible()
+
+
+def test_labels_are_those_of_the_very_frame_that_is_shown(visits: Visits, stage: Stage):
+    page = visits.open(stage.url).page
+    over = page.locator(".picture figcaption")
+    for sequence in range(300, 312):
+        stage.tell(words.seen(sequence, f"thing {sequence}"))
+        expect(over).to_contain_text(f"Frame {sequence},")
+        assert f"thing {sequence}" in over.inner_text()
+
+
+def test_a_label_is_text_and_nothing_else(visits: Visits, stage: Stage):
+    evil = "<img src=x onerror=\"document.title='owned'\">"
+    visit = visits.open(stage.url)
+    stage.tell(
+        words.seen(400, evil),
+        Happened(
+            pipeline="main",
+            event=Event(at=words.instant(), name="worker.crashed", fields={"restarts": 1, "detail": evil}),
+        ),
+        Told(report=words.report(degraded=evil), offered=words.offered(evil[:64])),
+    )  # fmt: skip
+    for title in ("What it sees", "Frame by frame", "What happened", "Model"):
+        expect(part(visit.page, title)).to_contain_text("onerror=")
+    assert visit.page.locator("img[src=x]").count() == 0
+    assert visit.page.title() == "pi-7 · Shoal"
+
+
+def test_a_release_is_installed_after_a_question(visits: Visits, show: Show):
+    stage = show(words.now(**ODD))
+    page = visits.open(stage.url).page
+    page.get_by_role("button", name="Install").click()
+    dialog = page.get_by_role("dialog", name="Install lite0 1.1.0?")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    assert findings(page) == []
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert stage.device.accepted == []
+    page.get_by_role("button", name="Install").click()
+    dialog.get_by_role("button", name="Install").click()
+    expect(page.get_by_text("lite0 1.1.0 is being installed.")).to_be_visible()
+    assert stage.device.accepted == [("main", "1.1.0")]
+
+
+def test_a_refusal_is_said_where_it_was_asked(visits: Visits, show: Show):
+    stage = show(words.now(**ODD))
+    visit = visits.open(stage.url)
+    visit.forgive("503", "409")
+    visit.page.get_by_role("button", name="Install").click()
+    stage.device.refuses = "lite0 1.1.0 waits no longer"
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Install").click()
+    expect(dialog.get_by_role("alert")).to_have_text("lite0 1.1.0 waits no longer")
+
+
+def test_pausing_and_going_on_are_one_button(visits: Visits, stage: Stage):
+    page = visits.open(stage.url).page
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    assert stage.device.paused == [("main", True), ("main", False)]
+
+
+def test_who_may_only_look_is_offered_nothing_to_do(visits: Visits, show: Show):
+    stage = show(words.now(**{**ODD, "may": ()}))
+    page = visits.open(stage.url).page
+    part(page, "Model").get_by_text("You may look, and not install.").wait_for()
+    for name in ("Install", "Pause", "Resume", "Sign out"):
+        assert page.get_by_role("button", name=name).count() == 0
+
+
+def test_the_log_is_filtered_held_still_and_saved(visits: Visits, stage: Stage, tmp_path: Path):
+    page = visits.open(stage.url).page
+    log = part(page, "Frame by frame")
+    stage.tell(words.seen(500, "a heron"), words.seen(501, '=1+1,"x"'))
+    log.get_by_role("cell", name="a heron").wait_for()
+    log.get_by_role("button", name="Hold still").click()
+    stage.tell(words.seen(502, "a heron"))
+    expect(log).to_contain_text("1 newer frame")
+    log.get_by_label("Label has").fill("HERON")
+    expect(log).to_contain_text("1 of 62 frames")
+    log.get_by_role("button", name="Go on").click()
+    expect(log).to_contain_text("2 of 63 frames")
+    log.get_by_label("Label has").fill("")
+    log.get_by_label("Score at least, %").fill("90")
+    expect(log).to_contain_text("No frame is like that.")
+    log.get_by_label("Score at least, %").fill("")
+    lines = [json.loads(line) for line in saved(page, "Save JSON lines", tmp_path).splitlines()]
+    assert [line["sequence"] for line in lines[-3:]] == [500, 501, 502]
+    assert lines[-3]["predictions"][0]["label"] == "a heron"
+    rows = list(csv.DictReader(io.StringIO(saved(page, "Save CSV", tmp_path))))
+    assert len(rows) == 63
+    assert rows[-2]["label"] == '\'=1+1,"x"'
+    assert float(rows[-1]["age_ms"]) == pytest.approx(lines[-1]["latency_ms"]["age"])
+
+
+def saved(page: Page, button: str, folder: Path) -> str:
+    with page.expect_download() as coming:
+        page.get_by_role("button", name=button).click()
+    coming.value.save_as(folder / coming.value.suggested_filename)
+    return (folder / coming.value.suggested_filename).read_text(encoding="utf-8")
+
+
+@SIZES
+def test_the_keyboard_reaches_everything_in_order(visits: Visits, show: Show, size):
+    stage = show(words.now(**ODD))
+    page = visits.open(stage.url, size).page
+    page.get_by_role("button", name="Install").wait_for()
+    names = reached(page)
+    wanted = [
+        "Skip to the picture", "main", "Pause", "Sign out", "Install",
+        "Updates that have ended, newest first", "Minute", "As a table", "Milliseconds by stage", "Label has", "Score at least, %", "Hold still",
+        "Save JSON lines", "Save CSV", "Classified frames, newest first", "Events, newest first",
+    ]  # fmt: skip
+    assert [name for name in names if name in wanted] == wanted
+    page.get_by_role("tab", name="main").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="door")).to_be_focused()
+    expect(page.get_by_role("tab", name="door")).to_have_attribute("aria-selected", "true")
+
+
+def test_a_chart_has_a_table_and_spans_of_time(visits: Visits, stage: Stage):
+    page = visits.open(stage.url).page
+    latency = part(page, "Latency")
+    expect(latency.get_by_role("img")).to_have_accessible_name(
+        "Latency of each frame by stage over the last minute; the newest answer was 32.4 ms old"
+    )
+    latency.get_by_text("As a table").click()
+    expect(latency.get_by_role("columnheader", name="preparing")).to_be_visible()
+    for tab, said in (("Hour", "95 of 100 within 34.2 ms"), ("Heat", "now processor 61.2 °C")):
+        latency.get_by_role("tab", name=tab).click()
+        expect(latency.get_by_role("img")).to_have_attribute("aria-label", re.compile(re.escape(said)))
+
+
+HIDE = """hidden => {
+  Object.defineProperty(document, 'hidden', {get: () => hidden, configurable: true});
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+@pytest.mark.parametrize("how", ["hidden", "scrolled"])
+def test_no_picture_is_asked_for_while_nobody_sees_it(visits: Visits, stage: Stage, how: str):
+    page = visits.open(stage.url, PHONE).page
+    stage.tell(words.seen(600))
+    expect(page.locator(".picture figcaption")).to_contain_text("Frame 600,")
+    if how == "hidden":
+        page.evaluate(HIDE, True)
+    else:
+        part(page, "What happened").scroll_into_view_if_needed()
+        page.evaluate("() => new Promise(done => setTimeout(done, 200))")
+    asked = stage.device.asked
+    for sequence in range(601, 606):
+        stage.tell(words.seen(sequence))
+        page.wait_for_timeout(100)
+    assert stage.device.asked == asked
+    if how == "hidden":
+        page.evaluate(HIDE, False)
+    else:
+        page.evaluate("() => window.scrollTo(0, 0)")
+    expect(page.locator(".picture figcaption")).to_contain_text("Frame 605,")
+
+
+def test_a_password_is_asked_for_and_a_wrong_one_refused(visits: Visits, show: Show):
+    stage = show(words.now(may=("pause", "sign-out")), OnePassword("herring"))
+    visit = visits.open(stage.url, PHONE)
+    visit.forgive("401")
+    page = visit.page
+    assert findings(page) == []
+    assert misplaced(page) == []
+    page.keyboard.type("carp")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("not right")
+    page.get_by_label("Password").fill("herring")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="pi-7")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_a_browser_that_was_let_in_once_is_sent_to_sign_in_where_it_no_longer_is(visits: Visits, show: Show):
+    stage = show(words.now(), OnePassword("herring"))
+    visit = visits.open(stage.url, DESK)
+    visit.forgive("401")
+    page = visit.page
+    page.get_by_label("Password").fill("herring")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Pause").wait_for()
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_several_pipelines_are_each_shown(visits: Visits, show: Show):
+    stage = show(words.now(pipelines={"main": words.pipeline(), "door": words.pipeline("door")}))
+    page = visits.open(stage.url).page
+    page.get_by_role("tab", name="door").click()
+    stage.tell(words.seen(700, "a visitor", name="door"), words.seen(700, "a cat"))
+    expect(part(page, "What it sees")).to_contain_text("a visitor")
+    page.get_by_role("tab", name="main").click()
+    expect(part(page, "What it sees")).to_contain_text("a cat")
+
+
+def test_a_pause_of_the_frames_is_no_pause_of_the_page(visits: Visits, stage: Stage):
+    page = visits.open(stage.url).page
+    stage.tell(Told(report=replace(words.report(), paused=True)))
+    expect(page.get_by_text("Paused: nothing is classified.")).to_be_visible()
