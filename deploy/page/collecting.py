@@ -18,12 +18,17 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from agent.core.telemetry.families import Family, counter, gauge
+from agent.adapters.clock_system import SystemClock
+from agent.core.telemetry.families import Family
 from agent.ports.clock import Clock
 from agent.ports.link import Link, Message
-from agent.wire.errors import ConfigError, StoreFailed
+from agent.wire.errors import AgentError, ConfigError, StoreFailed
 from agent.wire.topics import MAIN, SHARDS, TELEMETRY, Root
-from deploy.core.page import series_query
+from deploy.adapters.series_sqlite import SqliteSeries
+from deploy.adapters.workspace import Workspace
+from deploy.assemble import workspaces
+from deploy.assemble.session import standing_by
+from deploy.core.page import figures, series_query
 from deploy.core.page.series import (
     Against,
     Classes,
@@ -48,6 +53,8 @@ BACKLOG_MAX_BYTES: Final = 268_435_456
 BATCH: Final = 256
 """Messages that are summed before whoever asks gets a turn."""
 IDLE_S: Final = 0.05
+DRIFTS_MAX: Final = 8
+"""Releases of which a scrape is told whether their classes drift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,13 @@ class Collecting:
         root: Root,
         releases: Callable[[], Collection[str] | None] = lambda: None,
     ) -> None:
+        """
+        Args:
+            series: where it is kept.
+            clock: says in which minute a window came.
+            root: of the fleet's topics.
+            releases: that there are, as `name@version`; None: nobody knows. May raise an AgentError.
+        """
         self._series, self._clock, self._root, self._releases = series, clock, root, releases
         self._gathering = Gathering(root)
         self._lock = threading.Lock()
@@ -95,7 +109,7 @@ class Collecting:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Sum what comes, until the block ends; then keep what was summed."""
-        self._gathering.known = self._releases()
+        self._know()
         thread = threading.Thread(target=self._run, name="collecting")
         thread.start()
         try:
@@ -133,8 +147,8 @@ class Collecting:
 
     def keep(self) -> None:
         """Write down what was summed; what cannot be is tried again with the next."""
+        self._know()
         with self._lock:
-            self._gathering.known = self._releases()
             waiting = self._gathering.waiting()
         try:
             if waiting:
@@ -149,6 +163,12 @@ class Collecting:
             log.warning("series.unkept", extra={"reason": str(error)})
             with self._lock:
                 self._gathering.put_back(waiting)
+
+    def _know(self) -> None:
+        try:
+            self._gathering.known = self._releases()
+        except AgentError as error:
+            log.warning("series.releases_unread", extra={"reason": str(error)})
 
     def collected(self) -> Collected:
         with self._lock:
@@ -201,22 +221,20 @@ class Collecting:
         return series_query.classes(release, grid, heard, self._reference(release, against))
 
     def families(self) -> tuple[Family, ...]:
-        """For the metrics of the fleet."""
-        told = self.collected()
+        """For the metrics of the fleet, but for its drifts."""
         with self._lock:
             measured = self._gathering.families()
-        return (
-            *measured,
-            counter("shoal_telemetry_messages", "Messages of telemetry that came", [({}, told.messages)]),
-            counter(
-                "shoal_telemetry_overrun",
-                "Messages that came faster than they could be read, and were lost",
-                [({}, told.overrun)],
-            ),
-            gauge("shoal_telemetry_backlog", "Messages that wait to be read", [({}, told.backlog)]),
-            counter("shoal_series_failures", "Times that the disk refused measurements", [({}, told.unkept)]),
-            gauge("shoal_series_bytes", "Measurements over time on the disk", [({}, told.bytes)]),
-        )
+        return *measured, *figures.of_collection(self.collected())
+
+    def drifts(self) -> tuple[Classes, ...]:
+        """Of the releases that were heard in the last hour, that hour against their first day.
+
+        Raises:
+            StoreFailed: the disk refused.
+        """
+        hour = Range(self._clock.now() - timedelta(seconds=Span.HOUR))
+        found = (self.classes(release, hour) for release in self._series.names().releases[:DRIFTS_MAX])
+        return tuple(classes for classes in found if any(classes.frames))
 
     def _grid(self, range_: Range) -> Steps:
         now = self._clock.now()
@@ -247,6 +265,26 @@ class Collecting:
             frames=answered.frames,
         )
         return Compared(reference, answered)
+
+
+@contextmanager
+def collecting(workspace: Workspace) -> Iterator[Collecting]:
+    """The collection of this workspace's fleet, over a link of its own, whether or not a broker is there.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    repository = workspaces.open_repository(workspace)
+
+    def releases() -> frozenset[str]:
+        return frozenset(f"{ref.name}@{ref.version}" for ref in repository.releases())
+
+    with standing_by(workspace, lambda _: None) as session:
+        series = SqliteSeries(workspace.folder / "series.sqlite")
+        collection = Collecting(series, SystemClock(), session.root, releases)
+        collection.listen(session.link)
+        with collection.running():
+            yield collection
 
 
 def _span(grid: Steps) -> Span:

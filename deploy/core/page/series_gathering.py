@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent.core.telemetry.families import Family, Tally, counter, gauge, histogram
+from agent.core.telemetry.families import Family, Tally, counter, histogram
 from agent.wire import codec
 from agent.wire.errors import WireError
 from agent.wire.reports import Telemetry
@@ -125,7 +125,6 @@ class Gathering:
                     *(({"result": str(fault)}, self.refused[fault]) for fault in Fault),
                 ],
             ),
-            gauge("shoal_telemetry_devices", "Devices of which windows are kept", [({}, len(self._tracks))]),
         )
 
     def _refuse(self, fault: Fault, why: str) -> None:

@@ -21,6 +21,10 @@ from deploy.core.page.series_bounds import KEY_MAX, KEY_MIN, STAGES
 PLACES_MAX: Final = 16
 """Pairs of a release and a hardware class in one span of time."""
 RELEASES_MAX: Final = 16
+STRANGERS_MAX: Final = 4
+"""Of both, once so many are taken, only releases that are known here get one of their own: else a device that
+invents releases would take the places of the real ones.
+"""
 LABELS_MAX: Final = 128
 """Of one release in one span."""
 
@@ -116,9 +120,11 @@ class Sums:
         """
         Args:
             told: a window within its bounds.
-            known: the releases that there are; another counts under REST. None: whatever a device says.
+            known: the releases that there are, as `name@version`; None: whatever a device says.
         """
-        place = self._place(release_of(told, known), hardware_of(told))
+        named = release_of(told)
+        familiar = known is None or named in known
+        place = self._place(Place(named, hardware_of(told)), PLACES_MAX if familiar else STRANGERS_MAX)
         piles = self.piles.setdefault(place, {})
         for stage in STAGES:
             histogram = told.histogram_ms.get(stage)
@@ -136,7 +142,7 @@ class Sums:
 
     def merge(self, other: "Sums") -> None:
         for place, piles in other.piles.items():
-            mine = self.piles.setdefault(self._place(place.release, place.hardware), {})
+            mine = self.piles.setdefault(self._place(place, PLACES_MAX), {})
             for stage, pile in piles.items():
                 mine.setdefault(stage, Pile()).add(pile.document())
         for release, answered in other.answers.items():
@@ -147,18 +153,16 @@ class Sums:
             for stage, pile in piles.items():
                 yield place, stage, pile.document()
 
-    def _place(self, release: str, hardware: str) -> Place:
-        place = Place(release, hardware)
-        return place if place in self.piles or len(self.piles) < PLACES_MAX else Place(REST, REST)
+    def _place(self, place: Place, most: int) -> Place:
+        return place if place in self.piles or len(self.piles) < most else Place(REST, REST)
 
     def _answers(self, release: str) -> Answered:
         named = release if release in self.answers or len(self.answers) < RELEASES_MAX else REST
         return self.answers.setdefault(named, Answered())
 
 
-def release_of(told: Telemetry, known: Collection[str] | None) -> str:
-    named = f"{told.model}@{told.version}" if told.model and told.version else REST
-    return named if known is None or named in known else REST
+def release_of(told: Telemetry) -> str:
+    return f"{told.model}@{told.version}" if told.model and told.version else REST
 
 
 def hardware_of(told: Telemetry) -> str:

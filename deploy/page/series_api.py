@@ -1,0 +1,131 @@
+"""The addresses of measurements over time, and `/metrics` of the fleet."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from agent.adapters.exposition import exposition
+from agent.adapters.web.answers import NotNow, document
+from agent.core.telemetry.families import Family
+from agent.wire.errors import ConfigError, PortError
+from agent.wire.topics import MAIN
+from deploy.core.page import figures
+from deploy.core.page.series import Classes
+from deploy.page.collecting import Collecting, Range
+
+T = TypeVar("T")
+
+RANGE: Final = timedelta(hours=1)
+"""Where none is asked for."""
+DRIFTS_FOR_S: Final = 60.0
+"""They read an hour and a day of each release: a scrape is given what the last one within this was."""
+
+FleetFamilies = Callable[[], Awaitable[Iterable[Family]]]
+
+
+class SeriesApi:
+    """
+    Args:
+        collecting: what is measured.
+        fleet: the rest of the figures.
+    """
+
+    def __init__(self, collecting: Collecting, fleet: FleetFamilies) -> None:
+        self._collecting, self._fleet = collecting, fleet
+        self._drifts: tuple[Classes, ...] = ()
+        self._drifts_s = float("-inf")
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/api/series", self._names),
+            Route("/api/series/latency", self._latency),
+            Route("/api/series/classes", self._classes),
+            Route("/api/series/devices/{device}", self._device),
+            Route("/metrics", self._metrics),
+        ]
+
+    async def _names(self, _: Request) -> Response:
+        return document(await _read(self._collecting.names))
+
+    async def _latency(self, request: Request) -> Response:
+        asked = request.query_params
+        work = partial(
+            self._collecting.latency,
+            asked.get("stage", "invoke"),
+            _range(request, "since", "until"),
+            asked.get("release"),
+            asked.get("hardware"),
+        )
+        return document(await _read(work))
+
+    async def _classes(self, request: Request) -> Response:
+        asked = request.query_params
+        if "release" not in asked:
+            raise NotNow(400, "name the release, as ?release=name@version; /api/series lists them")
+        against = _range(request, "from", "to") if "from" in asked else None
+        range_ = _range(request, "since", "until")
+        return document(await _read(partial(self._collecting.classes, asked["release"], range_, against)))
+
+    async def _device(self, request: Request) -> Response:
+        pipeline = request.query_params.get("pipeline", MAIN)
+        return document(self._collecting.device(request.path_params["device"], pipeline))
+
+    async def _metrics(self, request: Request) -> Response:
+        families = [
+            *await self._fleet(),
+            *self._collecting.families(),
+            *figures.of_drifts(await self._drifted()),
+        ]
+        made = await asyncio.to_thread(exposition, families, request.headers.get("accept", ""))
+        return Response(made.body, headers={"Content-Type": made.content_type, "Cache-Control": "no-store"})
+
+    async def _drifted(self) -> tuple[Classes, ...]:
+        """As they were a minute ago at most; none where the disk refuses, which has a figure of its own."""
+        now_s = time.monotonic()
+        if now_s - self._drifts_s >= DRIFTS_FOR_S:
+            self._drifts_s = now_s
+            try:
+                self._drifts = await asyncio.to_thread(self._collecting.drifts)
+            except PortError:
+                self._drifts = ()
+        return self._drifts
+
+
+async def _read(work: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(work)
+    except ConfigError as error:
+        raise NotNow(400, str(error)) from error
+    except PortError as error:
+        raise NotNow(503, str(error)) from error
+
+
+def _range(request: Request, since: str, until: str) -> Range:
+    """
+    Raises:
+        NotNow: one of the two is no instant.
+    """
+    end = _instant(request, until)
+    begin = _instant(request, since)
+    return Range(begin if begin is not None else (end or _now()) - RANGE, end)
+
+
+def _instant(request: Request, name: str) -> datetime | None:
+    text = request.query_params.get(name, "")
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise NotNow(400, f"{name} is an instant, such as 2026-11-22T15:00:00Z: {text[:40]!r}") from error
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
