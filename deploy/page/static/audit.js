@@ -1,7 +1,8 @@
 import { get } from "../api.js";
 import { Button, Table } from "../components.js";
-import { instant, number, plural } from "../format.js";
+import { instant, number, plural, sentence } from "../format.js";
 import { html, useState } from "../ui.js";
+import { Document } from "./document.js";
 import { useDocument } from "./live.js";
 import { amend, to } from "./router.js";
 
@@ -30,7 +31,7 @@ function Verified() {
     try {
       setFound(await get("api/audit/verify"));
     } catch (error) {
-      setFound({ whole: false, words: error.message });
+      setFound({ whole: false, words: sentence(error.message) });
     }
     setBusy(false);
   };
@@ -44,13 +45,14 @@ function Verified() {
 
 export function AuditLog({ query }) {
   const address = `api/audit?limit=${LIMIT}${query.before ? `&before=${query.before}` : ""}`;
-  const { document, error } = useDocument(address, (event) => event.type === "line" && !query.before);
-  if (!document) return html`<p class=${error ? "note bad" : "quiet"} role="status">${error || "Reading the ledger"}</p>`;
-  const { lines, total, before } = document;
+  const found = useDocument(address, (event) => event.type === "line" && !query.before);
+  return html`<${Document} found=${found} what="the ledger" draw=${(document) => html`<${Page} query=${query} ...${document} />`} />`;
+}
+
+function Page({ lines, total, before, query }) {
   return html`<div class="stack">
     <p>${plural(total, "line")}, each with a hash over the one before it; the newest first.</p>
     <${Verified} />
-    ${error && html`<p class="note bad">${error}</p>`}
     <${Lines} lines=${lines} caption="Lines of the ledger" empty="Nothing has been decided yet: shoal rollout start RELEASE." />
     <div class="row">
       ${query.before && html`<${Button} onClick=${() => amend({ before: "" })}>Newest<//>`}

@@ -112,3 +112,15 @@ export function useDocument(address, concerns = () => false, stamp = null) {
   const known = state.address === address ? state : { document: null, error: "" };
   return { document: known.document, error: known.error, again };
 }
+
+/** As `useDocument`, and anew each `everyMs` where it is in sight. */
+export function useDocumentEvery(address, everyMs) {
+  const found = useDocument(address);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) found.again();
+    }, everyMs);
+    return () => clearInterval(timer);
+  }, [address]);
+  return found;
+}

@@ -1,20 +1,11 @@
 import { TimeChart } from "../../charts.js";
 import { Card } from "../../components.js";
 import { milliseconds } from "../../format.js";
-import { html, useEffect } from "../../ui.js";
-import { useDocument } from "../live.js";
+import { html } from "../../ui.js";
+import { Document } from "../document.js";
+import { useDocumentEvery } from "../live.js";
 
 const EVERY_MS = 15_000;
-
-/** Asked for anew now and then: a device measures in windows of seconds. */
-function useSeries(address) {
-  const found = useDocument(address);
-  useEffect(() => {
-    const timer = setInterval(() => { if (!document.hidden) found.again(); }, EVERY_MS);
-    return () => clearInterval(timer);
-  }, [address]);
-  return found;
-}
 
 const newest = (column) => column.findLast((value) => value !== null) ?? null;
 const some = (column) => column.some((value) => value !== null);
@@ -36,11 +27,8 @@ function Charts({ series }) {
 }
 
 export function Series({ device, pipeline }) {
-  const { document, error } = useSeries(`api/series/devices/${encodeURIComponent(device)}?pipeline=${encodeURIComponent(pipeline)}`);
-  const empty = document && document.at.length === 0;
-  return html`<${Card} title="Measured">
-    ${error && html`<p class="quiet" role="status">${error}</p>`}
-    ${empty && html`<p class="quiet">No telemetry has come from it since the page began to listen.</p>`}
-    ${document && !empty && html`<${Charts} series=${document} />`}
-  <//>`;
+  const found = useDocumentEvery(`api/series/devices/${encodeURIComponent(device)}?pipeline=${encodeURIComponent(pipeline)}`, EVERY_MS);
+  const draw = (series) => series.at.length ? html`<${Charts} series=${series} />`
+    : html`<p class="quiet">No telemetry has come from it since the page began to listen.</p>`;
+  return html`<${Card} title="Measured"><${Document} found=${found} what="what it measured" draw=${draw} /><//>`;
 }

@@ -4,6 +4,7 @@ import { html } from "../../ui.js";
 import { Lines } from "../audit.js";
 import { Presence, Standing } from "../devices/badges.js";
 import { useFleet } from "../fleet_store.js";
+import { Document } from "../document.js";
 import { useDocument } from "../live.js";
 import { amend, to } from "../router.js";
 import { Camera, Capabilities, Evidence, running } from "./report.js";
@@ -120,10 +121,9 @@ function Body({ document, pipeline }) {
 export function DevicePage({ id, pipeline, store }) {
   useFleet(store);
   const told = store.entry(pipeline === "main" ? id : `${id}/${pipeline}`)?.row;
-  const { document, error } = useDocument(`api/devices/${encodeURIComponent(id)}`, ({ type }) => type === "line", told);
+  const found = useDocument(`api/devices/${encodeURIComponent(id)}`, ({ type }) => type === "line", told);
   return html`<div class="stack">
     <p><a href=${to(["devices"])}>All devices</a></p>
-    ${error && html`<p class="note bad" role="status">${error}</p>`}
-    ${document ? html`<${Body} document=${document} pipeline=${pipeline} />` : !error && html`<p class="quiet" role="status">Reading the device</p>`}
+    <${Document} found=${found} what="the device" draw=${(document) => html`<${Body} document=${document} pipeline=${pipeline} />`} />
   </div>`;
 }

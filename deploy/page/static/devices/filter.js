@@ -27,7 +27,7 @@ export const FACETS = [
   { key: "phase", title: "Phase", of: (row) => [row.phase || EMPTY] },
   { key: "hardware", title: "Hardware", of: (row) => [row.hardware || EMPTY] },
   { key: "release", title: "Release", of: (row) => [row.running || EMPTY] },
-  { key: "standing", title: "In the rollout", of: (row) => [row.standing || EMPTY] },
+  { key: "standing", title: "Standing", of: (row) => [row.standing || EMPTY] },
   { key: "reason", title: "Reason", of: (row) => [row.code || EMPTY] },
 ];
 

@@ -31,6 +31,6 @@ export function SortChoice({ order, onOrder }) {
       </select>
     </label>
     <button class="button" type="button" aria-pressed=${order.down}
-      onClick=${() => onOrder({ ...order, down: !order.down })}>Descending</button>
+      aria-label="Descending" onClick=${() => onOrder({ ...order, down: !order.down })}>${order.down ? "▼" : "▲"}</button>
   </div>`;
 }

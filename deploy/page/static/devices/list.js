@@ -20,10 +20,10 @@ const Nothing = ({ onClear }) => html`<div class="note row">
   <button class="button" type="button" onClick=${onClear}>Show all devices</button>
 </div>`;
 
-const shownWords = (shown, total) =>
-  shown === total ? plural(total, "row") : `${number(shown)} of ${plural(total, "row")}`;
+/** A device with several pipelines has several rows. */
+const shownWords = (shown, total, of) => (shown === total ? plural(total, of) : `${number(shown)} of ${plural(total, of)}`);
 
-function Tools({ text, setText, order, onOrder, shown, total, waiting }) {
+function Tools({ text, setText, order, onOrder, shown, total, of, waiting }) {
   return html`<div class="toolbar">
     <label class="field filter">Filter
       <input type="search" value=${text} spellcheck=${false} autocomplete="off" enterkeyhint="search"
@@ -33,7 +33,7 @@ function Tools({ text, setText, order, onOrder, shown, total, waiting }) {
     <span id="filter-words" class="unseen">Words must all be found. tag:line-3 asks for one thing exactly, a dash
       before a word for what is not so.</span>
     <${SortChoice} order=${order} onOrder=${onOrder} />
-    <p class="shown" role="status">${shownWords(shown, total)}${waiting ? ", order held while you point at it" : ""}</p>
+    <p class="shown" role="status">${shownWords(shown, total, of)}${waiting ? ", order held while you point at it" : ""}</p>
   </div>`;
 }
 
@@ -50,7 +50,7 @@ export function Devices({ store, query }) {
   if (entries.length === 0) return html`<${Nobody} />`;
   return html`<div class="devices">
     <${Tools} text=${text} setText=${setText} order=${parseOrder(order)} onOrder=${onOrder}
-      shown=${list.length} total=${entries.length} waiting=${waiting} />
+      shown=${list.length} total=${entries.length} of=${entries.some(({ row }) => row.pipeline !== "main") ? "pipeline" : "device"} waiting=${waiting} />
     <${Facets} entries=${entries} version=${version} terms=${terms} text=${text}
       onChoose=${(word) => setText(toggled(text, word))} />
     ${list.length === 0 ? html`<${Nothing} onClear=${() => setText("")} />` : null}

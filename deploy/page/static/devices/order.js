@@ -11,7 +11,7 @@ export const COLUMNS = [
   { key: "online", title: "Connection", by: (row) => (row.online ? 1 : 0) },
   { key: "release", title: "Release", by: (row) => row.running },
   { key: "phase", title: "Phase", by: (row) => PHASES[row.phase] ?? 9 },
-  { key: "standing", title: "In the rollout", by: (row) => rank(STANDINGS, row.standing) },
+  { key: "standing", title: "Standing", by: (row) => rank(STANDINGS, row.standing) },
   { key: "why", title: "Why", by: (row) => `${row.urgency} ${row.code}` },
   { key: "hardware", title: "Hardware", by: (row) => row.hardware },
   { key: "reported", title: "Reported", by: (row) => (row.at === null ? 0 : Date.parse(row.at)) },

@@ -30,7 +30,7 @@ function Cells({ name, row, gone }) {
     <div role="gridcell" class="cell phase ${phaseKind(row.phase)}">${phase(row)}</div>
     <div role="gridcell" class="cell standing">${row.standing ? html`<${Standing} is=${row.standing} />` : ""}</div>
     <div role="gridcell" class="cell why">${row.code ? html`<b>${row.code}</b> ` : ""}${ill(row)}</div>
-    <div role="gridcell" class="cell hardware">${row.hardware}${row.delegate ? `, ${row.delegate}` : ""}</div>
+    <div role="gridcell" class="cell hardware">${[...new Set([row.hardware, row.delegate])].filter(Boolean).join(", ")}</div>
     <div role="gridcell" class="cell reported">${reported(row)}</div>`;
 }
 

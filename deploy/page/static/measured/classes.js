@@ -2,9 +2,11 @@ import { TimeChart } from "../../charts.js";
 import { Badge, Card, Table } from "../../components.js";
 import { instant, number, percent } from "../../format.js";
 import { html } from "../../ui.js";
-import { useEvery } from "./view.js";
+import { Document } from "../document.js";
+import { useDocumentEvery } from "../live.js";
 
 const DRAWN = 5;
+const EVERY_MS = 60_000;
 
 const DRIFTS = {
   "too-few": ["", "too few frames to tell"], steady: ["good", "steady"], shifting: ["warn", "shifting"], drifted: ["bad", "drifted"],
@@ -54,10 +56,8 @@ function Body({ document }) {
 
 /** What one release names, over time, and how far that is from what it named at first. */
 export function Classes({ release, address }) {
-  const { document, error } = useEvery(address);
-  return html`<${Card} title=${`Classes of ${release}`}>
-    ${!document ? html`<p class=${error ? "note bad" : "quiet"} role="status">${error || "Reading the series"}</p>`
-      : document.labels.length === 0 ? html`<p class="quiet">It named nothing in this range.</p>`
-      : html`<${Body} document=${document} />`}
-  <//>`;
+  const found = useDocumentEvery(address, EVERY_MS);
+  const draw = (document) => document.labels.length ? html`<${Body} document=${document} />`
+    : html`<p class="quiet">It named nothing in this range.</p>`;
+  return html`<${Card} title=${`Classes of ${release}`}><${Document} found=${found} what="the series" draw=${draw} /><//>`;
 }

@@ -1,13 +1,15 @@
 import { Card, Table, Tabs } from "../../components.js";
 import { instant, milliseconds, number } from "../../format.js";
-import { html, useEffect, useMemo } from "../../ui.js";
+import { html, useMemo } from "../../ui.js";
 import { TimeChart } from "../../charts.js";
-import { useDocument } from "../live.js";
+import { Document } from "../document.js";
+import { useDocumentEvery } from "../live.js";
 import { amend } from "../router.js";
 import { Classes } from "./classes.js";
 
 const RANGES = [["3600", "1 hour"], ["21600", "6 hours"], ["86400", "1 day"], ["604800", "7 days"], ["2592000", "30 days"]];
 const RANGE = "21600";
+/** Measurements are merged by the minute. */
 const EVERY_MS = 60_000;
 const LINES_MAX = 5;
 
@@ -37,25 +39,19 @@ function Lines({ latency, percentile }) {
   ${latency.lines.length > LINES_MAX && html`<p class="quiet small">The ${LINES_MAX} with the most frames are drawn; all are in the table.</p>`}`;
 }
 
-function Latency({ address, percentile }) {
-  const { document, error } = useEvery(address);
-  if (!document) return html`<p class=${error ? "note bad" : "quiet"} role="status">${error || "Reading the series"}</p>`;
-  if (!document.lines.length) return html`<p class="quiet">Nothing was measured in this range: devices tell of it while <code>shoal serve</code> listens.</p>`;
-  const rows = document.everything ? [{ ...document.everything, release: "all", hardware: "all" }, ...document.lines] : document.lines;
+function Drawn({ latency, percentile }) {
+  const { lines, everything } = latency;
+  if (!lines.length) return html`<p class="quiet">Nothing was measured in this range: devices tell of it while <code>shoal serve</code> listens.</p>`;
+  const rows = everything ? [{ ...everything, release: "all", hardware: "all" }, ...lines] : lines;
   return html`<div class="stack">
-    <${Lines} latency=${document} percentile=${percentile} />
+    <${Lines} latency=${latency} percentile=${percentile} />
     <${Table} caption="Latency over the whole range" columns=${COLUMNS} rows=${rows} rowKey=${(line) => `${line.release}\n${line.hardware}`} />
   </div>`;
 }
 
-/** A document that is asked for each minute, where it is in sight. */
-export function useEvery(address) {
-  const found = useDocument(address);
-  useEffect(() => {
-    const timer = setInterval(() => { if (!document.hidden) found.again(); }, EVERY_MS);
-    return () => clearInterval(timer);
-  }, [address]);
-  return found;
+function Latency({ address, percentile }) {
+  const found = useDocumentEvery(address, EVERY_MS);
+  return html`<${Document} found=${found} what="the series" draw=${(latency) => html`<${Drawn} latency=${latency} percentile=${percentile} />`} />`;
 }
 
 /** From so long ago on, to the minute, so that drawing again asks for nothing new. */
@@ -94,10 +90,8 @@ function Chosen({ names, query }) {
 
 /** What the fleet measures, over time. */
 export function Measured({ query }) {
-  const { document, error } = useEvery("api/series");
-  if (!document) return html`<p class=${error ? "note bad" : "quiet"} role="status">${error || "Reading what there is"}</p>`;
-  if (!document.stages.length) {
-    return html`<p class="note">Nothing has been measured yet: devices tell of it every few seconds, and <code>shoal serve</code> listens.</p>`;
-  }
-  return html`<${Chosen} names=${document} query=${query} />`;
+  const found = useDocumentEvery("api/series", EVERY_MS);
+  const draw = (names) => names.stages.length ? html`<${Chosen} names=${names} query=${query} />`
+    : html`<p class="note">Nothing has been measured yet: devices tell of it every few seconds, and <code>shoal serve</code> listens.</p>`;
+  return html`<${Document} found=${found} what="what there is" draw=${draw} />`;
 }

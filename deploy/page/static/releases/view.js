@@ -1,6 +1,7 @@
 import { Card, Facts, Table } from "../../components.js";
 import { bytes, number, plural, sentence, shortDigest } from "../../format.js";
 import { html } from "../../ui.js";
+import { Document } from "../document.js";
 import { useDocument } from "../live.js";
 import { to } from "../router.js";
 import { Evaluation } from "./evaluation.js";
@@ -23,13 +24,10 @@ const None = () => html`<div class="note stack">
 </div>`;
 
 export function Releases() {
-  const { document, error } = useDocument("api/releases", ({ type }) => type === "line" || type === "rollout");
-  return html`<div class="stack">
-    ${error && html`<p class="note bad" role="status">${error}</p>`}
-    ${!document ? !error && html`<p class="quiet" role="status">Reading the releases</p>`
-      : document.releases.length === 0 ? html`<${None} />`
-      : html`<${Table} caption="Releases" columns=${COLUMNS} rows=${document.releases} rowKey=${(each) => `${each.name}@${each.version}`} />`}
-  </div>`;
+  const found = useDocument("api/releases", ({ type }) => type === "line" || type === "rollout");
+  const draw = ({ releases }) => releases.length === 0 ? html`<${None} />`
+    : html`<${Table} caption="Releases" columns=${COLUMNS} rows=${releases} rowKey=${(each) => `${each.name}@${each.version}`} />`;
+  return html`<${Document} found=${found} what="the releases" draw=${draw} />`;
 }
 
 const VARIANTS = [
@@ -84,9 +82,6 @@ function Body({ document, me }) {
 
 export function ReleasePage({ name, version, me }) {
   const address = `api/releases/${encodeURIComponent(name)}/${encodeURIComponent(version)}`;
-  const { document, error } = useDocument(address, ({ type }) => type === "rollout");
-  return html`<div class="stack">
-    ${error && html`<p class="note bad" role="status">${error}</p>`}
-    ${document ? html`<${Body} document=${document} me=${me} />` : !error && html`<p class="quiet" role="status">Reading the release</p>`}
-  </div>`;
+  const found = useDocument(address, ({ type }) => type === "rollout");
+  return html`<${Document} found=${found} what="the release" draw=${(document) => html`<${Body} document=${document} me=${me} />`} />`;
 }

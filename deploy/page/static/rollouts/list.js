@@ -1,6 +1,7 @@
 import { Table } from "../../components.js";
 import { instant } from "../../format.js";
 import { html } from "../../ui.js";
+import { Document } from "../document.js";
 import { useDocument } from "../live.js";
 import { to } from "../router.js";
 import { State, barred, counted } from "./words.js";
@@ -21,15 +22,13 @@ const None = () => html`<div class="note stack">
 </div>`;
 
 export function Rollouts({ me }) {
-  const { document, error } = useDocument("api/rollouts", (event) => event.type === "rollout");
+  const found = useDocument("api/rollouts", (event) => event.type === "rollout");
   const why = barred(me, "order");
   return html`<div class="stack">
     <div class="row">
       ${me.may.includes("order") ? html`<a class="button first" href=${to(["start"])}>Start a rollout</a>` : why && html`<p class="quiet">${why}</p>`}
     </div>
-    ${error && html`<p class="note bad" role="status">${error}</p>`}
-    ${!document ? !error && html`<p class="quiet" role="status">Reading the rollouts</p>`
-      : document.rollouts.length === 0 ? html`<${None} />`
-      : html`<${Table} caption="Rollouts, the newest first" columns=${COLUMNS} rows=${document.rollouts} rowKey=${(each) => each.name} />`}
+    <${Document} found=${found} what="the rollouts" draw=${({ rollouts }) => rollouts.length === 0 ? html`<${None} />`
+      : html`<${Table} caption="Rollouts, the newest first" columns=${COLUMNS} rows=${rollouts} rowKey=${(each) => each.name} />`} />
   </div>`;
 }

@@ -1,6 +1,8 @@
 import { post } from "../../api.js";
 import { Button, Card, Confirm, toast } from "../../components.js";
+import { sentence } from "../../format.js";
 import { html, useEffect, useState } from "../../ui.js";
+import { Document } from "../document.js";
 import { useDocument } from "../live.js";
 import { go } from "../router.js";
 import { Preview } from "./preview.js";
@@ -101,7 +103,7 @@ function Ready({ query, releases }) {
   const [asking, setAsking] = useState(false);
   return html`<div class="stack">
     <${Card} title="What and for whom"><${Form} filled=${filled} set=${set} releases=${releases} onPlan=${plan} busy=${busy} /><//>
-    <div role="status">${error ? html`<p class="note bad">${error}</p>` : busy ? "Cutting the waves" : ""}</div>
+    <div role="status">${error ? html`<p class="note bad">${sentence(error)}</p>` : busy ? "Cutting the waves" : ""}</div>
     ${planned && html`<${Preview} planned=${planned} />
     <div class="row"><${Button} kind="first" onClick=${() => setAsking(true)}>Start this rollout<//></div>`}
     ${asking && planned && html`<${Start} filled=${filled} planned=${planned} close=${() => setAsking(false)} />`}
@@ -109,10 +111,10 @@ function Ready({ query, releases }) {
 }
 
 export function StartRollout({ query, me }) {
-  const { document, error } = useDocument("api/releases");
+  const found = useDocument("api/releases");
   const why = barred(me, "order") || (me.may.includes("order") ? "" : me.note);
   if (why) return html`<p class="note">${why}</p>`;
-  if (!document) return html`<p class=${error ? "note bad" : "quiet"} role="status">${error || "Reading the releases"}</p>`;
-  if (!document.releases.length) return html`<p class="note">There is no release yet: <code>shoal release MODEL.tflite --labels LABELS.txt</code> makes one.</p>`;
-  return html`<${Ready} query=${query} releases=${document.releases} />`;
+  const draw = ({ releases }) => releases.length ? html`<${Ready} query=${query} releases=${releases} />`
+    : html`<p class="note">There is no release yet: <code>shoal release MODEL.tflite --labels LABELS.txt</code> makes one.</p>`;
+  return html`<${Document} found=${found} what="the releases" draw=${draw} />`;
 }

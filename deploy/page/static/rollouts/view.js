@@ -2,6 +2,7 @@ import { Card, Facts, Note } from "../../components.js";
 import { bytes, instant, plural } from "../../format.js";
 import { html } from "../../ui.js";
 import { Lines } from "../audit.js";
+import { Document } from "../document.js";
 import { useDocument } from "../live.js";
 import { to } from "../router.js";
 import { Approve } from "./approve.js";
@@ -57,12 +58,10 @@ function Body({ document, me, again }) {
 }
 
 export function RolloutPage({ name, me }) {
-  const { document, error, again } = useDocument(
+  const found = useDocument(
     `api/rollouts/${encodeURIComponent(name)}`,
     ({ detail }) => detail?.name === name || detail?.rollout === name,
   );
-  return html`<div class="stack">
-    ${error && html`<p class="note bad" role="status">${error}</p>`}
-    ${document ? html`<${Body} document=${document} me=${me} again=${again} />` : !error && html`<p class="quiet" role="status">Reading the rollout</p>`}
-  </div>`;
+  return html`<${Document} found=${found} what="the rollout"
+    draw=${(document) => html`<${Body} document=${document} me=${me} again=${found.again} />`} />`;
 }

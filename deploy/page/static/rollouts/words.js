@@ -1,3 +1,4 @@
+import { number } from "../../format.js";
 import { html } from "../../ui.js";
 import { Badge } from "../../components.js";
 
@@ -29,7 +30,7 @@ export const gathered = (standings) => [
 
 /** Every standing that there is, in words. */
 export const counted = (standings) =>
-  Object.entries(standings).filter(([, count]) => count).map(([name, count]) => `${count} ${name}`).join(", ");
+  Object.entries(standings).filter(([, count]) => count).map(([name, count]) => `${number(count)} ${name}`).join(", ");
 
 /** Why somebody may not order here; empty: they may. */
 export function barred(me, act) {
