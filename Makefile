@@ -27,10 +27,13 @@
 # make wheels             ARCH=arm64 PYTHON_VERSION=3.13: a folder, wheels/, to install from without internet
 # make deb                ARCH=arm64 PYTHON_VERSION=3.13: a Debian package with all it needs inside, in dist/
 # make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container (needs root)
+# make test-homeassistant a real device in a real Home Assistant, which gets an environment of its own (needs
+#                         Python 3.13 as HOME_PYTHON=...; 3 minutes)
 # make test-systemd       what the installed unit lives through under a real systemd (needs root; 5 minutes)
 
 PYTHON ?= python3
 VENV ?= .venv
+HOME_PYTHON ?= python3.13
 FRAMES ?=
 BROKER ?=
 KILLS ?= 200
@@ -53,6 +56,7 @@ bin := $(VENV)/bin
 .PHONY: help test lint types contracts pytest pytest-devices pytest-updates pytest-parts demo model clean \
 	bench bench-fleet bench-bytes bench-cuts bench-controller bench-telemetry census simulate blast \
 	soak flat outage site survive kill-controller false-alarms test-cluster test-factory mnist test-systemd \
+	test-homeassistant \
 	wheels deb test-install
 
 help:
@@ -180,6 +184,14 @@ deb:
 
 test-install:
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/stranger
+
+# The newest that Python 3.13.0 takes, with what its frontend and its MQTT integration import.
+test-homeassistant: $(VENV)/.dev
+	test -x $(VENV)/homeassistant/bin/python || $(HOME_PYTHON) -m venv $(VENV)/homeassistant
+	$(VENV)/homeassistant/bin/python -m pip install --quiet --disable-pip-version-check homeassistant==2025.4.4 \
+		paho-mqtt==2.1.0 home-assistant-frontend==20250411.0 Pillow==11.1.0 PyTurboJPEG==1.7.5
+	SHOAL_HOMEASSISTANT=$(abspath $(VENV))/homeassistant/bin/python nice -n 5 \
+		$(bin)/python -m pytest -o cache_dir=.pytest_cache/homeassistant tests/homeassistant
 
 test-systemd:
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/systemd/install
