@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from agent.adapters.web.events import event
+from agent.core.telemetry.families import Family
 from agent.wire.errors import AgentError, ConfigError, PortError
 from agent.wire.topics import DeviceId
 from deploy.adapters import lock_file
@@ -26,6 +27,7 @@ from deploy.core.devices.roster import Counts
 from deploy.core.devices.why import Case
 from deploy.core.history import Told
 from deploy.core.page import steering, table
+from deploy.core.page.figures import of_fleet
 from deploy.core.page.words import Brief, Changed, Controller, FleetNow, Row, Turned
 from deploy.core.refusal import Refused
 from deploy.core.rollouts import standing
@@ -71,7 +73,8 @@ class _Ledger:
 
 
 class Onlooker:
-    """All of it on one thread, but what it has made, which nobody changes any more.
+    """All of it on one thread; but `now` and the attributes it reads may be asked on any, for what was made
+    is replaced and never changed.
 
     Args:
         desk: whose session may be without a broker.
@@ -107,10 +110,13 @@ class Onlooker:
         return self._told_of
 
     def turn(self) -> bytes:
-        """Look, and say what is new, as server-sent events."""
+        """Look, and say what is new, as server-sent events. That a broker came is said before the fleet is
+        read from it, and what was remembered is shown before that is done for the first time.
+        """
         lines = self._read()
-        self._see()
         events = [self._turn_broker(), *(event("line", line) for line in lines)]
+        if self.version and not any(events[:1]):
+            self._see()
         events.append(self._look_at_devices(decided=bool(lines)))
         events += self._look_at_rollouts(decided=bool(lines))
         return b"".join(events)
@@ -128,6 +134,14 @@ class Onlooker:
             refused=self.picture.refused,
             fault=self.fault,
         )
+
+    def figures(self) -> tuple[Family, ...]:
+        """
+        Raises:
+            StoreFailed: what is signed cannot be read.
+        """
+        expires = {str(role): at for role, at in self.desk.repository.expires().items()}
+        return tuple(of_fleet(self.now(), self.briefs.values(), len(self.lines), expires))
 
     def outlook(self, rollout: Rollout) -> outlook.Outlook:
         return outlook.outlook(rollout, self.picture, self._coming(rollout))

@@ -21,8 +21,10 @@ from deploy.assemble.controlling import Desk
 from deploy.assemble.session import standing_by
 from deploy.page.api import STATIC, FleetApi
 from deploy.page.broker_news import BrokerNews
+from deploy.page.collecting import Collecting, collecting
 from deploy.page.onlooker import Onlooker
 from deploy.page.people import FleetGate, People
+from deploy.page.series_api import SeriesApi
 from deploy.page.thread import LookerThread
 
 WATCHERS_MAX: Final = 64
@@ -42,8 +44,9 @@ def run(workspace: Workspace, *, until_eof: bool, tell: Callable[[str], None]) -
     web, people = workspace.settings.web, People(workspace.users)
     place = places.parse(web.listen)
     require_guarded(place, people)
-    with desk(workspace) as (at, news):
-        asyncio.run(_serve(Onlooker(at, news), people, place, until_eof=until_eof, tell=tell))
+    with desk(workspace) as (at, news), collecting(workspace) as measured:
+        looking = Onlooker(at, news)
+        asyncio.run(_serve(looking, measured, people, place, until_eof=until_eof, tell=tell))
 
 
 def require_guarded(place: Place, people: People) -> None:
@@ -75,7 +78,13 @@ def desk(workspace: Workspace) -> Iterator[tuple[Desk, BrokerNews]]:
 
 
 async def _serve(
-    onlooker: Onlooker, people: People, place: Place, *, until_eof: bool, tell: Callable[[str], None]
+    onlooker: Onlooker,
+    measured: Collecting,
+    people: People,
+    place: Place,
+    *,
+    until_eof: bool,
+    tell: Callable[[str], None],
 ) -> None:
     thread, streams = LookerThread(), Streams(WATCHERS_MAX)
     tls = _tls(onlooker.workspace.settings.web)
@@ -83,7 +92,8 @@ async def _serve(
     api = FleetApi(
         onlooker, thread, people, gate, streams, shows_only=not signs(onlooker.workspace.online_keys)
     )
-    app = site(api.routes(), gate, {"fleet": STATIC})
+    series = SeriesApi(measured, lambda: thread.run(onlooker.figures))
+    app = site([*api.routes(), *series.routes()], gate, {"fleet": STATIC})
     server = Server(app, streams, place, tls, lambda turned: tell(_said(turned)))
     looking = thread.turn(onlooker.turn, api.fanout.tell, lambda: api.fanout.listeners > 0)
     tasks = [asyncio.ensure_future(each) for each in (server.run(), looking, _told_to_end(until_eof))]

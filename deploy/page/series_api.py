@@ -78,11 +78,11 @@ class SeriesApi:
         return document(self._collecting.device(request.path_params["device"], pipeline))
 
     async def _metrics(self, request: Request) -> Response:
-        families = [
-            *await self._fleet(),
-            *self._collecting.families(),
-            *figures.of_drifts(await self._drifted()),
-        ]
+        try:
+            families = [*await self._fleet(), *self._collecting.families()]
+        except PortError as error:
+            raise NotNow(503, str(error)) from error
+        families += figures.of_drifts(await self._drifted())
         made = await asyncio.to_thread(exposition, families, request.headers.get("accept", ""))
         return Response(made.body, headers={"Content-Type": made.content_type, "Cache-Control": "no-store"})
 
