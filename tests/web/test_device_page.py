@@ -240,10 +240,23 @@ def test_the_keyboard_reaches_everything_in_order(visits: Visits, show: Show, si
     page.get_by_role("button", name="Install").wait_for()
     names = reached(page)
     wanted = [
-        "Skip to the picture", "main", "Pause", "Sign out", "Install",
-        "Updates that have ended, newest first", "Minute", "As a table", "Milliseconds by stage", "Label has", "Score at least, %", "Hold still",
-        "Save JSON lines", "Save CSV", "Classified frames, newest first", "Events, newest first",
-    ]  # fmt: skip
+        "Skip to the picture",
+        "main",
+        "Pause",
+        "Sign out",
+        "Install",
+        "Updates that have ended, newest first",
+        "Minute",
+        "As a table",
+        "Milliseconds by stage",
+        "Label has",
+        "Score at least, %",
+        "Hold still",
+        "Save JSON lines",
+        "Save CSV",
+        "Classified frames, newest first",
+        "Events, newest first",
+    ]
     assert [name for name in names if name in wanted] == wanted
     page.get_by_role("tab", name="main").focus()
     page.keyboard.press("ArrowRight")

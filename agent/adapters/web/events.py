@@ -12,11 +12,12 @@ from agent.adapters.web.answers import NotNow
 
 STREAMS_MAX: Final = 32
 BEAT_S: Final = 15.0
-"""A comment so often: a line that is dead is found out, and proxies keep one open that speaks."""
+"""Something is said at least so often: either side finds out that a line is dead (a comment would be hidden
+from the page), and proxies keep one open that speaks."""
 RETRY_MS: Final = 1_000
 """How long a browser waits until it comes back."""
 
-BEAT: Final = b": beat\n\n"
+BEAT: Final = b"event: beat\ndata: null\n\n"
 
 Events = AsyncGenerator[bytes, None]
 

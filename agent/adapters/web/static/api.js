@@ -61,7 +61,7 @@ export async function signOut() {
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 5_000;
 /** The server says something at least so often (`beat`, where nothing else happens); silence is a dead line. */
-const SILENCE_MS = 20_000;
+const SILENCE_MS = 40_000;
 
 /**
  * Listens to a stream of events, and comes back whenever it is lost.
