@@ -10,6 +10,7 @@ from agent.core.camera.frames import Pixels
 from agent.ports.runtime import Runtime
 from agent.wire.documents import Manifest
 from deploy.adapters import desk
+from deploy.adapters import workspace as files
 from deploy.adapters.packer_zstd import ZstandardPacker
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder, Workspace
@@ -88,6 +89,9 @@ def make(workspace: Workspace, offline_keys: Path | None, request: Request) -> R
     )
     artifacts = ArtifactFolder(workspace.artifacts)
     released = flow.release(repository, artifacts, ZstandardPacker(), runtime, draft)
+    if request.evaluation is not None:
+        kept = workspace.evaluations / f"{released.ref.manifest}.json"
+        files.write_file(kept, desk.read(request.evaluation))
     return Result(released, len(frames), _remarks(draft))
 
 

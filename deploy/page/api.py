@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from agent.adapters.web.answers import NotNow, document, sent
 from agent.adapters.web.events import Streams, event
-from agent.adapters.web.gate import person
+from agent.adapters.web.gate import SIGN_IN_PAGE, person
 from agent.adapters.web.site import page
 from agent.wire.errors import AgentError, ConfigError, PortError
 from deploy.core.page import roles
@@ -80,12 +80,14 @@ class FleetApi:
         self._telling, self._orders = Telling(onlooker), Orders(onlooker)
         self._shows_only = shows_only
         self._table: _Table | None = None
+        self._one_table = asyncio.Lock()
         self.fanout = Fanout()
 
     def routes(self) -> list[BaseRoute]:
         post = partial(Route, methods=["POST"])
         return [
             Route("/", page(STATIC / "index.html")),
+            Route(SIGN_IN_PAGE, page(STATIC / "sign-in.html")),
             Route("/api/me", self._me),
             Route("/api/fleet", self._fleet),
             Route("/api/stream", self._stream),
@@ -119,7 +121,9 @@ class FleetApi:
         )
 
     async def _fleet(self, request: Request) -> Response:
-        table = await self._look(self._whole)
+        self._thread.asked()
+        async with self._one_table:
+            table = await asyncio.to_thread(self._whole)
         headers = {"ETag": table.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if request.headers.get("if-none-match") == table.tag:
             return Response(status_code=304, headers=headers)
@@ -130,7 +134,9 @@ class FleetApi:
         return Response(content, headers=headers, media_type="application/json")
 
     def _whole(self) -> _Table:
-        """Made once for everybody who asks between two changes."""
+        """Made once for everybody who asks between two changes, and not on the onlooker's thread: to read a
+        large fleet anew takes it seconds, in which what was known before is better than nothing.
+        """
         looker = self._onlooker
         of = (looker.version, looker.turned)
         if self._table is None or self._table.of != of:

@@ -25,11 +25,15 @@ class LookerThread:
 
     async def run(self, work: Callable[[], T]) -> T:
         """On that thread, after what it is at."""
+        self.asked()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def asked(self) -> None:
+        """Somebody is there: look often from now on."""
         now = time.monotonic()
         if now - self._asked_s > WATCHED_S:
             self._asked.set()
         self._asked_s = now
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     async def turn(
         self, look: Callable[[], bytes], tell: Callable[[bytes], None], watched: Callable[[], bool]

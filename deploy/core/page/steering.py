@@ -149,8 +149,8 @@ def _under_way(found: Outlook) -> str:
     rollout, judged = found.rollout, found.judgement
     if rollout.paused:
         return f"{wave_words(rollout, rollout.wave)}, paused: those that have begun go on"
-    if judged is not None and judged.verdict is Verdict.PROMOTE and (unsigned := _unsigned(rollout)):
-        return f"{wave_words(rollout, rollout.wave)}: {unsigned}"
+    if judged is not None and judged.words == approvals.awaited(rollout) != "":
+        return f"{wave_words(rollout, rollout.wave)}: {_unsigned(rollout)}"
     said = "" if judged is None else f": {judged.verdict}, {judged.words or 'nothing speaks against it'}"
     return f"{wave_words(rollout, rollout.wave)}{said}"
 
