@@ -4,8 +4,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from agent.core.broker_url import parse_url
-from deploy.assemble import broker_files, workspaces
+from deploy.assemble import broker_files, homes, workspaces
 from deploy.assemble.broker_files import OperatorFiles, Wanted
+from deploy.assemble.homes import HomeFiles
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.core import names
@@ -16,6 +17,7 @@ from deploy.core.refusal import Refused
 EPILOG = """\
 examples:
   shoal broker-config --host broker.local --host 192.168.1.10
+  shoal broker-config --host broker.local --password-port 8884 --homeassistant
   shoal broker-config --host hall-3.local --site hall-3 --bridge-to mqtts://broker.local --out hall-3
 """
 
@@ -56,6 +58,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--user", default="", metavar="NAME", help="whom it runs as (default: mosquitto)")
     parser.add_argument("--bridge-to", metavar="URL", help="make it a cache of this broker, for one site")
     parser.add_argument("--site", metavar="NAME", help="with --bridge-to: the site's name")
+    parser.add_argument(
+        "--homeassistant",
+        action="store_true",
+        help="let a Home Assistant in: a certificate, and a password where there is --password-port",
+    )
     command.add_json(parser)
 
 
@@ -73,12 +80,18 @@ def run(options: Namespace) -> int:
         user=options.user,
     )
     target = (options.out or broker_files.folder(workspace)).resolve()
+    home = (
+        homes.admit(workspace, password=options.password_port is not None) if options.homeassistant else None
+    )
     files = broker_files.write(workspace, Wanted(tuple(options.host), listening, upstream), target)
     if options.json:
-        output.say_json({"folder": str(target), "ca": str(files.ca), "certificate": str(files.certificate)})
+        told = {"folder": str(target), "ca": str(files.ca), "certificate": str(files.certificate)}
+        if home is not None:
+            told |= {"home_certificate": str(home.certificate), "home_password": str(home.password or "")}
+        output.say_json(told)
     else:
         ours = _for_us(options.host[0], options.port, files, workspace.folder) if upstream is None else ()
-        output.say(*_said(target), *ours)
+        output.say(*_said(target), *ours, *([] if home is None else _for_home(home, options.password_port)))
     return 0
 
 
@@ -91,6 +104,17 @@ def _upstream(options: Namespace) -> Upstream | None:
         raise Refused("--bridge-to needs --site NAME: the broker above knows each site by its name")
     address = parse_url(options.bridge_to)
     return Upstream(names.segment("site", options.site), address.host, address.port, address.tls)
+
+
+def _for_home(home: HomeFiles, password_port: int | None) -> list[str]:
+    lines = [
+        "",
+        "for Home Assistant's MQTT integration:",
+        f"  {home.certificate} and {home.key.name} beside it",
+    ]
+    if home.password is not None:
+        lines.append(f"  or port {password_port}, user homeassistant, the password in {home.password}")
+    return lines
 
 
 def _said(target: Path) -> list[str]:

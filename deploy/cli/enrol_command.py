@@ -6,9 +6,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from agent.wire.documents import Delegate
+from agent.wire.topics import DeviceId
 from deploy.adapters.secret_files import write_secret
 from deploy.adapters.workspace import Workspace
-from deploy.assemble import broker_files, enrolling, membership, workspaces
+from deploy.assemble import broker_files, enrolling, homes, membership, workspaces
 from deploy.assemble.enrolling import Made, Wanted
 from deploy.cli import command, output
 from deploy.cli.command import Command
@@ -156,13 +157,15 @@ def add_revoke_options(parser: ArgumentParser) -> None:
 def run_revoke(options: Namespace) -> int:
     workspace = workspaces.find(options.workspace)
     gone = enrolling.revoke(workspace, options.device, options.why)
+    left = homes.forget(workspace, DeviceId(options.device))
     if options.json:
-        output.say_json({"device": options.device, "void_certificates": gone})
+        output.say_json({"device": options.device, "void_certificates": gone, "left_in_homes": left})
         return 0
     output.say(
         f"{options.device} is expelled: what it reports is not believed, and no rollout counts it",
         f"  until the broker knows it can still connect: {tell_broker(workspace)}",
         "  the models that it has stay on it; reports that it left on the broker stay there, unheeded",
+        *([] if left is None else [f"  a Home Assistant may go on showing it: {left}"]),
     )
     return 0
 

@@ -11,11 +11,24 @@ from agent.core.refusal import Refusal
 from agent.ports.link import Down
 from agent.wire import topics
 from agent.wire.seal import key_from
-from agent.wire.topics import CLAIM_ANSWER, CLAIM_REQUEST, COMMAND, PREDICTION, REPORT, STATUS, DeviceId, Root
+from agent.wire.topics import (
+    CLAIM_ANSWER,
+    CLAIM_REQUEST,
+    COMMAND,
+    INSTALL,
+    MODEL,
+    PREDICTION,
+    REPORT,
+    STATUS,
+    DeviceId,
+    House,
+    Root,
+)
 from deploy.adapters.workspace import find
+from deploy.assemble import homes
 from deploy.assemble.controlling import seal_keys
 from deploy.cli.main import main
-from tests.mosquittos import HOST, Client, as_device, client, require, secured
+from tests.mosquittos import HOST, Client, Fleet, as_device, client, require, secured
 
 ROOT = Root("shoal/home")
 _MARKS = itertools.count()
@@ -161,6 +174,49 @@ def test_the_script_leaves_what_only_the_device_may_read(fleet, tmp_path):
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == dict.fromkeys(
         ("agent.toml", "root.json", "ca.pem", "device.pem", "device.key", "seal.key"), "0o640"
     )
+
+
+def test_a_device_announces_itself_only_and_is_accepted_for_by_its_home_only(fleet, tmp_path):
+    one, house = fleet.enrol("pi-1", tmp_path), House()
+    own = [house.announcement(ONE), ROOT.device(MODEL, ONE), ROOT.device(MODEL, ONE, "side")]
+    others = [
+        house.announcement(OTHER), ROOT.device(MODEL, OTHER), house.status(),
+        "homeassistant/sensor/pi-1/config", ROOT.device(INSTALL, ONE), ROOT.device(INSTALL, OTHER),
+    ]  # fmt: skip
+    with client(fleet.operator) as operator, client(as_device(one)) as device, client(_home(fleet)) as home:
+        home.up().hear("homeassistant/#", ROOT.everywhere(MODEL))
+        _listen(operator)
+        device.up().hear(house.status(), ROOT.device(INSTALL, ONE), ROOT.device(INSTALL, OTHER), "#")
+        for topic in (*own, *others):
+            device.say(topic, b"x")
+        device.say(own[0], b"the last")
+        heard = home.heard.wait_until(lambda heard: any(m.payload == b"the last" for m in heard))
+        assert [m.topic for m in heard if m.payload == b"x"] == own
+        for topic in (ROOT.device(INSTALL, OTHER), ROOT.device(INSTALL, ONE), house.status(), ROOT.index()):
+            home.say(topic, b"INSTALL")
+        device.heard.wait_until(lambda heard: any(m.topic == house.status() for m in heard))
+        told = {ROOT.device(INSTALL, ONE), ROOT.device(INSTALL, OTHER), house.status(), ROOT.index()}
+        assert told & set(device.topics) == {ROOT.device(INSTALL, ONE), house.status()}
+        assert ROOT.index() not in _delivered(operator, operator, [ROOT.index()])
+
+
+def test_a_home_forgets_a_device_that_is_revoked(fleet, tmp_path):
+    settings, announced = as_device(fleet.enrol("pi-8", tmp_path)), House().announcement("pi-8")
+    with client(settings) as device:
+        device.up().say(announced, b"{}", retain=True)
+    fleet.shoal("revoke", "pi-8", "--why", "sold")
+    with client(_home(fleet)) as home:
+        home.up().hear(announced, f"{ROOT.prefix}/device/#")
+        home.say(announced, b"the last")
+        heard = home.heard.wait_until(lambda heard: any(m.payload == b"the last" for m in heard))
+        assert [m.payload for m in heard if m.topic == announced] == [b"the last"]
+
+
+def _home(fleet: Fleet) -> LinkSettings:
+    """A Home Assistant, as `shoal broker-config --homeassistant` lets it in."""
+    keys = homes.admit(find(fleet.folder), password=False)
+    tls = Tls(fleet.folder / "keys/ca/ca.pem", keys.certificate, keys.key)
+    return LinkSettings(HOST, fleet.broker.port, f"home-{next(_MARKS)}", tls=tls)
 
 
 def test_other_tags_need_no_other_keys(fleet, tmp_path):

@@ -6,12 +6,12 @@ from typing import Final
 
 from agent.wire.topics import DeviceId
 from deploy.core import names
-from deploy.core.enrolment.access import CLAIM, OPERATOR, SERVER, SITE
+from deploy.core.enrolment.access import CLAIM, HOME, OPERATOR, SERVER, SITE
 from deploy.core.refusal import Refused
 from deploy.core.rollouts.state import Fleet, Member
 from deploy.core.rollouts.words import AnyEntry, Enrolled, Expelled
 
-RESERVED: Final = frozenset({CLAIM, OPERATOR, SERVER, SITE})
+RESERVED: Final = frozenset({CLAIM, HOME, OPERATOR, SERVER, SITE})
 """Names on the broker that are allowed more, or less, than a device."""
 
 

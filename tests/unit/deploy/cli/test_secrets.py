@@ -16,7 +16,7 @@ def fleet(tmp_path, capsys):
     folder, out = tmp_path / "fleet", tmp_path / "out"
     assert main(["init", str(folder), "--broker", f"mqtts://{HOST}"]) == 0
     commands = (
-        ["broker-config", "--host", HOST, "--password-port", "8884"],
+        ["broker-config", "--host", HOST, "--password-port", "8884", "--homeassistant"],
         ["enrol", "pi-1", "--tag", "a"],
         [
             "enrol",
@@ -59,7 +59,12 @@ def _secrets(folder: Path, out: Path) -> set[str]:
         content = path.read_bytes().decode(errors="replace")
         for body in re.findall(r"PRIVATE KEY-----\n(.+?)\n-----END", content, re.DOTALL):
             found.add(body.splitlines()[0])
-        if path.suffix == ".seal" or path.name in {"seal.key", "claim.token", "password"}:
+        if path.suffix == ".seal" or path.name in {
+            "seal.key",
+            "claim.token",
+            "password",
+            "homeassistant.password",
+        }:
             found.add(max(content.split(), key=len))
     return found
 
@@ -67,7 +72,7 @@ def _secrets(folder: Path, out: Path) -> set[str]:
 def test_secrets_stand_in_files_of_their_owner_alone_and_nowhere_else(fleet):
     folder, out, said = fleet
     secrets = _secrets(folder, out)
-    assert len(secrets) >= 14
+    assert len(secrets) >= 16
     holding = [
         path
         for path in _files(folder, out)

@@ -33,7 +33,7 @@ def test_passwords_are_read_back():
 
 def test_who_was_expelled_is_denied_everything():
     text = access.access_list(ROOT, [DeviceId("pi-2")])
-    assert text.endswith("user pi-2\ntopic deny shoal/home/#\n")
+    assert text.endswith("user pi-2\ntopic deny shoal/home/#\ntopic deny homeassistant/#\n")
     assert "pi-2" not in access.access_list(ROOT, [])
 
 
