@@ -22,6 +22,7 @@
 # make false-alarms       good releases over fleets that live as fleets do: how many are taken back (10 minutes)
 # make test-cluster       SIGKILL of a node in the middle of a rollout, over three NATS nodes and two Mosquittos
 # make mnist              the worked example: a network for digits through every mode, as a table (3 minutes)
+# make test-docs          every block of commands in the documents, those too that train and convert (10 minutes)
 # make test-factory       every kind of source through every quantization on both runtimes (half an hour);
 #                         TORCH=1 and ONNX=1 install what PyTorch and ONNX need (gigabytes) and test them too
 # make wheels             ARCH=arm64 PYTHON_VERSION=3.13: a folder, wheels/, to install from without internet
@@ -55,7 +56,7 @@ bin := $(VENV)/bin
 .DEFAULT_GOAL := help
 .PHONY: help test lint types contracts pytest pytest-devices pytest-updates pytest-parts demo model clean \
 	bench bench-fleet bench-bytes bench-cuts bench-controller bench-telemetry census simulate blast \
-	soak flat outage site survive kill-controller false-alarms test-cluster test-factory mnist test-systemd \
+	soak flat outage site survive kill-controller false-alarms test-cluster test-docs test-factory mnist test-systemd \
 	test-homeassistant \
 	wheels deb test-install
 
@@ -192,6 +193,10 @@ test-homeassistant: $(VENV)/.dev
 		paho-mqtt==2.1.0 home-assistant-frontend==20250411.0 Pillow==11.1.0 PyTurboJPEG==1.7.5
 	SHOAL_HOMEASSISTANT=$(abspath $(VENV))/homeassistant/bin/python nice -n 5 \
 		$(bin)/python -m pytest -o cache_dir=.pytest_cache/homeassistant tests/homeassistant
+
+# What takes TensorFlow, or hundreds of devices, is left out by `make test`.
+test-docs: $(VENV)/.dev
+	SHOAL_DOCS=1 nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/docs tests/docs
 
 test-systemd:
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/systemd/install
