@@ -18,7 +18,7 @@ from tests.fakes.windows import sketch, window
 durations = st.lists(st.floats(0.0, 3.6e6), min_size=1, max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(durations, min_size=1, max_size=5))
 def test_windows_are_summed_as_if_one_device_had_measured_all(of_windows):
     sums = Sums()
@@ -33,7 +33,7 @@ def test_windows_are_summed_as_if_one_device_had_measured_all(of_windows):
         assert abs(quantile(summed, share) - quantile(meant, share)) <= 0.001
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(durations)
 def test_what_is_packed_is_unpacked(ms):
     sums = Sums()

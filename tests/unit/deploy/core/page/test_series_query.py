@@ -1,0 +1,109 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.core.page import series_query
+from deploy.core.page.series import REST, Against, Drift, Reference
+from deploy.core.page.series_query import DAY_S, LABELS_SHOWN, POINTS_MAX, Compared, Steps, steps
+from deploy.core.page.series_sums import Answered, Heard, Piece
+from tests.fakes.windows import sketch
+
+NOW = datetime(2026, 11, 22, 15, 30, 20, tzinfo=UTC)
+YESTERDAY = NOW - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("back", "step_s"),
+    [
+        (timedelta(minutes=10), 60),
+        (timedelta(hours=6), 60),
+        (timedelta(hours=7), 120),
+        (timedelta(hours=24), 300),
+        (timedelta(hours=25), 3_600),
+        (timedelta(days=15), 3_600),
+        (timedelta(days=30), 7_200),
+        (timedelta(days=90), 21_600),
+    ],
+)
+def test_a_range_is_cut_as_finely_as_what_is_kept_and_a_chart_allow(back, step_s):
+    grid = steps(NOW - back, NOW, YESTERDAY)
+    assert grid.step_s == step_s
+    assert grid.since <= (NOW - back).timestamp()
+
+
+@given(st.integers(1, 200 * DAY_S), st.integers(0, 90 * DAY_S))
+def test_whatever_is_asked_for_the_steps_are_few_and_cover_it(length_s, ago_s):
+    until = NOW - timedelta(seconds=ago_s)
+    grid = steps(until - timedelta(seconds=length_s), until, YESTERDAY)
+    assert 1 <= len(grid.at) <= POINTS_MAX
+    assert grid.place(grid.until - 1) == len(grid.at) - 1
+
+
+GRID = Steps(0, 180, 60)
+
+
+def test_percentiles_are_of_the_merged_sketches_by_release_and_hardware():
+    pieces = (
+        Piece(0, "cats@1", "rpi5/cpu", sketch(*[10.0] * 90)),
+        Piece(0, "cats@1", "rpi3/cpu", sketch(*[80.0] * 10)),
+        Piece(120, "cats@1", "rpi5/cpu", sketch(*[10.0] * 10)),
+        Piece(120, "cats@2", "rpi5/cpu", sketch(*[15.0] * 10)),
+    )
+    told = series_query.latency("invoke", GRID, pieces)
+    assert told.at == (0, 60, 120)
+    assert [(line.release, line.hardware, line.count) for line in told.lines] == [
+        ("cats@1", "rpi3/cpu", 10),
+        ("cats@1", "rpi5/cpu", 100),
+        ("cats@2", "rpi5/cpu", 10),
+    ]
+    everything = told.everything
+    assert everything.counts == (100, 0, 20)
+    assert everything.p50[1] is None
+    assert everything.p50[0] == pytest.approx(10.0, rel=0.011)
+    assert everything.p95[0] == pytest.approx(80.0, rel=0.011)
+
+
+def test_of_nothing_there_are_no_lines():
+    told = series_query.latency("invoke", GRID, ())
+    assert (told.lines, told.everything) == ((), None)
+
+
+def answered(**labels):
+    return Answered(windows=1, frames=sum(labels.values()), labels=labels)
+
+
+def against(found):
+    reference = Reference(since=NOW, until=NOW, kind=Against.FIRST_DAY, frames=found.frames)
+    return Compared(reference, found)
+
+
+def test_classes_are_shares_over_time_with_their_drift_step_by_step():
+    heard = (Heard(0, answered(cat=900, dog=100)), Heard(120, answered(cat=100, dog=900)))
+    told = series_query.classes("cats@1", GRID, heard, against(answered(cat=9_000, dog=1_000)))
+    assert told.frames == (1_000, 0, 1_000)
+    assert [(line.label, line.whole, line.reference) for line in told.labels] == [
+        ("cat", 0.5, 0.9),
+        ("dog", 0.5, 0.1),
+    ]
+    assert told.labels[0].shares == (0.9, None, 0.1)
+    assert told.psi[0] < 0.01
+    assert told.psi[1] is None
+    assert told.psi[2] > 1.0
+    assert told.drift is Drift.DRIFTED
+
+
+def test_a_label_that_is_gone_is_shown_and_the_rest_is_one_line():
+    many = {f"label{n}": 10 for n in range(40)}
+    told = series_query.classes("cats@1", GRID, (Heard(0, answered(**many)),), against(answered(gone=500)))
+    assert told.labels[0].label == "gone"
+    assert (told.labels[0].whole, told.labels[0].reference) == (0.0, 1.0)
+    assert len(told.labels) == LABELS_SHOWN + 1
+    assert told.labels[-1].label == REST
+    assert sum(line.whole for line in told.labels) == pytest.approx(1.0)
+
+
+def test_without_a_reference_nothing_is_said_of_drift():
+    told = series_query.classes("cats@1", GRID, (Heard(0, answered(cat=1_000)),), None)
+    assert (told.drift, told.psi_whole, told.reference) == (Drift.TOO_FEW, None, None)
