@@ -7,6 +7,8 @@ seal_key_file="" web="" web_password_file=""
 from="" wheels="" camera=auto runtime=auto edgetpu=""
 
 read_options() {
+  # The Debian package calls it so: there only the settings are the installer's.
+  [ "${0##*/}" != shoal-setup ] || verb=configure
   case ${1-} in
     install | configure | rollback | uninstall | status) verb=$1 && shift ;;
   esac

@@ -124,8 +124,8 @@ do_switch() {
   undo_with point "$previous" "$(release_at $previous)"
   [ -z "$now" ] || [ "$now" = "$release" ] || point $previous "$now"
   point $current "$release"
-  put_command shoal-agent
-  [[ $extras != *operator* ]] || put_command shoal
+  put_command shoal-agent && put_completion shoal-agent
+  if had operator; then put_command shoal && put_completion shoal; fi
 }
 
 # The link names this release, or goes where there is none; a reader sees the one before or this one.
@@ -139,6 +139,15 @@ put_command() {
   [ ! -e "/usr/local/bin/$1" ] || fail "/usr/local/bin/$1 is there already and not ours: move it away"
   undo_with rm -f "/usr/local/bin/$1"
   ln -sfn "$current/bin/$1" "/usr/local/bin/$1"
+}
+
+completions=/usr/local/share/bash-completion/completions
+
+# What the shell completes; a version that cannot tell is no worse for it.
+put_completion() {
+  "$current/bin/$1" completion bash > "$staging/$1.completion" 2> /dev/null || return 0
+  mkdir -p $completions
+  put "$staging/$1.completion" "$completions/$1" 0644 root:root
 }
 
 # Two versions are kept: the one that runs, and the one to go back to.

@@ -10,8 +10,9 @@ do_stop() {
   for name in $service $controller; do systemctl disable --quiet --now $name 2> /dev/null || true; done
   while read -r source place; do rm -f "$place"; done < <(system_files)
   for name in shoal-agent shoal; do
-    [ "$(readlink "/usr/local/bin/$name")" != "$current/bin/$name" ] || rm -f "/usr/local/bin/$name"
+    [ "$(readlink "/usr/local/bin/$name")" != "$current/bin/$name" ] || rm -f "/usr/local/bin/$name" "$completions/$name"
   done
+  rmdir --ignore-fail-on-non-empty "$completions" "$(dirname "$completions")" 2> /dev/null || true
   systemctl daemon-reload
   systemctl reset-failed $service $controller 2> /dev/null || true
   udevadm control --reload 2> /dev/null || true

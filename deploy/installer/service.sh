@@ -31,6 +31,7 @@ say_start() { say "start $(services | paste -sd ' '), now and at every boot; wai
 
 do_start() {
   local name
+  disturbed=yes
   for name in $(services); do
     systemctl is-enabled --quiet "$name" || undo_with systemctl disable "$name"
     active "$name" || undo_with systemctl stop "$name"
@@ -57,10 +58,17 @@ why_down() {
   printf '%s' "${told:-systemctl status $1 tells more}"
 }
 
-# Undone after everything else: what ran before runs again.
-restart_after_undoing() { ! active $service || undo_with restart_as_before; }
+# Undone after everything else: what ran before runs again, if it was disturbed.
+restart_after_undoing() {
+  disturbed=no
+  ! active $service || undo_with restart_as_before
+}
 
-restart_as_before() { systemctl daemon-reload && systemctl restart $service; }
+restart_as_before() {
+  [ $disturbed = yes ] || return 0
+  systemctl daemon-reload
+  systemctl restart $service
+}
 
 # What a person waits for. A fleet that has no release yet is no failure.
 await_prediction() {
@@ -68,6 +76,7 @@ await_prediction() {
   while [ $SECONDS -lt $until ]; do
     told=$(shown StatusText)
     case $told in *" on "*", p95 "*) break ;; esac
+    ! claims_identity || break
     sleep 1
   done
   say "it says: ${told:-nothing yet}"

@@ -55,8 +55,13 @@ class Machine:
         }
         return subprocess.run(
             ["/bin/bash", str(INSTALLER), *options],
-            env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60,
-        )  # fmt: skip
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
 
     def plan(self, *options: str) -> str:
         done = self.install("--dry-run", "--broker", "mqtt://broker:1883", *options)

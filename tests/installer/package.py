@@ -1,0 +1,87 @@
+"""The Debian package's life on a fresh machine; runs as root inside the container of the rig."""
+
+from pathlib import Path
+
+from rigged import (
+    BROKER,
+    DEVICE,
+    INSTALLER,
+    UNIT,
+    a_broker,
+    changed,
+    everything,
+    predicts,
+    process,
+    run,
+    say,
+    step,
+)  # fmt: skip
+
+FOLDER = Path("/src/dist")
+NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+
+
+def the_package() -> Path:
+    (found,) = FOLDER.glob("shoal_*+deb12_*.deb")
+    return found
+
+
+def a_newer_one() -> Path:
+    """The same files under a higher version."""
+    run("dpkg-deb", "--raw-extract", str(the_package()), "/root/newer")
+    control = Path("/root/newer/DEBIAN/control")
+    lines = control.read_text("utf-8").splitlines()
+    control.write_text(
+        "".join(f"{line}+newer\n" if line.startswith("Version:") else f"{line}\n" for line in lines), "utf-8"
+    )
+    run("dpkg-deb", "-Znone", "--build", "/root/newer", "/root/newer.deb")
+    return Path("/root/newer.deb")
+
+
+def it_installs_without_a_network() -> None:
+    with step("dpkg -i needs no network, and a device without settings has not failed"):
+        run("dpkg", "-i", str(the_package()), env=NOWHERE)
+        assert run("systemctl", "is-active", UNIT, status=3).strip() == "inactive"
+        assert run("systemctl", "is-enabled", UNIT).strip() == "enabled"
+        say(f"    {run('shoal-agent', '--version').strip()}; {run('shoal', '--version').strip()}")
+
+
+def one_command_brings_predictions() -> None:
+    with step("shoal-setup with a broker's address, and predictions are heard"):
+        say(run("shoal-setup", "--broker", BROKER, "--yes"))
+        predicts(f"shoal/{DEVICE}", DEVICE)
+    with step("the same again changes nothing, and restarts nothing"):
+        before = process()
+        assert "Nothing to do" in run("shoal-setup", "--broker", BROKER, "--yes")
+        assert process() == before
+
+
+def the_other_way_of_installing_stays_away() -> None:
+    with step("install.sh does not install beside the package"):
+        assert "the Debian package shoal is installed" in run(
+            INSTALLER, "--broker", BROKER, "--yes", status=1
+        )
+
+
+def an_upgrade_keeps_settings_and_models() -> None:
+    with step("an upgrade restarts the service, which goes on with its model"):
+        before = process()
+        run("dpkg", "-i", str(a_newer_one()), env=NOWHERE)
+        assert process() not in {before, "0"}
+        predicts(f"shoal/{DEVICE}", DEVICE)
+
+
+def main() -> None:
+    a_broker()
+    before = everything()
+    it_installs_without_a_network()
+    one_command_brings_predictions()
+    the_other_way_of_installing_stays_away()
+    an_upgrade_keeps_settings_and_models()
+    with step("purge leaves nothing behind"):
+        run("dpkg", "--purge", "shoal")
+        assert not changed(before), changed(before)[:40]
+
+
+if __name__ == "__main__":
+    main()
