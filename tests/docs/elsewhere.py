@@ -17,7 +17,10 @@ NOT_HERE = (
         "it changes the system: tests/systemd and tests/installer do that to a booted container",
     ),
     Rule(r"^make ", "what make makes takes minutes, or has tests of its own; the target is looked up"),
-    Rule(r"--camera auto|picamera2|shoal compile|--edgetpu", "there is no camera and no Edge TPU here"),
+    Rule(
+        r"--camera auto|picamera2|shoal compile|edgetpu|--only camera",
+        "there is no camera and no Edge TPU here",
+    ),
     Rule(r"\bssh |\bscp |ansible|cloud-init", "there is no second machine here"),
     Rule(
         r"shoal(-agent)? completion",
