@@ -66,7 +66,9 @@ class PipelineLine:
 
 
 def shown(pipeline: Pipeline) -> PipelineLine:
-    return PipelineLine(pipeline, PipelineHands(pipeline.worker, pipeline.pacer, pipeline.reporter, pipeline.look))
+    return PipelineLine(
+        pipeline, PipelineHands(pipeline.worker, pipeline.pacer, pipeline.reporter, pipeline.look)
+    )
 
 
 class Page:

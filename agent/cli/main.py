@@ -15,6 +15,7 @@ from agent.cli import (
     children,
     classify,
     completion,
+    demo,
     hold,
     inspect,
     intermixed,
@@ -33,9 +34,22 @@ EXIT_CONFIG: Final = 78
 EXIT_INTERRUPTED: Final = 128 + 2
 EXIT_BROKEN_PIPE: Final = 128 + 13
 
-COMMANDS: Final = (run, check, hold, accept, classify, inspect, invoke, teach, completion, native, children)
+COMMANDS: Final = (
+    run,
+    demo,
+    check,
+    hold,
+    accept,
+    classify,
+    inspect,
+    invoke,
+    teach,
+    completion,
+    native,
+    children,
+)
 PUBLIC: Final = frozenset(
-    {"run", "check", "hold", "accept", "classify", "inspect", "invoke", "teach", "completion"}
+    {"run", "demo", "check", "hold", "accept", "classify", "inspect", "invoke", "teach", "completion"}
 )
 
 

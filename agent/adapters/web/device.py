@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -13,6 +14,7 @@ from agent.adapters.web.answers import NotNow, document, sent
 from agent.adapters.web.events import Streams, event
 from agent.adapters.web.gate import Gate
 from agent.adapters.web.site import STATIC, page
+from agent.core.page.words import Now
 from agent.ports.page import Showing
 from agent.wire.errors import CameraFailed, PortError, Unavailable
 
@@ -57,14 +59,19 @@ class DevicePage:
         ]
 
     async def _now(self, _: Request) -> Response:
-        return document(self._showing.now())
+        return document(self._now_told())
+
+    def _now_told(self) -> Now:
+        """Who had to sign in may sign out."""
+        now = self._showing.now()
+        return replace(now, may=(*now.may, "sign-out")) if self._gate.asks else now
 
     async def _stream(self, request: Request) -> Response:
         return self._streams.answer(self._events(), lambda: self._gate.admit(request) is not None)
 
     async def _events(self) -> AsyncGenerator[bytes, None]:
         with self._showing.listening() as happenings:
-            yield event("now", self._showing.now())
+            yield event("now", self._now_told())
             async for batch in happenings:
                 yield b"".join(event(str(happening.__struct_config__.tag), happening) for happening in batch)
 

@@ -79,6 +79,7 @@ class About:
     window_s: Callable[[], float]
     upstream: Upstream | None
     """None: it has no broker."""
+    may: tuple[str, ...] = ("accept", "pause", "resume")
 
 
 class Onlookers:
@@ -109,7 +110,7 @@ class Onlookers:
             window_s=self._about.window_s(),
             pipelines={name: line.now() for name, line in self._lines.items()},
             events=tuple(reversed(self._events)),
-            may=("accept", "pause", "resume"),
+            may=self._about.may,
         )
 
     @contextmanager
