@@ -39,6 +39,7 @@ def _add_name(parser: ArgumentParser) -> None:
     parser.add_argument(
         "name", metavar="NAME", help="of the user; it stands in the ledger beside every order"
     )
+    command.add_json(parser)
 
 
 def _add_password(parser: ArgumentParser) -> None:
@@ -83,14 +84,13 @@ def _run_add(options: Namespace) -> int:
         raise Refused(f"there is a user {options.name} already: shoal users role or password changes it")
     made = User(name=_name(options.name), role=Role(options.role), password=people.stored(_password(options)))
     _write(workspace, users.having(made))
-    output.say(f"{made.name} is a {made.role}")
-    return 0
+    return _tell(made, options, f"{made.name} is a {made.role}")
 
 
 def _run_list(options: Namespace) -> int:
     _, users = _read(options)
     if options.json:
-        output.say_json([Answer(name=u.name, role=u.role, token=bool(u.token)) for u in users.users])
+        output.say_json([_answer(each) for each in users.users])
         return 0
     if not users.users:
         output.note("nobody may order anything on the page: shoal users add NAME --role operator")
@@ -102,25 +102,24 @@ def _run_list(options: Namespace) -> int:
 
 def _run_remove(options: Namespace) -> int:
     workspace, users = _read(options)
-    _write(workspace, users.without(_known(users, options.name).name))
-    output.say(f"{options.name} is no user any more, wherever signed in")
-    return 0
+    gone = _known(users, options.name)
+    _write(workspace, users.without(gone.name))
+    return _tell(gone, options, f"{gone.name} is no user any more, wherever signed in")
 
 
 def _run_role(options: Namespace) -> int:
     workspace, users = _read(options)
     changed = replace(_known(users, options.name), role=Role(options.role))
     _write(workspace, users.having(changed))
-    output.say(f"{changed.name} is a {changed.role}")
-    return 0
+    return _tell(changed, options, f"{changed.name} is a {changed.role}")
 
 
 def _run_password(options: Namespace) -> int:
     workspace, users = _read(options)
     user = _known(users, options.name)
     _write(workspace, users.having(replace(user, password=people.stored(_password(options)))))
-    output.say(f"{user.name} has a new password; who is signed in stays so for twelve idle hours at most")
-    return 0
+    said = f"{user.name} has a new password; who is signed in stays so for twelve idle hours at most"
+    return _tell(user, options, said)
 
 
 def _run_token(options: Namespace) -> int:
@@ -128,9 +127,24 @@ def _run_token(options: Namespace) -> int:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     changed = replace(_known(users, options.name), token=sha256(token.encode()).hexdigest())
     _write(workspace, users.having(changed))
+    if options.json:
+        output.say_json({"name": changed.name, "token": token})
+        return 0
     output.say(token)
     output.note("it is shown once, and replaces the one before: send it as Authorization: Bearer TOKEN")
     return 0
+
+
+def _tell(user: User, options: Namespace, words: str) -> int:
+    if options.json:
+        output.say_json(_answer(user))
+    else:
+        output.say(words)
+    return 0
+
+
+def _answer(user: User) -> Answer:
+    return Answer(name=user.name, role=user.role, token=bool(user.token))
 
 
 def _read(options: Namespace) -> tuple[Workspace, Users]:
@@ -155,8 +169,8 @@ def _name(text: str) -> str:
         return msgspec.convert(text, Name)
     except msgspec.ValidationError as error:
         raise Refused(
-            f"{text!r} is no name of a user: it is 1 to 64 letters, digits, dots, dashes, underscores or @, the "
-            "first one a letter or a digit"
+            f"{text!r} is no name of a user: it has 1 to 64 letters, digits, dots, dashes, underscores or @, "
+            "the first one a letter or a digit"
         ) from error
 
 
@@ -189,15 +203,28 @@ def _typed(name: str) -> str:
     return given
 
 
+ADD = """\
+examples:
+  shoal users add olga --role operator                       asks for the password
+  shoal users add ava --role approver --password-file ava.txt
+"""
+LIST = "example:\n  shoal users list --json\n"
+REMOVE = "example:\n  shoal users remove olga\n"
+ROLE = "example:\n  shoal users role olga approver\n"
+PASSWORD = "example:\n  shoal users password olga\n"  # noqa: S105 - a command
+TOKEN = "example:\n  shoal users token prometheus               for /metrics, say\n"  # noqa: S105 - a command
+
 GROUP = Group(
     "users",
     "say who may look at the fleet's page, and who may order there",
     (
-        Command("add", "give somebody a name, a role and a password", _add_add, _run_add),
-        Command("list", "show who has a name", _add_list, _run_list),
-        Command("remove", "take a name away; it ends every session of it", _add_name, _run_remove),
-        Command("role", "give somebody another role", _add_role, _run_role),
-        Command("password", "give somebody another password", _add_password_of, _run_password),
-        Command("token", "make what a program shows in the place of a password", _add_name, _run_token),
+        Command("add", "give somebody a name, a role and a password", _add_add, _run_add, ADD),
+        Command("list", "show who has a name", _add_list, _run_list, LIST),
+        Command("remove", "take a name away; it ends every session of it", _add_name, _run_remove, REMOVE),
+        Command("role", "give somebody another role", _add_role, _run_role, ROLE),
+        Command("password", "give somebody another password", _add_password_of, _run_password, PASSWORD),
+        Command(
+            "token", "make what a program shows in the place of a password", _add_name, _run_token, TOKEN
+        ),
     ),
 )

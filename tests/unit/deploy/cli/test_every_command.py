@@ -12,6 +12,7 @@ from deploy.cli import main as operator_main
 
 NO_JSON = {
     "shoal serve": "runs until it is stopped; what it decides, shoal history --json tells",
+    "shoal page": "runs until it is stopped; what it shows, its address tells as JSON",
     "shoal demo": "its last line is one JSON document",
     "shoal completion": "writes a program for a shell",
     "shoal-agent run": "runs until it is stopped; what it does it logs, and publishes",
