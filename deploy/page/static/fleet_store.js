@@ -30,6 +30,11 @@ export class FleetStore {
     return this.#ordered;
   }
 
+  /** Whether what is not here is nowhere. */
+  get certain() {
+    return this.told.broker.up && !this.told.missing.length && !this.told.fault;
+  }
+
   entry(key) {
     return this.#entries.get(key);
   }

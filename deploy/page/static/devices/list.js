@@ -47,7 +47,7 @@ export function Devices({ store, query }) {
   const onOrder = useCallback((next) => amend({ sort: orderText(next) }), []);
   const entries = store.entries;
   if (store.told === null) return html`<p class="quiet" role="status">Reading the fleet</p>`;
-  if (entries.length === 0) return html`<${Nobody} />`;
+  if (entries.length === 0) return store.certain ? html`<${Nobody} />` : html`<p class="quiet">No device is known yet.</p>`;
   return html`<div class="devices">
     <${Tools} text=${text} setText=${setText} order=${parseOrder(order)} onOrder=${onOrder}
       shown=${list.length} total=${entries.length} of=${entries.some(({ row }) => row.pipeline !== "main") ? "pipeline" : "device"} waiting=${waiting} />
