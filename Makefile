@@ -25,6 +25,7 @@
 # make test-docs          every block of commands in the documents, those too that train and convert (10 minutes)
 # make test-factory       every kind of source through every quantization on both runtimes (half an hour);
 #                         TORCH=1 and ONNX=1 install what PyTorch and ONNX need (gigabytes) and test them too
+# make man                a manual page for each command, into man/
 # make wheels             ARCH=arm64 PYTHON_VERSION=3.13: a folder, wheels/, to install from without internet
 # make deb                ARCH=arm64 PYTHON_VERSION=3.13: a Debian package with all it needs inside, in dist/
 # make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container (needs root)
@@ -58,7 +59,7 @@ bin := $(VENV)/bin
 	bench bench-fleet bench-bytes bench-cuts bench-controller bench-telemetry census simulate blast \
 	soak flat outage site survive kill-controller false-alarms test-cluster test-docs test-factory mnist test-systemd \
 	test-homeassistant \
-	wheels deb test-install
+	man wheels deb test-install
 
 help:
 	@sed -n '/^PYTHON/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -176,6 +177,9 @@ $(VENV)/.digits:
 
 mnist: $(VENV)/.dev $(VENV)/.digits
 	@$(bin)/python -P -m deploy.recipes.mnist --digits $(VENV)/digits/*.whl
+
+man: $(VENV)/.demo
+	$(bin)/python packaging/manpages.py $(or $(FOLDER),man)
 
 wheels:
 	ARCH=$(ARCH) PYTHON_VERSION=$(PYTHON_VERSION) PYTHON=$(PYTHON) packaging/wheels $(or $(FOLDER),wheels)
