@@ -45,7 +45,7 @@ def main() -> None:
 def keep(page: Page, path: Path) -> None:
     """The window as it is, in 256 colours, for a page of documentation is to load at once."""
     taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    taken.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    taken.quantize(256, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
     size = path.stat().st_size
     if size > SHOWN_MAX_BYTES:
         raise SystemExit(f"{path} has {size} bytes, more than {SHOWN_MAX_BYTES}: show less")

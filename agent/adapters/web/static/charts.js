@@ -63,7 +63,7 @@ function options({ series, width, height, stacked, unit, ends, top }) {
       x: { time: true, range: (_, first, last) => ends.current ?? [first ?? 0, last ?? 1] },
       y: { range: (_, low, high) => [0, Math.max(top ?? 1, (high ?? 1) * 1.1)] },
     },
-    axes: [{ ...axis(times, 28), space: 76 }, axis((_, ticks) => ticks.map((tick) => `${number(tick, tick % 1 ? 1 : 0)}${unit}`), 56)],
+    axes: [{ ...axis(times, 28), space: 76 }, axis((_, ticks) => ticks.map((tick) => `${number(tick, tick % 1 ? 1 : 0)}${unit}`), 64)],
     series: [{}, ...(stacked ? lines.reverse() : lines)],
   };
 }

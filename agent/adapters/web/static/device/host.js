@@ -1,6 +1,6 @@
 // How the device itself fares, and what happened to it.
 import { Badge, Card, Facts } from "../components.js";
-import { bytes, celsius, instant, milliseconds, number, percent, plural } from "../format.js";
+import { bytes, celsius, instant, milliseconds, NONE, number, percent, plural } from "../format.js";
 import { html } from "../ui.js";
 import { rate } from "./model.js";
 import * as words from "./words.js";
@@ -23,10 +23,11 @@ export function Vitals({ pipeline, windowS }) {
   const power = words.power(vitals);
   const numbers = [
     ["Frames a second", number(rate(pipeline.frames), 1)],
-    [`Dropped in ${number(windowS)} s`, telemetry ? number(telemetry.frames_dropped) : "–"],
+    [`Dropped in ${number(windowS)} s`, number(telemetry?.frames_dropped)],
+    ["Age of answer, p95", milliseconds(telemetry?.latency_ms.age?.p95)],
     ["Processor", celsius(vitals?.soc_c)],
-    ...(vitals?.tpu_c === null || vitals?.tpu_c === undefined ? [] : [["Edge TPU", celsius(vitals.tpu_c)]]),
-  ];
+    ["Edge TPU", celsius(vitals?.tpu_c)],
+  ].filter(([, said]) => said !== NONE);
   return html`<dl class="vitals" aria-label="At a glance">
       ${numbers.map(([term, said]) => html`<div key=${term}><dt>${term}</dt><dd>${said}</dd></div>`)}
     </dl>

@@ -85,7 +85,7 @@ function ranked(pipeline, end) {
 
 function Sees({ pipeline, end, windowS }) {
   const seen = ranked(pipeline, end);
-  return html`<${Card} title="What it sees">
+  return html`<${Card} title="What it sees" kind="sees">
     <div class="stack">
       ${seen && seen.predictions.length > 0
         ? html`<${Ranking} ranked=${seen.predictions} />`

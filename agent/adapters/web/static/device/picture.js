@@ -1,6 +1,7 @@
 // The live picture, with the labels of the very frame that is shown. It is asked for only where it is seen:
 // the device encodes a picture for whoever asks, and for nobody else.
 import { fetchRaw } from "../api.js";
+import { telling } from "../components.js";
 import { clock, score } from "../format.js";
 import { html, useEffect, useRef, useState } from "../ui.js";
 import { CAMERA_OUT, camera } from "./words.js";
@@ -9,6 +10,7 @@ const LEAST_BETWEEN_MS = 100;
 const LABELS_WITHIN_MS = 600;
 const AGAIN_AFTER_MS = 2_000;
 const LABELS_OVER = 3;
+const SLOW_MS = 1_000;
 
 function pause(ms) {
   return new Promise((done) => setTimeout(done, ms));
@@ -20,6 +22,16 @@ async function labelsOf(device, pipeline, sequence) {
     const seen = device.classified(pipeline, sequence);
     if (seen || performance.now() > until) return seen;
     await pause(30);
+  }
+}
+
+/** Waits while the frame that is shown is the newest one, and old: a slow camera is not asked in vain. */
+async function news(device, pipeline, after, signal) {
+  for (;;) {
+    const newest = device.pipelines[pipeline]?.frames.at(-1);
+    const age = newest ? Date.now() + device.aheadMs - Date.parse(newest.at) : 0;
+    if (signal.aborted || after === null || newest?.sequence !== after || age < SLOW_MS) return;
+    await pause(100);
   }
 }
 
@@ -41,6 +53,8 @@ async function follow(device, pipeline, ends, show, refused) {
   while (!ends.signal.aborted) {
     const began = performance.now();
     try {
+      await news(device, pipeline, after, ends.signal);
+      if (ends.signal.aborted) return;
       const picture = await next(pipeline, after, ends.signal);
       if (picture) {
         after = picture.sequence;
@@ -123,7 +137,7 @@ export function Picture({ device, name, pipeline, connected, changed }) {
 }
 
 function Over({ picture }) {
-  const ranked = picture.seen?.predictions.slice(0, LABELS_OVER) ?? [];
+  const ranked = telling(picture.seen?.predictions ?? []).slice(0, LABELS_OVER);
   return html`<figcaption>
     <ol aria-label="Labels of the frame that is shown">
       ${ranked.map((one) => html`<li key=${one.index}><span>${one.label || `class ${one.index}`}</span><span class="number">${score(one.score)}</span></li>`)}
