@@ -31,6 +31,7 @@
 # make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container (needs root)
 # make test-homeassistant a real device in a real Home Assistant, which gets an environment of its own (needs
 #                         Python 3.13 as HOME_PYTHON=...; 3 minutes)
+# make screenshots      docs/images of a real device and its page (needs chromium; 2 minutes)
 # make test-systemd       what the installed unit lives through under a real systemd (needs root; 5 minutes)
 
 PYTHON ?= python3
@@ -59,7 +60,7 @@ bin := $(VENV)/bin
 	bench bench-fleet bench-bytes bench-cuts bench-controller bench-telemetry census simulate blast \
 	soak flat outage site survive kill-controller false-alarms test-cluster test-docs test-factory mnist test-systemd \
 	test-homeassistant \
-	man wheels deb test-install
+	man wheels deb test-install screenshots
 
 help:
 	@sed -n '/^PYTHON/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -201,6 +202,9 @@ test-homeassistant: $(VENV)/.dev
 # What takes TensorFlow, or hundreds of devices, is left out by `make test`.
 test-docs: $(VENV)/.dev
 	SHOAL_DOCS=1 nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/docs tests/docs
+
+screenshots: $(VENV)/.dev
+	$(bin)/python -m tests.web.screenshots
 
 test-systemd:
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/systemd/install

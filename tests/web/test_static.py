@@ -59,7 +59,7 @@ def test_the_devices_page_asks_for_all_of_its_modules_at_once():
     assert asked - {SHARED / "vendor/uplot/uPlot.iife.min.js"} == needed
 
 
-@pytest.mark.parametrize("name", ["device/index.html", "sign-in.html", "sign-in-name.html"])
+@pytest.mark.parametrize("name", ["device/index.html", "sign-in.html"])
 def test_whatever_a_page_names_is_there(name: str):
     named = re.findall(r'(?:href|src)="static/([^"]+)"', (SHARED / name).read_text())
     assert named
