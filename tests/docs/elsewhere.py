@@ -16,6 +16,7 @@ NOT_HERE = (
         r"\bsudo |systemctl|/opt/shoal|\bapt(-get)? |dpkg|runuser",
         "it changes the system: tests/systemd and tests/installer do that to a booted container",
     ),
+    Rule(r"\.venv/bin/(ruff|mypy|lint-imports)", "these tests are part of it"),
     Rule(r"^make ", "what make makes takes minutes, or has tests of its own; the target is looked up"),
     Rule(
         r"--camera auto|picamera2|shoal compile|edgetpu|--only camera",
