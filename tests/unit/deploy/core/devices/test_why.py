@@ -113,6 +113,11 @@ CASES = {
     ),
     "a window": (case(held(Reason.WINDOW, "opens Mon 02:00 UTC")), Reason.WINDOW, "opens Mon 02:00 UTC"),
     "a veto": (case(held(Reason.VETO, "harvest")), Reason.VETO, "harvest"),
+    "nobody accepts it": (
+        case(held(Reason.UNACCEPTED, "birds 2")),
+        Reason.UNACCEPTED,
+        "waits for somebody on the device to accept it (birds 2)",
+    ),
     "paused": (case(held(Reason.PAUSED)), Reason.PAUSED, "has paused the rollout"),
     "low disk": (case(held(Reason.LOW_DISK, "12 MB are free")), Reason.LOW_DISK, "12 MB are free"),
     "the disk fails": (case(held(Reason.STORE_FAILED, "EIO")), Reason.STORE_FAILED, "EIO"),

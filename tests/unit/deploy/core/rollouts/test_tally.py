@@ -75,6 +75,7 @@ def online(at=SOON, **told):
         (held(Reason.WINDOW), Standing.HELD, Standing.HELD),
         (held(Reason.WINDOW) | UNREACHED, Standing.PENDING, Standing.SILENT),
         (held(Reason.VETO), Standing.HELD, Standing.HELD),
+        (held(Reason.UNACCEPTED), Standing.HELD, Standing.HELD),
         (held(Reason.PAUSED), Standing.HELD, Standing.HELD),
         (held(Reason.LOW_DISK), Standing.HELD, Standing.HELD),
         (held(Reason.CLOCK) | UNREACHED, Standing.HELD, Standing.HELD),
