@@ -151,7 +151,8 @@ class Guarded:
             return refusal(403, "this was sent by a page of another origin")
         person = self._gate.admit(request)
         if person is None and path == "/":
-            return RedirectResponse(SIGN_IN_PAGE, 303, headers={"Cache-Control": "no-store"})
+            # Relative, for a proxy may have the page below a prefix of its own.
+            return RedirectResponse(SIGN_IN_PAGE.removeprefix("/"), 303, headers={"Cache-Control": "no-store"})
         if person is None and path not in OPEN and not path.startswith(OPEN_BELOW):
             return refusal(401, "sign in first", {"WWW-Authenticate": "Bearer"})
         request.state.person = person

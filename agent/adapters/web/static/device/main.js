@@ -45,7 +45,8 @@ function connect() {
 function Lost({ since }) {
   const now = useNow();
   return html`<div class="banner" role="alert">
-    Connection lost since ${clock(since)} (${duration((now - since) / 1000)}). Trying again.
+    Connection lost since ${clock(since)}. Trying again.
+    <span aria-hidden="true">(${duration((now - since) / 1000)})</span>
   </div>`;
 }
 

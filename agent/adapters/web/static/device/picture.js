@@ -140,7 +140,7 @@ function Over({ picture }) {
   const ranked = telling(picture.seen?.predictions ?? []).slice(0, LABELS_OVER);
   return html`<figcaption>
     <ol aria-label="Labels of the frame that is shown">
-      ${ranked.map((one) => html`<li key=${one.index}><span>${one.label || `class ${one.index}`}</span><span class="number">${score(one.score)}</span></li>`)}
+      ${ranked.map((one) => html`<li key=${one.index}><span class="clamp">${one.label || `class ${one.index}`}</span><span class="number">${score(one.score)}</span></li>`)}
       ${ranked.length === 0 && html`<li><span>${picture.seen ? "Nothing is sure" : "Not classified"}</span></li>`}
     </ol>
     <p class="when">Frame ${picture.sequence}, ${clock(picture.at)}</p>

@@ -2,7 +2,7 @@
 import { bytes, celsius, clock, duration, milliseconds, number, plural, sentence, shortDigest } from "../format.js";
 
 const CAMERA = {
-  opening: ["", "opening the camera"],
+  opening: ["", "being opened"],
   live: ["good", "live"],
   lost: ["bad", "unplugged, or never there"],
   busy: ["bad", "another process has it"],
