@@ -36,7 +36,8 @@ def fleet(tmp_path, broker):
 
 
 def serve(fleet):
-    command = [sys.executable, "-P", "-m", "deploy", "serve", "--workspace", str(fleet.workspace.folder)]
+    command = [sys.executable, "-P", "-m", "deploy", "serve", "--no-page"]
+    command += ["--workspace", str(fleet.workspace.folder)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 

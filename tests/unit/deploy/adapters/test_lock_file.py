@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from deploy.adapters.lock_file import Busy, Holder, acting, controlling
+from deploy.adapters.lock_file import Busy, Holder, acting, controller, controlling
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -62,3 +62,12 @@ def test_who_acts_keeps_the_others_waiting_and_not_for_ever(lock):
         pass
     with acting(lock, wait_s=0.0):
         pass
+
+
+def test_who_asks_learns_who_controls_now_and_never_who_did(lock):
+    assert controller(lock) is None
+    with controlling(lock, holder(), take_over=False):
+        assert controller(lock) == holder()
+    assert controller(lock) is None
+    lock.write_bytes(msgspec.json.encode(holder(pid=6)))
+    assert controller(lock) is None
