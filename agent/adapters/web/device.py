@@ -80,7 +80,7 @@ class DevicePage:
         if not after.removeprefix("-").isdecimal() or len(after) > 18:
             raise NotNow(400, "after is the sequence number of a frame")
         try:
-            taken = await self._showing.frame(_pipeline(request), int(after))
+            taken = await self._streams.unless_closed(self._showing.frame(_pipeline(request), int(after)))
         except CameraFailed as error:
             raise NotNow(503, str(error)) from error
         except Unavailable as error:

@@ -1,8 +1,8 @@
 """Server-sent events: one long answer for each browser that watches."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from typing import Final
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.responses import Response
@@ -20,6 +20,7 @@ RETRY_MS: Final = 1_000
 BEAT: Final = b"event: beat\ndata: null\n\n"
 
 Events = AsyncGenerator[bytes, None]
+T = TypeVar("T")
 
 
 def event(name: str, document: object) -> bytes:
@@ -36,6 +37,22 @@ class Streams:
 
     def close(self) -> None:
         self.closing.set()
+
+    async def unless_closed(self, wanted: Coroutine[object, object, T]) -> T:
+        """What is waited for, unless the server ends first.
+
+        Raises:
+            NotNow: it does.
+        """
+        waited, closing = asyncio.ensure_future(wanted), asyncio.ensure_future(_set(self.closing))
+        try:
+            await asyncio.wait((waited, closing), return_when=asyncio.FIRST_COMPLETED)
+            if not waited.done():
+                raise NotNow(503, "this page is ending")
+            return waited.result()
+        finally:
+            await _cancelled(closing)
+            waited.cancel()
 
     def answer(self, events: Events, allowed: Callable[[], bool]) -> Response:
         """Write what `events` yields as it comes, until the browser leaves.

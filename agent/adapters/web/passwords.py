@@ -35,6 +35,8 @@ def matches(password: str, kept: str) -> bool:
     """
     try:
         kind, log2_n, r, p, salt, digest = kept.split("$")
+        if not 1 <= int(log2_n) <= LOG2_N:
+            return False
         wanted = base64.b64decode(digest, validate=True)
         found = _scrypt(password, base64.b64decode(salt, validate=True), int(log2_n), int(r), int(p))
     except (ValueError, binascii.Error, OverflowError, MemoryError):

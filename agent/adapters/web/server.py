@@ -179,6 +179,8 @@ def bind(place: Place) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        # Whoever is told that the page is up may come at once.
+        listening.listen(BACKLOG)
         listening.setblocking(False)  # noqa: FBT003 - the library's own signature
     except OSError:
         listening.close()
