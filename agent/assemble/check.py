@@ -22,17 +22,19 @@ from agent.adapters.store_files import FileStore
 from agent.assemble import check_broker, check_child
 from agent.assemble.edgetpu import accelerator
 from agent.assemble.links import link_settings
+from agent.assemble.page import password
 from agent.config import CameraKind, Configuration, Settings, claimed, pipelines
-from agent.core.findings import broker, devices, files, host, packages, runtime, trust
+from agent.core.findings import broker, devices, files, host, packages, runtime, trust, web
 from agent.core.findings.files import Entry, Hidden, Missing
 from agent.core.findings.finding import Area, Finding
 from agent.core.findings.host import Machine
 from agent.core.findings.runtime import Probe, Versions
+from agent.core.page.place import Place, parse
 from agent.core.serving.delegate import DelegateChoice, RuntimeChoice
 from agent.core.tflite import flatmodel
 from agent.core.update import freshness
 from agent.wire import topics
-from agent.wire.errors import Malformed, StoreFailed
+from agent.wire.errors import ConfigError, Malformed, StoreFailed
 from agent.wire.ipc import EdgeTpu
 from agent.wire.topics import DeviceId
 
@@ -265,6 +267,32 @@ def _pycoral(about: Examination) -> Iterable[Finding]:
     yield packages.pycoral(pycoral.examine(), about.versions)
 
 
+def _web(about: Examination) -> Iterable[Finding]:
+    section = about.settings.web
+    if not section.listen:
+        yield web.no_page()
+        return
+    try:
+        asks = bool(password(section))
+    except ConfigError as error:
+        yield web.refused(str(error))
+        return
+    place = parse(section.listen)
+    # Where an agent runs, the port is its own.
+    reason = "" if about.held else _taken(place)
+    yield web.page(place, reason, tls=bool(section.certificate), asks=asks)
+
+
+def _taken(place: Place) -> str:
+    from agent.adapters.web.server import bind
+
+    try:
+        bind(place).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 def _trust(about: Examination) -> Iterable[Finding]:
     path = about.settings.trust.root
     newest = about.state / "trust/metadata/timestamp.json"
@@ -305,6 +333,7 @@ AREAS: Final[dict[Area, Examine]] = {
     Area.CAMERA: _camera,
     Area.NUMPY: _numpy,
     Area.PYCORAL: _pycoral,
+    Area.WEB: _web,
     Area.TRUST: _trust,
     Area.BROKER: _broker,
 }

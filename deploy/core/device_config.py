@@ -40,6 +40,8 @@ class DeviceConfig:
     username: str = ""
     password_file: str = ""
     subscribe_qos: int = 1
+    listen: str = "127.0.0.1:8480"
+    """Of the device's page."""
 
 
 _NEWLINE: Final = "\n"
@@ -75,8 +77,8 @@ def factory_toml(config: DeviceConfig, *, token_file: str, enrolment_key: str) -
 _TEMPLATE = """\
 # Configuration of one Shoal device; `shoal-agent check` shows what applies, and examines the machine.
 # Relative paths are relative to this file. Commented lines show defaults, but for those marked as examples.
-# SIGHUP (systemctl reload shoal-agent) takes over what changed in emission, thermal, commands and log, and
-# the keys window_s and drain_per_s; all else needs a restart.
+# SIGHUP (systemctl reload shoal-agent) takes over what changed in emission, thermal, commands, web and log,
+# and the keys window_s and drain_per_s; all else needs a restart.
 
 [device]
 id = {id}
@@ -196,6 +198,16 @@ kind = {camera}
 # The operator's signed commands.
 # enabled = true
 # per_minute = 12
+
+[web]
+# The device's page, and /metrics for Prometheus; nothing: neither.
+listen = {listen}
+# Needed for an address that others can reach, such as "0.0.0.0:8480"; without one, the service manager's
+# credential web_password is taken. A program sends it as a bearer token.
+# password_file = "web-password"  # example
+# For https:
+# certificate = "page.pem"  # example
+# key = "page.key"  # example
 
 [homeassistant]
 # The device announces itself to a Home Assistant on its broker.

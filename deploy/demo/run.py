@@ -27,7 +27,7 @@ from agent.wire.reasons import IN_WORDS, Reason
 from agent.wire.reports import Event, Outcome, Phase, Prediction, Progress, Report, Telemetry
 from agent.wire.topics import DeviceId, Qos, Root
 from deploy.assemble.demo import open_link, start_broker
-from deploy.demo import models
+from deploy.demo import models, places
 from deploy.demo.errands import Errands, Failed, Started, run, shown
 from deploy.demo.models import Chosen
 from deploy.demo.tally import Tally
@@ -112,8 +112,10 @@ def _play(options: Options, stage: Stage, url: str, root: Root, tally: Tally, vi
     show = Show(stage, chosen, tally, view, options.frames)
     told = threading.Event()
     with _listening(url, root, inbox) as link, _handled(lambda *_: told.set()):
-        with _device(stage, url, root), contextlib.closing(show):
+        page = places.page()
+        with _device(stage, url, root, page), contextlib.closing(show):
             view.say(f"$ shoal-agent run --config device.toml    ({RATE_FPS} photographs a second)")
+            view.say(f"page: http://{page}/")
             show.run(inbox, root, told)
         show.drain(inbox, root)
         if options.broker is not None:
@@ -207,7 +209,7 @@ def _listening(url: str, root: Root, inbox: "queue.Queue[Message]") -> Iterator[
 
 
 @contextlib.contextmanager
-def _device(stage: Stage, url: str, root: Root) -> Iterator[None]:
+def _device(stage: Stage, url: str, root: Root, page: str) -> Iterator[None]:
     config = stage.work / "device.toml"
     config.write_text(
         f'[device]\nid = "{DEVICE}"\nstate_dir = "device"\n'
@@ -215,7 +217,7 @@ def _device(stage: Stage, url: str, root: Root) -> Iterator[None]:
         f'[trust]\nroot = "{stage.workspace / "root.json"}"\n'
         f'[camera]\nkind = "replay"\nfolder = "{stage.photographs}"\nrate_fps = {RATE_FPS}\n'
         f"width_px = {FRAME_PX}\nheight_px = {FRAME_PX}\n"
-        "[telemetry]\nwindow_s = 1\n"
+        f'[telemetry]\nwindow_s = 1\n[web]\nlisten = "{page}"\n'
     )
     log = stage.work / "shoal-agent.log"
     with log.open("w") as stderr:

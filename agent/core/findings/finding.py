@@ -36,6 +36,7 @@ class Area(StrEnum):
     CAMERA = "camera"
     NUMPY = "numpy"
     PYCORAL = "pycoral"
+    WEB = "web"
     TRUST = "trust"
     BROKER = "broker"
 

@@ -221,3 +221,19 @@ def test_a_state_folder_that_may_not_be_entered_is_told_and_its_camera_and_edge_
     assert "camera.in-use" in names
     assert "trust.missing" in names
     assert any(name.startswith("disk") for name in names)
+
+
+def test_a_page_is_told_with_who_can_reach_it(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("a wet shoal\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        cases = {
+            "": "web",
+            "web.listen = '127.0.0.1:0'": "web",
+            f"web.listen = '127.0.0.1:{port}'": "web.not-to-be-had",
+            f"web = {{ listen = '0.0.0.0:0', password_file = '{secret}' }}": "web.plain",
+            f"web = {{ listen = '0.0.0.0:0', password_file = '{tmp_path / 'none'}' }}": "web.refused",
+        }
+        told = {section: list(found(tmp_path, Area.WEB, section)) for section in cases}
+    assert told == {section: [name] for section, name in cases.items()}
