@@ -152,7 +152,9 @@ class Guarded:
         person = self._gate.admit(request)
         if person is None and path == "/":
             # Relative, for a proxy may have the page below a prefix of its own.
-            return RedirectResponse(SIGN_IN_PAGE.removeprefix("/"), 303, headers={"Cache-Control": "no-store"})
+            return RedirectResponse(
+                SIGN_IN_PAGE.removeprefix("/"), 303, headers={"Cache-Control": "no-store"}
+            )
         if person is None and path not in OPEN and not path.startswith(OPEN_BELOW):
             return refusal(401, "sign in first", {"WWW-Authenticate": "Bearer"})
         request.state.person = person
