@@ -47,7 +47,7 @@ def signer(path: Path) -> Callable[[bytes], tuple[str, str]]:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
-        raise ConfigError(f"approval key {path}: {error.strerror}") from error
+        raise ConfigError(f"approval key {path}: {error.strerror}; shoal approver FILE makes one") from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigError(f"approval key {path} is none: make one with shoal approver FILE") from error
     if not isinstance(key, Ed25519PrivateKey):

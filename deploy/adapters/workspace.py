@@ -249,7 +249,7 @@ def create(folder: Path, settings: Settings) -> Workspace:
             inside.mkdir(mode=0o700)
         workspace.artifacts.mkdir(parents=True)
     except OSError as error:
-        raise StoreFailed(f"{workspace.folder} cannot be made: {error}") from error
+        raise StoreFailed(f"{workspace.folder} cannot be made: {error.strerror}") from error
     return workspace
 
 

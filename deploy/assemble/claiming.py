@@ -116,7 +116,9 @@ def revoke_token(workspace: Workspace, name: str) -> None:
     known = _grants(workspace).all()
     grant = known.get(name)
     if grant is None:
-        raise Refused(f"there is no token {name!r}{names.nearest(name, known)}")
+        raise Refused(
+            f"there is no token {name!r}{names.nearest(name, known) or ': shoal claims new makes one'}"
+        )
     _grants(workspace).put(replace(grant, revoked=True))
     membership.authority(workspace).revoke(orders.claimant(name))
     broker_files.refresh(workspace)

@@ -222,7 +222,9 @@ def known(workspace: Workspace, name: str) -> tuple[Rollout, ...]:
     if not name:
         return tuple({rollout.order.stream: rollout for rollout in fleet.rollouts.values()}.values())
     if name not in fleet.rollouts:
-        raise Refused(f"there is no rollout {name!r}: there is {', '.join(fleet.rollouts) or 'none yet'}")
+        raise Refused(
+            f"there is no rollout {name!r}: there is {', '.join(fleet.rollouts) or 'none yet, shoal rollout start begins one'}"
+        )
     return (fleet.rollouts[name],)
 
 

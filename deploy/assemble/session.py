@@ -129,7 +129,10 @@ def _wait_until_up(link: Link, url: str, on_state: Callable[[LinkState], None]) 
             case Down(said):
                 reason = said
                 ends = min(ends, time.monotonic() + SECOND_CHANCE_S)
-    raise LinkDown(f"the broker {url} cannot be reached: {reason}")
+    raise LinkDown(
+        f"the broker {url} cannot be reached: {reason}; start it, or mend its address: [broker] in shoal.toml, or "
+        "--broker where a command takes it"
+    )
 
 
 def _require_files(broker: Broker) -> None:

@@ -189,8 +189,10 @@ def _password(options: Namespace) -> str:
 def _from_file(path: Path) -> str:
     try:
         first, _, _ = path.read_text(encoding="utf-8").partition("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--password-file {path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"--password-file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--password-file {path} is no text in UTF-8") from error
     return first.rstrip("\r")
 
 

@@ -91,7 +91,9 @@ def member(fleet: Fleet, device: DeviceId) -> Member:
     known = fleet.members.get(device)
     if known is None:
         enrolled = (each.id for each in fleet.members.values() if not each.expelled)
-        raise Refused(f"device {device!r} was never enrolled{names.nearest(device, enrolled)}")
+        raise Refused(
+            f"device {device!r} was never enrolled{names.nearest(device, enrolled) or ': shoal enrol takes one in'}"
+        )
     if known.expelled:
         raise Refused(f"device {device!r} was expelled before; shoal enrol {device} takes it back")
     return known
