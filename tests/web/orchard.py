@@ -1,6 +1,7 @@
 """A fleet of any size on a real broker, with a rollout under way, and its page as a program of its own."""
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -59,12 +60,26 @@ class Orchard:
         plan = self.controlled.repository().plan("main")
         self.report(settled if plan is None else _followed(settled, plan))
 
+    def obey(self, count: int, serial: int) -> None:
+        """The devices do what the signed plan wants, once there is one so new."""
+        ends = time.monotonic() + paged.WITHIN_S
+        while (plan := self.controlled.repository().plan("main")) is None or plan.serial < serial:
+            assert time.monotonic() < ends, plan
+            time.sleep(0.05)
+        self.appear(count)
+
     def upgrade(self, device: str) -> None:
         """It says that it runs release 2."""
         ref, number = self.controlled.releases[1], int(device.removeprefix("pi-"))
         now = self.controlled.clock.now()
         before = _report(number, DeviceId(device), self.controlled.releases[0], now)
         self.report([replace(before, active=_running(ref, before.capabilities.hardware))])
+
+    def says(self, device: str, detail: str) -> None:
+        """It holds, and says this of why."""
+        now, stable = self.controlled.clock.now(), self.controlled.releases[0]
+        before = _report(int(device.removeprefix("pi-")), DeviceId(device), stable, now)
+        self.report([replace(before, phase=Phase.HELD, reason=Reason.LOW_DISK, detail=detail)])
 
     def report(self, reports: Iterable[Report]) -> None:
         self.number += 1

@@ -18,6 +18,7 @@ export class FleetStore {
   #ordered = [];
   #listeners = new Set();
   #telling = false;
+  #readings = 0;
   #early = [];
 
   /** Counts up with everything that is learnt. */
@@ -39,9 +40,14 @@ export class FleetStore {
     return this.#entries.get(key);
   }
 
-  /** From here until `read`, what changes is kept and applied to what was read. */
+  /** A reading is on its way: what changes until it is here is applied to it, too. `read` or `miss` ends it. */
   expect() {
-    this.#early = [];
+    this.#readings += 1;
+  }
+
+  miss() {
+    this.#readings -= 1;
+    if (this.#readings === 0) this.#early = [];
   }
 
   read({ rows, ...told }) {
@@ -56,19 +62,20 @@ export class FleetStore {
     }
     for (const entry of before.values()) entry.gone = true;
     this.#ordered = number(this.#entries.values());
-    const early = this.#early ?? [];
-    this.#early = null;
-    for (const changed of early) this.amend(changed);
+    for (const changed of this.#early) this.#apply(changed);
+    this.miss();
     this.#tell();
   }
 
   /** What changed since, unless it is older than what is known. */
   amend(changed) {
-    if (this.#early !== null) {
-      this.#early.push(changed);
-      return;
-    }
-    const { rows = [], gone = [], ...told } = changed;
+    if (this.#readings > 0) this.#early.push(changed);
+    if (this.told === null) return;
+    this.#apply(changed);
+    this.#tell();
+  }
+
+  #apply({ rows = [], gone = [], ...told }) {
     if (told.version <= this.told.version) return;
     this.told = { ...this.told, missing: [], refused: [], fault: "", ...told };
     const known = this.#entries.size;
@@ -79,7 +86,6 @@ export class FleetStore {
     }
     const left = gone.filter((key) => this.#drop(key)).length;
     if (left || this.#entries.size !== known) this.#ordered = number(this.#entries.values());
-    this.#tell();
   }
 
   /** The broker or the controller came or went. */

@@ -1,6 +1,6 @@
 // What the server tells by itself, and documents that follow it.
 
-import { get, listen } from "../api.js";
+import { Refusal, get, listen } from "../api.js";
 import { useCallback, useEffect, useRef, useState } from "../ui.js";
 import { FleetStore } from "./fleet_store.js";
 
@@ -12,21 +12,27 @@ export const news = new EventTarget();
 
 const tell = (name, detail) => news.dispatchEvent(new CustomEvent(name, { detail }));
 
-/** When the server went away, in milliseconds since 1970; null: it is there. */
-export const server = { lostSince: null };
+/** When the server went away, in milliseconds since 1970 (null: it is there), and why the table could not be read. */
+export const server = { lostSince: null, failed: "" };
 
 async function readFleet() {
   fleet.expect();
   try {
-    fleet.read(await get("api/fleet"));
+    const now = await get("api/fleet");
     server.failed = "";
+    fleet.read(now);
   } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    fleet.miss();
     server.failed = error.message;
   }
   tell("turned");
 }
 
+/** The table is asked for at once, so that it is soon there, and again when the stream is there: what changed in
+    between is in neither. */
 export function start() {
+  readFleet();
   return listen(
     "api/stream",
     {

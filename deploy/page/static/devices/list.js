@@ -23,12 +23,12 @@ const Nothing = ({ onClear }) => html`<div class="note row">
 /** A device with several pipelines has several rows. */
 const shownWords = (shown, total, of) => (shown === total ? plural(total, of) : `${number(shown)} of ${plural(total, of)}`);
 
-function Tools({ text, setText, order, onOrder, shown, total, of, waiting }) {
+function Tools({ text, setText, write, order, onOrder, shown, total, of, waiting }) {
   return html`<div class="toolbar">
     <label class="field filter">Filter
       <input type="search" value=${text} spellcheck=${false} autocomplete="off" enterkeyhint="search"
         placeholder="id, tag, release, phase, reason" aria-describedby="filter-words"
-        onInput=${(event) => setText(event.target.value)} />
+        onInput=${(event) => setText(event.target.value)} onBlur=${write} />
     </label>
     <span id="filter-words" class="unseen">Words must all be found. tag:line-3 asks for one thing exactly, a dash
       before a word for what is not so.</span>
@@ -40,7 +40,7 @@ function Tools({ text, setText, order, onOrder, shown, total, of, waiting }) {
 /** All devices: filter, facets, and a table of which only the part in sight is drawn. */
 export function Devices({ store, query }) {
   const version = useFleet(store);
-  const [text, setText] = useFilter(query.q ?? "");
+  const [text, setText, write] = useFilter(query.q ?? "");
   const order = query.sort ?? "";
   const [held, setHeld] = useState(false);
   const { list, terms, waiting } = useOrder(store, version, text, order, held);
@@ -49,7 +49,7 @@ export function Devices({ store, query }) {
   if (store.told === null) return html`<p class="quiet" role="status">Reading the fleet</p>`;
   if (entries.length === 0) return store.certain ? html`<${Nobody} />` : html`<p class="quiet">No device is known yet.</p>`;
   return html`<div class="devices">
-    <${Tools} text=${text} setText=${setText} order=${parseOrder(order)} onOrder=${onOrder}
+    <${Tools} text=${text} setText=${setText} write=${write} order=${parseOrder(order)} onOrder=${onOrder}
       shown=${list.length} total=${entries.length} of=${entries.some(({ row }) => row.pipeline !== "main") ? "pipeline" : "device"} waiting=${waiting} />
     <${Facets} entries=${entries} version=${version} terms=${terms} text=${text}
       onChoose=${(word) => setText(toggled(text, word))} />

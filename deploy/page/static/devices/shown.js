@@ -7,7 +7,7 @@ import { parseOrder, sorted } from "./order.js";
 
 const WRITE_AFTER_MS = 300;
 
-/** The filter as it is typed; the address follows a little later, and leads when somebody goes back. */
+/** The filter as it is typed; the address follows a little later, or by `write`, and leads when somebody goes back. */
 export function useFilter(asked) {
   const [text, setText] = useState(asked);
   const written = useRef(asked);
@@ -15,15 +15,16 @@ export function useFilter(asked) {
     if (asked !== written.current) setText(asked);
     written.current = asked;
   }, [asked]);
+  const write = () => {
+    if (text.trim() === written.current) return;
+    written.current = text.trim();
+    amend({ q: written.current });
+  };
   useEffect(() => {
-    if (text.trim() === written.current) return undefined;
-    const timer = setTimeout(() => {
-      written.current = text.trim();
-      amend({ q: written.current });
-    }, WRITE_AFTER_MS);
+    const timer = setTimeout(write, WRITE_AFTER_MS);
     return () => clearTimeout(timer);
   }, [text]);
-  return [text, setText];
+  return [text, setText, write];
 }
 
 const alike = (one, other) => one.length === other.length && one.every((entry, place) => entry === other[place]);
