@@ -222,9 +222,8 @@ def known(workspace: Workspace, name: str) -> tuple[Rollout, ...]:
     if not name:
         return tuple({rollout.order.stream: rollout for rollout in fleet.rollouts.values()}.values())
     if name not in fleet.rollouts:
-        raise Refused(
-            f"there is no rollout {name!r}: there is {', '.join(fleet.rollouts) or 'none yet, shoal rollout start begins one'}"
-        )
+        known = ", ".join(fleet.rollouts) or "none yet, shoal rollout start begins one"
+        raise Refused(f"there is no rollout {name!r}: there is {known}")
     return (fleet.rollouts[name],)
 
 

@@ -130,8 +130,8 @@ def _wait_until_up(link: Link, url: str, on_state: Callable[[LinkState], None]) 
                 reason = said
                 ends = min(ends, time.monotonic() + SECOND_CHANCE_S)
     raise LinkDown(
-        f"the broker {url} cannot be reached: {reason}; start it, or mend its address: [broker] in shoal.toml, or "
-        "--broker where a command takes it"
+        f"the broker {url} cannot be reached: {reason}; start it, or mend its address: "
+        "[broker] in shoal.toml, or --broker where a command takes it"
     )
 
 

@@ -91,9 +91,8 @@ def member(fleet: Fleet, device: DeviceId) -> Member:
     known = fleet.members.get(device)
     if known is None:
         enrolled = (each.id for each in fleet.members.values() if not each.expelled)
-        raise Refused(
-            f"device {device!r} was never enrolled{names.nearest(device, enrolled) or ': shoal enrol takes one in'}"
-        )
+        near = names.nearest(device, enrolled) or ": shoal enrol takes one in"
+        raise Refused(f"device {device!r} was never enrolled{near}")
     if known.expelled:
         raise Refused(f"device {device!r} was expelled before; shoal enrol {device} takes it back")
     return known
