@@ -8,6 +8,7 @@
 # make bench-cuts         every byte of DEVICES=200 that pull a model, half of their links cut CUTS=20 times
 # make bench-controller   what a wave costs the controller for 1 to 10,000 devices (needs mosquitto; 3 minutes)
 # make bench-telemetry    1,000 windows of telemetry a second into the controller for SECONDS=60: is one lost?
+# make bench-page         first paint, filtering and scrolling of the fleet's page for DEVICES=5000 (needs chromium, mosquitto)
 # make census             10,000 devices on a Mosquitto as it comes: is the count exact; is a wave held that lacks a shard?
 # make simulate           a rollout over DEVICES=1000 simulated devices; SCENARIO=name or file, SEED=0
 # make blast              SEEDS=100 rollouts of a model that silently ends 30 % of DEVICES=1000: how many it reached
@@ -28,7 +29,8 @@
 # make man                a manual page for each command, into man/
 # make wheels             ARCH=arm64 PYTHON_VERSION=3.13: a folder, wheels/, to install from without internet
 # make deb                ARCH=arm64 PYTHON_VERSION=3.13: a Debian package with all it needs inside, in dist/
-# make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container (needs root)
+# make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container; then the
+#                         package, then the Ansible role (needs root, debhelper, lintian; 20 minutes)
 # make test-homeassistant a real device in a real Home Assistant, which gets an environment of its own (needs
 #                         Python 3.13 as HOME_PYTHON=...; 3 minutes)
 # make screenshots      docs/images of a real device and its page (needs chromium; 2 minutes)
@@ -57,7 +59,7 @@ bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help test lint types contracts pytest pytest-devices pytest-updates pytest-parts demo model clean \
-	bench bench-fleet bench-bytes bench-cuts bench-controller bench-telemetry census simulate blast \
+	bench bench-fleet bench-bytes bench-cuts bench-controller bench-telemetry bench-page census simulate blast \
 	soak flat outage site survive kill-controller false-alarms test-cluster test-docs test-factory mnist test-systemd \
 	test-homeassistant \
 	man wheels deb test-install screenshots
@@ -142,6 +144,9 @@ bench-controller: $(VENV)/.dev
 bench-telemetry: $(VENV)/.dev
 	$(bin)/python -m tests.soak.telemetry --seconds $(or $(SECONDS),60)
 
+bench-page: $(VENV)/.dev
+	$(bin)/python -m tests.soak.page --devices $(or $(DEVICES),5000)
+
 test-cluster: $(VENV)/.dev
 	$(bin)/python -m tests.soak.cluster
 
@@ -188,8 +193,11 @@ wheels:
 deb:
 	ARCH=$(ARCH) PYTHON_VERSION=$(PYTHON_VERSION) PYTHON=$(PYTHON) packaging/deb $(or $(FOLDER),dist)
 
-test-install:
-	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/stranger
+test-install: deb
+	lintian --fail-on error $(or $(FOLDER),dist)/shoal_*.deb
+	RIG_TIMEOUT_S=3600 tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/stranger
+	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/package
+	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/many
 
 # The newest that Python 3.13.0 takes, with what its frontend and its MQTT integration import.
 test-homeassistant: $(VENV)/.dev

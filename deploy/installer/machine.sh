@@ -13,7 +13,6 @@ read_machine() {
   glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || glibc=""
   glibc=${glibc#glibc }
   free_mib=$(df --output=avail -BM "${machine:-/}" 2>/dev/null | tail -n 1 | tr -dc 0-9)
-  hostname=$(uname -n)
   read_cameras
   coral=$(coral_kind)
 }

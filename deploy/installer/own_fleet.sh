@@ -8,7 +8,7 @@ offline_keys=/var/lib/shoal-offline-keys
 choose_fleet() {
   own_fleet=no
   id=${id:-$(present_id)}
-  id=${id:-$hostname}
+  id=${id:-$(uname -n)}
   if [ -d "$workspace" ]; then own_fleet=yes; fi
   if [ -n "$broker" ] && [ -z "$config$fleet_root" ] && [ ! -e "$etc/root.json" ]; then own_fleet=yes; fi
 }

@@ -67,6 +67,7 @@ restart_after_undoing() {
 restart_as_before() {
   [ $disturbed = yes ] || return 0
   systemctl daemon-reload
+  ! active $controller || systemctl restart $controller
   systemctl restart $service
 }
 

@@ -53,7 +53,7 @@ fresh_settings() {
 
 apply_options() {
   local file=$1
-  [ -z "$config" ] || [ -z "$id" ] || claims_identity || [ "$id" = "$hostname" ] || set_key "$file" device id "$(quoted "$id")"
+  [ -z "$config" ] || [ -z "$id" ] || claims_identity || [ "$id" = "$(uname -n)" ] || set_key "$file" device id "$(quoted "$id")"
   [ -z "$broker" ] || set_key "$file" broker url "$(quoted "$broker")"
   [ -z "$topics" ] || set_key "$file" broker root "$(quoted "$topics")"
   [ -z "$broker_username" ] || set_key "$file" broker username "$(quoted "$broker_username")"

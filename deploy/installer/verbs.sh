@@ -82,8 +82,9 @@ place_of_program() {
 verb_rollback() {
   need_root
   need_own_installation "apt install ./shoal_VERSION.deb of the version before"
-  release=$(release_at $previous) own_fleet=no
+  release=$(release_at $previous)
   [ -n "$release" ] || fail "there is no version before this one to go back to"
+  choose_fleet
   stage
   steps=(switch start)
   carry_out ""

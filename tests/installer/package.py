@@ -22,7 +22,8 @@ NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:
 
 
 def the_package() -> Path:
-    (found,) = FOLDER.glob("shoal_*+deb12_*.deb")
+    architecture = run("dpkg", "--print-architecture").strip()
+    (found,) = FOLDER.glob(f"shoal_*+deb12_{architecture}.deb")
     return found
 
 
