@@ -1,4 +1,4 @@
-// Frame by frame: what was seen, which can be held still, filtered and saved.
+// Frame by frame: what was seen, which can be paused, filtered and saved.
 import { Button, Card, Table } from "../components.js";
 import { clock, milliseconds, number, plural, score } from "../format.js";
 import { csv, jsonLines, save } from "../save.js";
@@ -59,7 +59,7 @@ function Tools({ words, setWords, percent, setPercent, still, toggle, chosen, de
     <label class="field narrow">
       Score at least, %<input type="number" min="0" max="100" step="any" value=${percent} onInput=${(e) => setPercent(e.target.value)} />
     </label>
-    <${Button} aria-pressed=${still ? "true" : "false"} onClick=${toggle}>${still ? "Go on" : "Hold still"}</${Button}>
+    <${Button} onClick=${toggle}>${still ? "Resume log" : "Pause log"}</${Button}>
     <${Button} disabled=${chosen.length === 0} onClick=${() => save(fileName(device, name, "jsonl"), "application/x-ndjson", jsonLines(chosen))}>Save JSON lines</${Button}>
     <${Button} disabled=${chosen.length === 0} onClick=${() => save(fileName(device, name, "csv"), "text/csv", asCsv(chosen))}>Save CSV</${Button}>
   </div>`;
@@ -77,7 +77,7 @@ export function Log({ device, name, pipeline }) {
     <${Tools} ...${{ words, setWords, percent, setPercent, still, toggle, chosen, device, name }} />
     <p class="small" data-part="count">
       ${chosen.length === frames.length ? plural(frames.length, "frame") : `${number(chosen.length)} of ${plural(frames.length, "frame")}`} kept in this page${chosen.length > ROWS_SHOWN && `, the newest ${ROWS_SHOWN} shown`}.
-      ${still && ` Held still since ${clock(still.at)}; ${plural(newer, "newer frame")}.`}
+      ${still && ` Paused since ${clock(still.at)}; ${plural(newer, "newer frame")}.`}
     </p>
     <${Table}
       caption="Classified frames, newest first"
