@@ -21,7 +21,7 @@ from agent.adapters.web.site import page
 from agent.wire.errors import AgentError, ConfigError, PortError
 from deploy.core.page import roles
 from deploy.core.page.roles import Act
-from deploy.core.page.words import ApproveAsked, Done, Me, StartAsked, SteerAsked
+from deploy.core.page.words import ApproveAsked, Done, Me, StartAsked, SteerAsked, Turned
 from deploy.core.refusal import Refused
 from deploy.page import telling
 from deploy.page.fanout import Fanout
@@ -138,10 +138,11 @@ class FleetApi:
         large fleet anew takes it seconds, in which what was known before is better than nothing.
         """
         looker = self._onlooker
-        of = (looker.version, looker.turned)
-        if self._table is None or self._table.of != of:
-            plain = msgspec.json.encode(looker.now())
-            tag = f'"{looker.version}-{abs(hash(of)):x}"'
+        if self._table is None or self._table.of != (looker.version, looker.turned):
+            now = looker.now()
+            of = (now.version, Turned(broker=now.broker, controller=now.controller))
+            plain = msgspec.json.encode(now)
+            tag = f'"{now.version}-{abs(hash(of)):x}"'
             self._table = _Table(of, tag, plain, gzip.compress(plain, COMPRESSION))
         return self._table
 

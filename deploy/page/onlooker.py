@@ -42,11 +42,29 @@ log = logging.getLogger(__name__)
 ALL_S: Final = 10.0
 """Between two looks at every device, and twenty times as long as one takes."""
 ROLLOUTS_S: Final = 2.0
+READ_S: Final = 300.0
+"""After which all is read again: a broker drops what it has for a listener that was too slow."""
+BURST: Final = 500
+"""Devices that spoke between two looks: a Mosquitto as it comes keeps 1,000 messages for us."""
+AFTER_BURST_S: Final = 5.0
 NOBODY: Final = (
     "no controller runs here: what is ordered stands in the ledger, and nobody carries it out until "
     "shoal serve runs"
 )
 NO_COUNTS: Final = Counts(devices=0, online=0, offline=0, standings={}, codes={})
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the table showed at one version of it, replaced as a whole: it is read on other threads."""
+
+    at: datetime
+    version: int = 0
+    counts: Counts = NO_COUNTS
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    fault: str = ""
 
 
 @dataclass(slots=True)
@@ -73,8 +91,7 @@ class _Ledger:
 
 
 class Onlooker:
-    """All of it on one thread; but `now` and the attributes it reads may be asked on any, for what was made
-    is replaced and never changed.
+    """All of it on one thread, but `version`, `turned` and `now`.
 
     Args:
         desk: whose session may be without a broker.
@@ -85,20 +102,28 @@ class Onlooker:
         self.desk, self._news = desk, news
         self.workspace = desk.workspace
         self.stream = desk.workspace.settings.fleet.stream
-        self.version = 0
         self.fleet, self.fault = Fleet(), ""
         self.picture = self._remembered()
         self.briefs: dict[str, Brief] = {}
-        self.counts = NO_COUNTS
-        self.rows: dict[str, Row] = {}
+        self._shown = _Shown(at=self.picture.at)
         self._told_of = Turned(broker=news.broker, controller=self._controller())
         self._ledger, self._newest = _Ledger(), 0
         self._seen: Mapping[str, Seen] = {}
         self._judged: dict[str, tuple[Judged, ...]] = {}
         self._streams: dict[str, Stream] = {}
-        self._said: tuple[object, ...] = ()
         self._ahead: dict[str, tuple[tuple[int, int], tuple[WaveView, ...]]] = {}
+        self._read_due_s = float("inf")
         self._all_at, self._took_s, self._rollouts_at = float("-inf"), 0.0, float("-inf")
+
+    @property
+    def version(self) -> int:
+        """Of the table; 0: nothing was looked at yet."""
+        return self._shown.version
+
+    @property
+    def rows(self) -> Mapping[str, Row]:
+        """By `Row.key`."""
+        return self._shown.rows
 
     @property
     def lines(self) -> list[Told]:
@@ -122,17 +147,18 @@ class Onlooker:
         return b"".join(events)
 
     def now(self) -> FleetNow:
-        rows = sorted(self.rows.values(), key=lambda row: (row.device, row.pipeline != "main", row.pipeline))
+        shown, turned = self._shown, self._told_of
+        rows = sorted(shown.rows.values(), key=lambda row: (row.device, row.pipeline != "main", row.pipeline))
         return FleetNow(
-            version=self.version,
-            at=self.picture.at,
-            broker=self._told_of.broker,
-            controller=self._told_of.controller,
-            counts=self.counts,
+            version=shown.version,
+            at=shown.at,
+            broker=turned.broker,
+            controller=turned.controller,
+            counts=shown.counts,
             rows=tuple(rows),
-            missing=self.picture.missing,
-            refused=self.picture.refused,
-            fault=self.fault,
+            missing=shown.missing,
+            refused=shown.refused,
+            fault=shown.fault,
         )
 
     def figures(self) -> tuple[Family, ...]:
@@ -185,7 +211,11 @@ class Onlooker:
         if not self._news.connections.up or self.fault:
             return
         try:
-            self.picture = self.desk.live().picture()
+            live = self.desk.live()
+            if live.age_s > READ_S or time.monotonic() > self._read_due_s:
+                self._read_due_s = float("inf")
+                live.read()
+            self.picture = live.picture()
         except PortError as error:
             self.fault = str(error)
 
@@ -203,27 +233,26 @@ class Onlooker:
     def _look_at_devices(self, *, decided: bool) -> bytes:
         begun = time.monotonic()
         everybody = decided or begun - self._all_at >= max(ALL_S, 20 * self._took_s)
-        names = (
-            table.ids(self.picture, self.fleet.members)
-            if everybody
-            else table.moved(self._seen, self.picture)
-        )
+        moved = table.moved(self._seen, self.picture)
+        if len(moved) > BURST and self._seen:
+            self._read_due_s = begun + AFTER_BURST_S
+        names = table.ids(self.picture, self.fleet.members) if everybody else moved
         self._seen = {seen.id: seen for seen in self.picture.devices}
         if everybody:
             self._streams.clear()
-        found = self._judge(names, everybody=everybody)
+        told = self._judge(names, everybody=everybody)
         if everybody:
             self._all_at, self._took_s = begun, time.monotonic() - begun
-        return self._say(found)
+        return told
 
-    def _judge(self, names: tuple[str, ...], *, everybody: bool) -> table.Difference:
+    def _judge(self, names: tuple[str, ...], *, everybody: bool) -> bytes:
         try:
             judged = table.judge(names, self._seen, self.case_of())
         except AgentError as error:
             # A wave of the rollout that goes on cannot be cut, or the repository is damaged: the controller
             # says so, too.
             self.fault = str(error)
-            return table.Difference((), ())
+            return self._say(table.Difference((), ()), self.rows)
         rows = {
             row.key: row
             for name, pipelines in judged.items()
@@ -233,30 +262,39 @@ class Onlooker:
         found = table.difference(before, rows)
         self._judged = judged if everybody else self._judged | judged
         kept = {} if everybody else {key: row for key, row in self.rows.items() if key not in before}
-        self.rows = kept | rows if found.rows or found.gone else self.rows
-        return found
+        return self._say(found, kept | rows if found.rows or found.gone else self.rows)
+
+    def _count(self) -> Counts:
+        return roster.counts([row for rows in self._judged.values() for row in rows])
 
     def _of(self, names: tuple[str, ...]) -> dict[str, Row]:
         """The rows of these devices."""
         wanted = frozenset(names)
         return {key: row for key, row in self.rows.items() if row.device in wanted} if wanted else {}
 
-    def _say(self, found: table.Difference) -> bytes:
-        said = (self.picture.missing, self.picture.refused, self.fault)
-        if not found.rows and not found.gone and said == self._said:
+    def _say(self, found: table.Difference, rows: Mapping[str, Row]) -> bytes:
+        before, picture = self._shown, self.picture
+        now = _Shown(
+            version=before.version + 1,
+            at=picture.at,
+            counts=before.counts if rows is before.rows else self._count(),
+            rows=rows,
+            missing=picture.missing,
+            refused=picture.refused,
+            fault=self.fault,
+        )
+        if before.version and not (found.rows or found.gone) and _besides(now) == _besides(before):
             return b""
-        self._said = said
-        self.version += 1
-        self.counts = roster.counts([row for rows in self._judged.values() for row in rows])
+        self._shown = now
         changed = Changed(
-            version=self.version,
-            at=self.picture.at,
-            counts=self.counts,
+            version=now.version,
+            at=now.at,
+            counts=now.counts,
             rows=found.rows,
             gone=found.gone,
-            missing=self.picture.missing,
-            refused=self.picture.refused,
-            fault=self.fault,
+            missing=now.missing,
+            refused=now.refused,
+            fault=now.fault,
         )
         return event("fleet", changed)
 
@@ -301,3 +339,7 @@ class Onlooker:
             failed = {} if rollout is None else self._ledger.failed.get(rollout.name, {})
             self._streams[name] = Stream(plan, rollout, coming, failed)
         return self._streams[name]
+
+
+def _besides(shown: _Shown) -> tuple[object, ...]:
+    return shown.missing, shown.refused, shown.fault
