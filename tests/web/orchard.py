@@ -76,10 +76,12 @@ class Orchard:
         self.report([replace(before, active=_running(ref, before.capabilities.hardware))])
 
     def says(self, device: str, detail: str) -> None:
-        """It holds, and says this of why."""
+        """It holds on less than was promised, and says this of why."""
         now, stable = self.controlled.clock.now(), self.controlled.releases[0]
         before = _report(int(device.removeprefix("pi-")), DeviceId(device), stable, now)
-        self.report([replace(before, phase=Phase.HELD, reason=Reason.LOW_DISK, detail=detail)])
+        self.report(
+            [replace(before, phase=Phase.HELD, reason=Reason.LOW_DISK, detail=detail, degraded=detail)]
+        )
 
     def report(self, reports: Iterable[Report]) -> None:
         self.number += 1

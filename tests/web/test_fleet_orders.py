@@ -104,12 +104,13 @@ def test_a_rollout_is_begun_from_its_preview_and_steered(visits: Visits, site: S
     expect(page.locator(".badge", has_text="paused")).to_be_visible(timeout=30_000)
     _confirm(page, "Resume", Why="lunch is over")
     expect(page.locator(".badge", has_text="running")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("lunch is over")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("resumed: lunch is over")).to_be_visible(timeout=30_000)
 
 
 def test_a_wave_is_signed_by_a_second_person_whose_key_stays_in_the_page(
     visits: Visits, site: Site, tmp_path
 ):
+    site.orchard.obey(DEVICES, 3)
     page = settled(enter(visits, site.url, "ava", PHONE, f"rollouts/{NAME}"))
     assert misplaced(page, PARTS) == []
     page.get_by_role("button", name="Sign with a key").click()
@@ -122,7 +123,7 @@ def test_a_wave_is_signed_by_a_second_person_whose_key_stays_in_the_page(
     expect(page.get_by_role("alert")).to_contain_text("This key does not count")
     page.get_by_label(re.compile("^Your key")).set_input_files(site.orchard.key)
     page.get_by_role("button", name="Sign", exact=True).click()
-    expect(page.get_by_text("plan 2: wave 2 of 2 (100%)")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("plan 4: wave 2 of 2 (100%)")).to_be_visible(timeout=60_000)
     secret = site.orchard.key.read_text(encoding="utf-8").splitlines()[1]
     assert any("signature" in each for each in sent)
     assert not any(secret in each for each in sent)

@@ -42,6 +42,7 @@ function Standings({ row, report, explained }) {
     ["Downloaded", row.done_share === null || row.done_share === undefined ? "" : html`<progress class="progress" max="1" value=${row.done_share}
       aria-label="Downloaded"></progress> ${Math.round(row.done_share * 100)} %`],
     ["Degraded", row.degraded],
+    ["In its own words", [report?.reason, report?.detail].filter(Boolean).join(": ")],
     ["Plan", plan(explained)],
     ["Reported", row.at ? html`<time dateTime=${row.at}>${duration((Date.now() - Date.parse(row.at)) / 1000)} ago</time>` : "never"],
   ];
