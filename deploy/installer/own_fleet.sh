@@ -49,3 +49,13 @@ fleet_settings() {
   install -m 0600 "$broker_password_file" "$workspace/broker-password"
   set_key "$file" broker password_file '"broker-password"'
 }
+
+# A fleet that was made here goes where its device goes; the controller tells the new broker all it needs.
+move_fleet() {
+  local file=$workspace/shoal.toml kept=$staging/shoal.toml
+  { [ "$own_fleet" = yes ] && [ -n "$broker" ]; } || return 0
+  cp -p "$file" "$kept" && undo_with cp -p "$kept" "$file"
+  set_key "$file" broker url "$(quoted "$broker")"
+  fleet_settings
+  chown -R shoal-serve:shoal-serve "$workspace"
+}

@@ -109,6 +109,7 @@ say_camera() {
 do_settings() {
   local file
   prepare_settings
+  move_fleet
   mkdir -p "$etc" "$credstore"
   [ ! -e "$etc/agent.toml" ] || cp -p "$etc/agent.toml" "$etc/agent.toml.before"
   for file in "$staging"/shoal/*; do [ ! -e "$file" ] || put "$file" "$etc/${file##*/}" 0640 root:shoal; done

@@ -124,7 +124,11 @@ verb_try() {
   read_machine
   [ -n "$python_version" ] && at_least "$python_version" 3.11 || fail "Shoal needs Python 3.11 or newer, and here is ${python_version:-none}"
   stage
-  choose_runtime && choose_camera && own_fleet=no isolation=isolated extras=demo
+  own_fleet=no operator=no
+  choose_runtime
+  choose_camera
+  choose_extras
+  choose_isolation
   [ -n "$from" ] || from=$(default_source)
   say "Preparing an environment in $staging, which is deleted at the end"
   make_environment "$staging/look"

@@ -137,7 +137,6 @@ def nothing_is_left(before: dict[str, str], *options: str) -> None:
 def a_fleet_and_no_internet() -> None:
     """The folder that the operator's command wrote, and a folder of wheels."""
     with step("a folder of wheels is filled"):
-        run("python3", "-m", "venv", "/root/desk")
         run(
             "/src/packaging/wheels",
             "/root/wheels",
