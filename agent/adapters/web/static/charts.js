@@ -58,7 +58,7 @@ function options({ series, width, height, stacked, unit, ends, top }) {
     height,
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 28, 0, 0],
     scales: {
       x: { time: true, range: (_, first, last) => ends.current ?? [first ?? 0, last ?? 1] },
       y: { range: (_, low, high) => [0, Math.max(top ?? 1, (high ?? 1) * 1.1)] },

@@ -45,17 +45,12 @@ export function Facts({ facts }) {
   </dl>`;
 }
 
-/** Without those of score 0 behind the first, whose order says nothing. */
-export function telling(ranked) {
-  return ranked.filter((one, at) => at === 0 || one.score !== 0);
-}
-
 /** Labels with bars, best first. The bar of a score that is no probability is relative to the best. */
 export function Ranking({ ranked, label = "Ranked labels" }) {
   const best = Math.max(...ranked.map((one) => one.score), Number.MIN_VALUE);
   const probable = ranked.every((one) => one.score >= 0 && one.score <= 1);
   return html`<ol class="ranking" aria-label=${label}>
-    ${telling(ranked).map((one) => {
+    ${ranked.map((one) => {
       const share = probable ? one.score : Math.max(0, one.score / best);
       return html`<li key=${one.index}>
         <span class="bar" style=${{ transform: `scaleX(${share})` }}></span>

@@ -1,7 +1,6 @@
 // The live picture, with the labels of the very frame that is shown. It is asked for only where it is seen:
 // the device encodes a picture for whoever asks, and for nobody else.
 import { fetchRaw } from "../api.js";
-import { telling } from "../components.js";
 import { clock, score } from "../format.js";
 import { html, useEffect, useRef, useState } from "../ui.js";
 import { CAMERA_OUT, camera } from "./words.js";
@@ -137,7 +136,8 @@ export function Picture({ device, name, pipeline, connected, changed }) {
 }
 
 function Over({ picture }) {
-  const ranked = telling(picture.seen?.predictions ?? []).slice(0, LABELS_OVER);
+  // Behind the first, a score of 0 says nothing: it takes room of the picture.
+  const ranked = (picture.seen?.predictions ?? []).filter((one, at) => at === 0 || one.score !== 0).slice(0, LABELS_OVER);
   return html`<figcaption>
     <ol aria-label="Labels of the frame that is shown">
       ${ranked.map((one) => html`<li key=${one.index}><span class="clamp">${one.label || `class ${one.index}`}</span><span class="number">${score(one.score)}</span></li>`)}
