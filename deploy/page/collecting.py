@@ -276,8 +276,9 @@ def collecting(workspace: Workspace) -> Iterator[Collecting]:
     """
     repository = workspaces.open_repository(workspace)
 
-    def releases() -> frozenset[str]:
-        return frozenset(f"{ref.name}@{ref.version}" for ref in repository.releases())
+    def releases() -> frozenset[str] | None:
+        """Where nothing was released yet, whatever devices say."""
+        return frozenset(f"{ref.name}@{ref.version}" for ref in repository.releases()) or None
 
     with standing_by(workspace, lambda _: None) as session:
         series = SqliteSeries(workspace.folder / "series.sqlite")

@@ -19,6 +19,8 @@ from deploy.core.page.series_bounds import STAGES, Absurd, Fault, require
 from deploy.core.page.series_devices import Tracks, is_flood, is_repeat
 from deploy.core.page.series_sums import PLACES_MAX, Place, Sums
 
+OTHERS: Final = "other"
+"""What REST is called as a label."""
 MINUTES_WAITING_MAX: Final = 60
 """While the disk refuses. What is older is lost, and counted."""
 
@@ -112,7 +114,9 @@ class Gathering:
                 "shoal_fleet_latency_seconds",
                 "Durations of the fleet's frames by release, hardware class and stage",
                 (
-                    tally.buckets({"release": release, "hardware": hardware, "stage": stage})
+                    tally.buckets(
+                        {"release": release or OTHERS, "hardware": hardware or OTHERS, "stage": stage}
+                    )
                     for (release, hardware, stage), tally in sorted(self._since_start.items())
                 ),
             ),

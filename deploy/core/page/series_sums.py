@@ -21,7 +21,7 @@ from deploy.core.page.series_bounds import KEY_MAX, KEY_MIN, STAGES
 PLACES_MAX: Final = 16
 """Pairs of a release and a hardware class in one span of time."""
 RELEASES_MAX: Final = 16
-STRANGERS_MAX: Final = 4
+STRANGERS_MAX: Final = 8
 """Of both, once so many are taken, only releases that are known here get one of their own: else a device that
 invents releases would take the places of the real ones.
 """
@@ -33,6 +33,9 @@ LABELS_MAX: Final = 128
 class Place:
     release: str
     hardware: str
+
+
+_THE_REST: Final = Place(REST, REST)
 
 
 @dataclass(slots=True)
@@ -154,7 +157,8 @@ class Sums:
                 yield place, stage, pile.document()
 
     def _place(self, place: Place, most: int) -> Place:
-        return place if place in self.piles or len(self.piles) < most else Place(REST, REST)
+        taken = len(self.piles) - (_THE_REST in self.piles)
+        return place if place in self.piles or taken < most else _THE_REST
 
     def _answers(self, release: str) -> Answered:
         named = release if release in self.answers or len(self.answers) < RELEASES_MAX else REST
