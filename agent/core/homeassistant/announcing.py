@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -10,7 +11,7 @@ from agent.core.homeassistant.entities import Scene, entities
 from agent.wire.homeassistant import Announcement, Availability, Component, Device, Origin, Removed
 from agent.wire.topics import MODEL, STATUS, House
 
-STATE: str = "{{ value_json.state }}"
+STATE: Final = "{{ value_json.state }}"
 
 
 class Announced(Struct, frozen=True, kw_only=True):

@@ -86,6 +86,11 @@ def test_a_home_that_is_not_there_is_named(tmp_path):
             "line 3: broker.username is 'b' and broker.url names",
         ),
         ("[broker]\npassword_file = 'x'", "line 2: broker.password_file is given without broker.username"),
+        ("[homeassistant]\nframe_every_s = 0.5", "line 2: homeassistant.frame_every_s is 0.5: at most one"),
+        (
+            "[device]\nid = 'pi.7'\n[homeassistant]\nenabled = true",
+            "homeassistant.object_id is empty, and device.id 'pi.7' has a dot",
+        ),
         ("[thermal]\nstep_up_below_c = 80", "line 2: thermal.step_up_below_c is 80 and step_down_at_c is 80"),
         ("[camera]\nkind = 'replay'", "line 2: camera.kind is 'replay' without camera.folder"),
         ("[camera]\nkind = 'file'", "line 2: camera.kind is 'file' without camera.file"),
