@@ -65,6 +65,12 @@ def test_the_supervisor_loads_neither_arrays_nor_a_runtime(modules):
     assert loaded_by(*modules) & HEAVY == set()
 
 
+def test_a_device_without_a_page_loads_nothing_of_what_pages_are_made_of():
+    """They come with `[web]`, and cost memory and a second of imports on a small board."""
+    pages = {"starlette", "uvicorn", "prometheus_client", "anyio"}
+    assert loaded_by("agent.assemble.supervisor", "agent.cli.run") & pages == set()
+
+
 def test_every_module_of_the_device_imports_and_none_loads_the_operator():
     assert "deploy" not in loaded_by(*modules_of("agent"))
 
