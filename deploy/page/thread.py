@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 PERIOD_S: Final = 0.6
-"""At least, between two looks; and three times as long as a look takes."""
+"""At least, between two looks; and three times as long as a look takes, up to PERIOD_MAX_S."""
+PERIOD_MAX_S: Final = 3.0
 UNWATCHED_S: Final = 5.0
 """As long as nobody watches."""
 WATCHED_S: Final = 30.0
@@ -45,7 +46,7 @@ class LookerThread:
             tell(await loop.run_in_executor(self._executor, look))
             now = time.monotonic()
             busy = watched() or now - self._asked_s < WATCHED_S
-            pause_s = max(PERIOD_S, 3 * (now - begun)) if busy else UNWATCHED_S
+            pause_s = min(max(PERIOD_S, 3 * (now - begun)), PERIOD_MAX_S) if busy else UNWATCHED_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), pause_s)
             self._asked.clear()
