@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from agent.core.findings.finding import Finding, degraded, note, ok
+from agent.core.findings.finding import Facts, Finding, degraded, note, ok
 from agent.core.page.place import Place
 
 _NAME: Final = "web"
@@ -26,10 +26,8 @@ def page(place: Place, reason: str, *, tls: bool, asks: bool) -> Finding:
         tls: whether it speaks https.
         asks: whether it asks for a password.
     """
-    url, facts = (
-        f"{'https' if tls else 'http'}://{place}/",
-        {"listen": str(place), "loopback": place.loopback},
-    )
+    url = f"{'https' if tls else 'http'}://{place}/"
+    facts: Facts = {"listen": str(place), "loopback": place.loopback}
     if reason:
         return degraded(
             "web.not-to-be-had",

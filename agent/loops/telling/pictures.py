@@ -26,9 +26,12 @@ class Pictures:
         self._newest_s = self._asked_s = float("-inf")
         self._taking: asyncio.Task[Snapped | SnapFailed] | None = None
         self._arrival: asyncio.Event | None = None
+        self._unseen = False
+        """A frame was classified since the last picture."""
 
     def arrived(self) -> None:
         """A frame was classified."""
+        self._unseen = True
         if self._arrival is not None:
             self._arrival.set()
 
@@ -66,7 +69,7 @@ class Pictures:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(0.0, self._asked_s + 1 / PER_S - loop.time()))
         await self._frame()
-        self._asked_s = loop.time()
+        self._asked_s, self._unseen = loop.time(), False
         taken = await self._worker.snap(Snap(side_px=SIDE_PX, max_bytes=FRAME_MAX_BYTES), SNAP_S)
         if isinstance(taken, Snapped):
             self._newest, self._newest_s = taken, loop.time()
@@ -74,6 +77,8 @@ class Pictures:
 
     async def _frame(self) -> None:
         """Wait until one is classified, so that its labels are known when it is seen."""
+        if self._unseen:
+            return
         self._arrival = asyncio.Event()
         try:
             async with asyncio.timeout(QUIET_S):
