@@ -16,6 +16,7 @@ from deploy.adapters.broker_local import start_broker
 from deploy.demo.models import broken, repackaged
 from tests.mosquittos import free_port
 from tests.rig import LABELS, PHOTOGRAPHS, POLICY, SHIPPED, Agent, fleet, listening, shoal
+from tests.web import fleet_screenshots
 from tests.web.browser import DESK, PHONE, Visits, started
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
@@ -40,6 +41,8 @@ def main() -> None:
             page.locator(".picture figcaption").get_by_text("German shepherd").first.wait_for()
             keep(page, out / f"{name}.png")
         visits.close()
+    with started() as chromium:
+        fleet_screenshots.take(Visits(chromium), keep, out)
 
 
 def keep(page: Page, path: Path) -> None:

@@ -166,13 +166,14 @@ def test_a_page_comes_back_by_itself_after_its_server_was_killed(visits: Visits,
     workspace = site.orchard.controlled.workspace
     with paged.page(workspace, listen) as server:
         visit = enter(visits, server.url, "vera")
-        page = settled(visit)
-        expect(page.locator(".shown")).to_have_text(f"{DEVICES} devices", timeout=30_000)
         # A browser notes by itself each request that nobody answers.
         visit.forgive("ERR_CONNECTION", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE", "401")
+        page = settled(visit)
+        expect(page.locator(".shown")).to_have_text(re.compile(r"^\d+ device"), timeout=30_000)
+        shown = page.locator(".shown").inner_text()
         server.process.kill()
         expect(page.locator(".banner")).to_contain_text("does not answer since", timeout=30_000)
-        expect(page.locator(".shown")).to_have_text(f"{DEVICES} devices")
+        expect(page.locator(".shown")).to_have_text(shown)
     with paged.page(workspace, listen):
         # Sessions end with their server, so that it asks for the name again.
         expect(page.get_by_role("heading", name="Sign in to the fleet")).to_be_visible(timeout=60_000)

@@ -42,7 +42,7 @@ function policyFacts({ gate, windows, spread_s: spread, rate_bytes_s: rate, appr
 function Body({ document, me, again }) {
   const { brief } = document;
   return html`<div class="stack">
-    <div class="row"><${State} is=${brief.state} /> <b>${brief.words}</b></div>
+    <div class="row stands"><${State} is=${brief.state} /> <b>${brief.words}</b></div>
     ${document.note && html`<${Note} tone="warn">${document.note}<//>`}
     <${Orders} rollout=${document} me=${me} again=${again} />
     ${document.signing && html`<${Approve} rollout=${document} me=${me} again=${again} />`}
