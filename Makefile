@@ -9,7 +9,7 @@
 # make bench-controller   what a wave costs the controller for 1 to 10,000 devices (needs mosquitto; 3 minutes)
 # make bench-page         how soon the page of a fleet of 100 to 5,000 devices answers, and what it costs (3 minutes)
 # make bench-telemetry    1,000 windows of telemetry a second into the controller for SECONDS=60: is one lost?
-# make bench-page         first paint, filtering and scrolling of the fleet's page for DEVICES=5000 (needs chromium, mosquitto)
+# make bench-browser      first paint, filtering and scrolling of that page for DEVICES=5000 (needs chromium, mosquitto)
 # make census             10,000 devices on a Mosquitto as it comes: is the count exact; is a wave held that lacks a shard?
 # make simulate           a rollout over DEVICES=1000 simulated devices; SCENARIO=name or file, SEED=0
 # make blast              SEEDS=100 rollouts of a model that silently ends 30 % of DEVICES=1000: how many it reached
@@ -60,7 +60,7 @@ bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help test lint types contracts pytest pytest-devices pytest-updates pytest-parts demo model clean \
-	bench bench-fleet bench-bytes bench-cuts bench-controller bench-page bench-telemetry bench-page census simulate blast \
+	bench bench-fleet bench-bytes bench-cuts bench-controller bench-page bench-telemetry bench-browser census simulate blast \
 	soak flat outage site survive kill-controller false-alarms test-cluster test-docs test-factory mnist test-systemd \
 	test-homeassistant \
 	man wheels deb test-install screenshots
@@ -149,7 +149,7 @@ bench-page: $(VENV)/.dev
 bench-telemetry: $(VENV)/.dev
 	$(bin)/python -m tests.soak.telemetry --seconds $(or $(SECONDS),60)
 
-bench-page: $(VENV)/.dev
+bench-browser: $(VENV)/.dev
 	$(bin)/python -m tests.soak.page --devices $(or $(DEVICES),5000)
 
 test-cluster: $(VENV)/.dev
