@@ -7,7 +7,7 @@
 # make bench-bytes        what a device pulls from one model to the next: packed, shared chunks, patches (1 minute)
 # make bench-cuts         every byte of DEVICES=200 that pull a model, half of their links cut CUTS=20 times
 # make bench-controller   what a wave costs the controller for 1 to 10,000 devices (needs mosquitto; 3 minutes)
-# make bench-page         how soon the page of a fleet of 100 to 5,000 devices answers, and what it costs (3 minutes)
+# make bench-page-server  how soon the page of a fleet of 100 to 5,000 devices answers, and what it costs (3 minutes)
 # make bench-telemetry    1,000 windows of telemetry a second into the controller for SECONDS=60: is one lost?
 # make bench-browser      first paint, filtering and scrolling of that page for DEVICES=5000 (needs chromium, mosquitto)
 # make census             10,000 devices on a Mosquitto as it comes: is the count exact; is a wave held that lacks a shard?
@@ -60,7 +60,7 @@ bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help test lint types contracts pytest pytest-devices pytest-updates pytest-parts demo model clean \
-	bench bench-fleet bench-bytes bench-cuts bench-controller bench-page bench-telemetry bench-browser census simulate blast \
+	bench bench-fleet bench-bytes bench-cuts bench-controller bench-page-server bench-telemetry bench-browser census simulate blast \
 	soak flat outage site survive kill-controller false-alarms test-cluster test-docs test-factory mnist test-systemd \
 	test-homeassistant \
 	man wheels deb test-install screenshots
@@ -143,7 +143,7 @@ false-alarms: $(VENV)/.dev
 bench-controller: $(VENV)/.dev
 	$(bin)/python -m bench.controller
 
-bench-page: $(VENV)/.dev
+bench-page-server: $(VENV)/.dev
 	$(bin)/python -m bench.fleet_page
 
 bench-telemetry: $(VENV)/.dev
