@@ -41,9 +41,17 @@ do_files() {
   [ -e "$credstore" ] || note folder "$credstore"
   undo_with remove_users
   systemd-sysusers
-  systemd-tmpfiles --create "$(basename /usr/lib/tmpfiles.d/shoal.conf)"
+  systemd-tmpfiles --create shoal.conf
+  own_again
   tell_udev
   systemctl daemon-reload
+}
+
+# What an earlier installation kept belongs to nobody by now.
+own_again() {
+  chown -R shoal:shoal "$state"
+  chown -R root:shoal "$etc"
+  [ ! -d "$fleet_home" ] || chown -R shoal-serve:shoal-serve "$fleet_home"
 }
 
 # What is plugged in already gets its rights now; where no udev runs, nothing is plugged in.

@@ -21,6 +21,7 @@ undo_all() {
 # A folder for what is being prepared, which goes whatever happens.
 stage() {
   staging=$(mktemp -d)
+  export TMPDIR=$staging
   trap undo_all EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP

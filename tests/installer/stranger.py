@@ -118,6 +118,7 @@ def settings_are_changed_and_bad_ones_refused() -> None:
 
 
 def models_may_stay(before: dict[str, str]) -> None:
+    shutil.rmtree("/root/fleet", ignore_errors=True)
     shutil.copytree("/var/lib/shoal-serve/fleet", "/root/fleet")
     with step("uninstall --keep-models leaves the models and nothing else"):
         install("uninstall", "--keep-models")
@@ -126,6 +127,18 @@ def models_may_stay(before: dict[str, str]) -> None:
         assert any("/objects/" in path for path in left), left
         assert all(Path(path).is_relative_to(STATE) for path in left), left
         assert {name: after[name] for name in ACCOUNTS} == {name: before[name] for name in ACCOUNTS}
+
+
+def a_later_installation_goes_on_with_the_models() -> None:
+    def objects() -> set[str]:
+        return {path.name for path in STATE.rglob("objects/*")}
+
+    with step("a later installation goes on with the models that were kept"):
+        kept = objects()
+        install("--broker", BROKER)
+        predicts(f"shoal/{DEVICE}", DEVICE)
+        assert kept <= objects()
+        assert {path.owner() for path in STATE.rglob("*")} == {"shoal"}
 
 
 def nothing_is_left(before: dict[str, str], *options: str) -> None:
@@ -175,6 +188,8 @@ def main() -> None:
     broken_versions_are_taken_back()
     an_upgrade_and_the_way_back()
     settings_are_changed_and_bad_ones_refused()
+    models_may_stay(before)
+    a_later_installation_goes_on_with_the_models()
     models_may_stay(before)
     nothing_is_left(before, "--purge")
     a_fleet_and_no_internet()

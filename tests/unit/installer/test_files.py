@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = (
-    "deploy/install.sh", "packaging/wheels", "packaging/deb", "packaging/debian/postinst",
+    "deploy/install.sh", "packaging/wheels", "packaging/deb", "packaging/debian/preinst",
+    "packaging/debian/postinst",
     "packaging/debian/prerm", "packaging/debian/postrm", "tests/systemd/install",
     "tests/installer/stranger", "tests/installer/package", "tests/installer/many",
 )  # fmt: skip
