@@ -2,9 +2,10 @@
 
     python bench/page.py [--seconds N]
 
-The first table is of the supervisor's own work on one frame, in CPU time, and of what the page keeps; in the
-second a real worker classifies photographs, while one browser or none takes pictures as fast as they come. CPU time
-is of supervisor and worker; a machine that does other things spoils ages, not CPU time.
+The first table is of the supervisor's own work on one frame, in CPU time, and of what the page keeps; in
+the second a real worker classifies photographs, while one browser or none takes pictures as fast as they
+come. There, too, the times of supervisor and worker are CPU time; a machine that does other things spoils
+ages.
 """
 
 import argparse
@@ -208,9 +209,10 @@ def main() -> int:
     for rate in (10.0, 30.0):
         for viewer in (False, True):
             spent = _watched(rate, seconds, viewer=viewer)
+            who = "one" if viewer else "none"
             print(
-                f"{rate:>6.0f}/s {'one' if viewer else 'none':>7} {spent.fps:>9.1f} {spent.pictures_s:>11.1f}  "
-                f"{spent.supervisor_ms_s:>6.1f} ms/s {spent.worker_ms_s:>6.1f} ms/s   "
+                f"{rate:>6.0f}/s {who:>7} {spent.fps:>9.1f} {spent.pictures_s:>11.1f} "
+                f"{spent.supervisor_ms_s:>6.1f} ms/s {spent.worker_ms_s:>8.1f} ms/s   "
                 f"{spent.age_p50_ms:.1f}, {spent.age_p95_ms:.1f} ms"
             )
     return 0

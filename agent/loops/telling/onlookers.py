@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from agent.core.page.inbox import Inbox
 from agent.core.page.words import (
@@ -89,7 +89,9 @@ class Onlookers:
         self._about, self._clock = about, clock
         self._inboxes: dict[Inbox, asyncio.Event] = {}
         self._events: deque[Happened] = deque(maxlen=EVENTS_KEPT)
-        self._lines = {line.name: _Onlooker(line, self._tell, self._happened) for line in lines}
+        self._lines = {
+            line.name: _Onlooker(line, self._tell, self._happened, self._listened) for line in lines
+        }
         self._unwatch = about.upstream.watch(self._turned) if about.upstream else _nothing
 
     def close(self) -> None:
@@ -140,6 +142,9 @@ class Onlookers:
     def _happened(self, happened: Happened) -> None:
         self._events.append(happened)
 
+    def _listened(self) -> bool:
+        return bool(self._inboxes)
+
     def _tell(self, happening: Callable[[], Happening]) -> None:
         """It is put into words only where somebody listens."""
         if self._inboxes:
@@ -161,8 +166,7 @@ async def _batches(inbox: Inbox, bell: asyncio.Event) -> AsyncGenerator[tuple[Ha
         yield inbox.take()
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(NamedTuple):
     """As it came; what a page is told of it is made when one asks."""
 
     seen: Predicted
@@ -179,9 +183,10 @@ class _Onlooker:
         line: Line,
         tell: Callable[[Callable[[], Happening]], None],
         happened: Callable[[Happened], None],
+        listened: Callable[[], bool],
     ) -> None:
         self.line, self.pictures = line, Pictures(line.worker)
-        self._tell, self._happened = tell, happened
+        self._tell, self._happened, self._listened = tell, happened, listened
         self._frames: deque[_Frame] = deque(maxlen=FRAMES_KEPT)
         self._windows: deque[Telemetry] = deque(maxlen=WINDOWS_KEPT)
         self.close = line.watch(self)
@@ -199,7 +204,8 @@ class _Onlooker:
         frame = _Frame(seen, name, version, delegate)
         self._frames.append(frame)
         self.pictures.arrived()
-        self._tell(lambda: self._words(frame))
+        if self._listened():
+            self._tell(lambda: self._words(frame))
 
     def told(self, report: Report) -> None:
         self._tell(lambda: Told(report=report, offered=self.line.offered))
