@@ -1,5 +1,6 @@
 """Somebody who has signed in to the page of a fleet."""
 
+import os
 import time
 from collections.abc import Iterable
 
@@ -41,6 +42,11 @@ class Effort:
         """Since the page began."""
         metrics = self._session.send("Performance.getMetrics")["metrics"]
         return next(1000 * each["value"] for each in metrics if each["name"] == "TaskDuration")
+
+
+def crowding() -> float:
+    """How many want each processor of this machine: so much longer takes what is timed by the clock."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def painted_s(page: Page) -> float:

