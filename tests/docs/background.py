@@ -22,7 +22,7 @@ READY: Final = {
     ("shoal-agent", "run"): r"model\.serving",
 }
 """What each of them says when it does what it is there for."""
-WAIT_S: Final = 120.0
+WAIT_S: Final = 300.0
 
 
 def main(folder: Path, program: str, words: list[str]) -> int:
