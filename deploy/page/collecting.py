@@ -9,6 +9,7 @@ counts.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -50,8 +51,12 @@ KEPT_EVERY_S: Final = 5.0
 BACKLOG_MAX: Final = 65_536
 """Messages that came and were not read yet: a minute of a thousand a second."""
 BACKLOG_MAX_BYTES: Final = 268_435_456
-BATCH: Final = 256
-"""Messages that are summed before whoever asks gets a turn."""
+BATCH: Final = 16
+"""Messages that are summed at a time: some two milliseconds."""
+YIELD: Final = 2.0
+"""While messages come, so many times as long as a batch took is left to the link's thread, which else would
+wait for the interpreter after each packet: they can be summed later, and a broker's queue is short.
+"""
 IDLE_S: Final = 0.05
 DRIFTS_MAX: Final = 8
 """Releases of which a scrape is told whether their classes drift."""
@@ -122,11 +127,14 @@ class Collecting:
         kept_ns = self._clock.monotonic_ns()
         while True:
             stopping = self._stop.is_set()
+            laid, began_s = self._laid_bytes, time.monotonic()
             more = self._sum()
             if (self._clock.monotonic_ns() - kept_ns) / 1e9 >= KEPT_EVERY_S:
                 self.keep()
                 kept_ns = self._clock.monotonic_ns()
             if more:
+                if self._laid_bytes != laid and len(self._inbox) < BACKLOG_MAX // 2 and not stopping:
+                    time.sleep(YIELD * (time.monotonic() - began_s))
                 continue
             if stopping:
                 self.keep()
