@@ -1,6 +1,7 @@
 """A real device with a real model over a real broker, seen in a real Chromium."""
 
 import contextlib
+import os
 import re
 import socket
 import time
@@ -19,6 +20,8 @@ LIVE_S = 2.0
 """From opening the page to the first picture with its labels."""
 TRIES = 4
 """A browser has its fonts to find once, and a machine has other work at times."""
+LOAD_MAX = 1.5
+"""Runnable processes a core, above which a time says nothing of the page."""
 
 
 @dataclass(slots=True)
@@ -70,8 +73,17 @@ def test_the_page_is_live_within_two_seconds(visits: Visits, site: Site, size):
         page.locator(".picture figcaption").wait_for()
         took_s = time.monotonic() - began
         if took_s < LIVE_S:
-            break
+            return
+        page.close()
+    if os.getloadavg()[0] > LOAD_MAX * (os.cpu_count() or 1):
+        pytest.skip(f"the machine is busy with other work: the last opening took {took_s:.1f} s")
     assert took_s < LIVE_S
+
+
+@SIZES
+def test_a_real_device_is_well_laid_out_accessible_and_moves(visits: Visits, site: Site, size):
+    page = visits.open(site.url, size).page
+    page.locator(".picture figcaption").wait_for()
     shown = page.locator(".picture .when").inner_text()
     expect(page.locator(".picture .when")).not_to_have_text(shown)
     assert misplaced(page) == []

@@ -21,6 +21,8 @@ function pipelineOf(now, before) {
     telemetry: [...now.telemetry],
     past: [...now.past],
     shown: null,
+    // Whether the agent that runs now has classified anything: before that there is no picture to ask for.
+    begun: now.frames.length > 0,
   };
 }
 
@@ -55,7 +57,9 @@ export class Device {
 
   frame(seen) {
     const at = this.pipelines[seen.pipeline];
-    if (at) keep(at.frames, seen, LOG_KEPT);
+    if (!at) return;
+    keep(at.frames, seen, LOG_KEPT);
+    at.begun = true;
   }
 
   report({ report, offered }) {

@@ -88,13 +88,14 @@ function useSeen(element) {
   return within && shown;
 }
 
-function missing(report, connected) {
+function missing({ report, begun }, connected) {
   if (!connected) return "The page has lost the device.";
   if (report.paused) return "Paused: nothing is classified.";
   if (report.camera && CAMERA_OUT.has(report.camera.state)) {
     return `The camera: ${camera(report.camera)[1]}.`;
   }
   if (!report.active) return "No model serves yet.";
+  if (!begun) return "Waiting for the first frame.";
   return "";
 }
 
@@ -108,7 +109,7 @@ export function Picture({ device, name, pipeline, connected, changed }) {
   const [shown, setShown] = useState(null);
   const [trouble, setTrouble] = useState("");
   const seen = useSeen(place);
-  const lacking = missing(pipeline.report, connected);
+  const lacking = missing(pipeline, connected);
   useEffect(() => {
     setTrouble("");
     if (!seen || lacking) return undefined;
