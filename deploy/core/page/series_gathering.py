@@ -129,6 +129,11 @@ class Gathering:
                     *(({"result": str(fault)}, self.refused[fault]) for fault in Fault),
                 ],
             ),
+            counter(
+                "shoal_series_spans_lost",
+                "Minutes that waited for the disk until there was no more room",
+                [({}, float(self.minutes_lost))],
+            ),
         )
 
     def _refuse(self, fault: Fault, why: str) -> None:
