@@ -1,3 +1,6 @@
+import os
+import sys
+
 import pytest
 
 from agent.wire.reports import CameraState, Phase
@@ -90,3 +93,26 @@ def test_in_a_terminal_no_row_is_wider_and_the_cause_has_the_room(width):
 
 def test_elsewhere_every_row_is_whole():
     assert devices_table.table([FAILED], None)[1].endswith(FAILED.why.rstrip())
+
+
+TABLE = output.Table(
+    ("NAME", "FROM", "WHAT"), [("birds\x1b[2J", "shipped", "w" * 70), ("cats", "fetched", "y")]
+)
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+def test_a_table_is_no_wider_than_the_terminal_and_loses_nothing(width, monkeypatch, capsys):
+    monkeypatch.setattr(output, "room", lambda: os.terminal_size((width, 24)))
+    output.say(TABLE)
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= width
+    assert said.count("w") == 70
+    assert "\x1b" not in said
+    assert ("NAME  birds" in said) is (width == 20)
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_a_terminal_that_knows_only_lines_gets_lines(term, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", term)
+    assert output.room() is None
