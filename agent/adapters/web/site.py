@@ -1,5 +1,6 @@
 """The application of a page: its routes behind the gate, and what every answer says to a browser."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent.adapters.web.answers import NotNow, on_bug, on_http, on_not_now
+from agent.adapters.web.answers import NotNow, on_bug, on_http, on_not_now, refusal
 from agent.adapters.web.gate import SIGN_IN_PAGE, Gate, Guarded
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -54,6 +55,7 @@ def site(routes: Sequence[BaseRoute], gate: Gate, static: Mapping[str, Path] | N
         ],
         middleware=[
             Middleware(Headed),
+            Middleware(Ending),
             Middleware(GZipMiddleware, minimum_size=500, compresslevel=COMPRESSION),
             Middleware(Guarded, gate=gate),
         ],
@@ -90,3 +92,26 @@ class Headed:
             await send(message)
 
         await self._app(scope, receive, sent)
+
+
+class Ending:
+    """Whoever waits for an answer when the page ends is told so: the server cancels what is not done then."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def sent(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        except asyncio.CancelledError:
+            if begun:
+                raise
+            words = "this page ended before it had the answer: look again in a moment whether it was done"
+            await refusal(503, words)(scope, receive, send)

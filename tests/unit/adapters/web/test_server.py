@@ -46,7 +46,12 @@ def ticking(streams: Streams, ended: list[str] | None = None):
         await streams.unless_closed(asyncio.sleep(60))
         raise AssertionError
 
-    return site([Route("/api/stream", stream), Route("/api/wait", wait)], Gate(None, "t", tls=False))
+    async def slow(_: Request) -> Response:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    routes = [Route("/api/stream", stream), Route("/api/wait", wait), Route("/api/slow", slow)]
+    return site(routes, Gate(None, "t", tls=False))
 
 
 def test_a_stream_tells_what_happens_until_the_browser_leaves():
@@ -97,6 +102,16 @@ async def turns(server_: Server, heard: "asyncio.Queue[Up | Down]", until: type)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+def test_whoever_waits_for_something_slow_is_told_that_the_page_ends():
+    with serving(ticking) as page, contextlib.closing(page.connect()) as waiting:
+        waiting.request("GET", "/api/slow")
+        page.ask("/healthz")
+        page.stop()
+        answer = waiting.getresponse()
+        assert answer.status == 503
+        assert b"this page ended before it had the answer" in answer.read()
 
 
 def test_a_port_that_is_taken_is_said_once_and_had_once_it_is_free(monkeypatch: pytest.MonkeyPatch):
