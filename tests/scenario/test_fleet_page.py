@@ -51,9 +51,12 @@ class Fleet:
         """Everybody runs release 1, and has something to go back to."""
         every = Wanted(release="cats@1", stream="main", waves=("100%",), match=(), policy=Policy())
         with self.controlled.desk() as desk:
-            rollouts.begin(desk, every)
+            name = rollouts.begin(desk, every).rollout.name
             self.controlled.puppets.follow(self.controlled.plan())
-            self.controlled.turn(desk)
+            ends = time.monotonic() + WITHIN_S
+            while desk.fleet().rollouts[name].outcome is None:
+                assert time.monotonic() < ends
+                self.controlled.turn(desk)
 
     def obey(self, serial: int) -> None:
         """Every device does what the signed plan wants, once the controller has signed one so new."""
@@ -140,7 +143,10 @@ def test_a_rollout_is_begun_signed_for_watched_and_taken_back_from_the_page(flee
         assert (unsure.status, f"type its name: {name}" in unsure.json["error"]) == (409, True)
         assert olga.post(f"{there}/revert", {"why": "dogs", "confirm": name}).status == 200
         fleet.obey(4)
-        back = olga.until(there, lambda told: told["brief"]["back"] == DEVICES)
+        # Devices may be back before the controller has written down that they are.
+        back = olga.until(
+            there, lambda told: (told["brief"]["state"], told["brief"]["back"]) == ("reverted", DEVICES)
+        )
         assert (
             back["brief"]["words"]
             == f"taken back: {DEVICES} of {DEVICES} devices serve what was stable (dogs)"
@@ -148,7 +154,7 @@ def test_a_rollout_is_begun_signed_for_watched_and_taken_back_from_the_page(flee
         assert back["history"][0]["by"] == "olga"
         whole = olga.get("/api/audit/verify").json
         assert whole["whole"], whole
-        assert olga.get("/api/audit?limit=2").json["before"] == whole["lines"] - 1
+        olga.until("/api/audit?limit=2", lambda told: told["before"] == whole["lines"] - 1)
 
         os.kill(controller.process.pid, signal.SIGKILL)
         controller.process.wait()
