@@ -118,7 +118,7 @@ def _run_password(options: Namespace) -> int:
     workspace, users = _read(options)
     user = _known(users, options.name)
     _write(workspace, users.having(replace(user, password=people.stored(_password(options)))))
-    said = f"{user.name} has a new password; who is signed in stays so for twelve idle hours at most"
+    said = f"{user.name} has a new password, and has to sign in anew everywhere; a token stays as it was"
     return _tell(user, options, said)
 
 
@@ -210,11 +210,11 @@ examples:
   shoal users add olga --role operator                       asks for the password
   shoal users add ava --role approver --password-file ava.txt
 """
-LIST = "example:\n  shoal users list --json\n"
-REMOVE = "example:\n  shoal users remove olga\n"
-ROLE = "example:\n  shoal users role olga approver\n"
-PASSWORD = "example:\n  shoal users password olga\n"  # noqa: S105 - a command
-TOKEN = "example:\n  shoal users token prometheus               for /metrics, say\n"  # noqa: S105 - a command
+LIST = "examples:\n  shoal users list --json\n"
+REMOVE = "examples:\n  shoal users remove olga\n"
+ROLE = "examples:\n  shoal users role olga approver\n"
+PASSWORD = "examples:\n  shoal users password olga\n"  # noqa: S105 - a command
+TOKEN = "examples:\n  shoal users token prometheus               for /metrics, say\n"  # noqa: S105 - a command
 
 GROUP = Group(
     "users",
@@ -224,7 +224,13 @@ GROUP = Group(
         Command("list", "show who has a name", _add_list, _run_list, LIST),
         Command("remove", "take a name away; it ends every session of it", _add_name, _run_remove, REMOVE),
         Command("role", "give somebody another role", _add_role, _run_role, ROLE),
-        Command("password", "give somebody another password", _add_password_of, _run_password, PASSWORD),
+        Command(
+            "password",
+            "give somebody another password; it ends every session of it",
+            _add_password_of,
+            _run_password,
+            PASSWORD,
+        ),
         Command(
             "token", "make what a program shows in the place of a password", _add_name, _run_token, TOKEN
         ),

@@ -61,7 +61,8 @@ class People:
 
     def still(self, person: Person) -> Person | None:
         user = self._now().named(person.name)
-        return None if user is None else _person(user)
+        found = None if user is None else _person(user)
+        return found if found is not None and found.proof == person.proof else None
 
     def _now(self) -> Users:
         with self._lock:
@@ -104,7 +105,7 @@ def stored(password: str) -> str:
 
 
 def _person(user: User) -> Person:
-    return Person(user.name, user.role)
+    return Person(user.name, user.role, sha256(user.password.encode()).hexdigest())
 
 
 def _mark(path: Path) -> Mark | None:

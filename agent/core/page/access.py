@@ -33,6 +33,8 @@ class Person:
     name: str
     """Empty where nobody has to say who he is."""
     role: Role
+    proof: str = ""
+    """What his sessions hang on: with another password they are over."""
 
 
 @dataclass(frozen=True, slots=True)

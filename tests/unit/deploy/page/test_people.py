@@ -1,6 +1,7 @@
 """Who is let onto a fleet's page, by the users of its workspace."""
 
 import os
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -17,6 +18,8 @@ from deploy.page.people import FleetGate, People
 
 CHEAP = passwords.stored("correct horse")
 OLGA = User(name="olga", role=Role.OPERATOR, password=CHEAP, token=sha256(b"token of olga").hexdigest())
+
+KNOWN = Person("olga", Role.OPERATOR, sha256(CHEAP.encode()).hexdigest())
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +42,7 @@ def asked(**headers):
 @pytest.mark.parametrize(
     ("name", "password", "person"),
     [
-        ("olga", "correct horse", Person("olga", Role.OPERATOR)),
+        ("olga", "correct horse", KNOWN),
         ("olga", "correct hors", None),
         ("", "correct horse", None),
         ("nobody", "correct horse", None),
@@ -50,7 +53,7 @@ def test_a_name_and_its_password_are_let_in_together(file, name, password, perso
 
 
 def test_a_token_stands_for_its_user_and_an_empty_one_for_nobody(file):
-    assert People(file).by_token("token of olga") == Person("olga", Role.OPERATOR)
+    assert People(file).by_token("token of olga") == KNOWN
     assert People(file).by_token("token of ava") is None
     users_file.write(file, Users(users=(User(name="ava", role=Role.APPROVER, password=CHEAP),)))
     assert People(file).by_token("") is None
@@ -60,9 +63,18 @@ def test_what_somebody_may_follows_the_file(file):
     known = People(file)
     olga = known.by_password("olga", "correct horse")
     users_file.write(file, Users(users=(User(name="olga", role=Role.VIEWER, password=CHEAP),)))
-    assert known.still(olga) == Person("olga", Role.VIEWER)
+    assert known.still(olga) == replace(KNOWN, role=Role.VIEWER)
     users_file.write(file, Users())
     assert known.still(olga) is None
+
+
+def test_another_password_ends_what_the_old_one_began(file):
+    known = People(file)
+    olga = known.by_password("olga", "correct horse")
+    other = passwords.stored("correct donkey")
+    users_file.write(file, Users(users=(User(name="olga", role=Role.OPERATOR, password=other),)))
+    assert known.still(olga) is None
+    assert known.still(known.by_password("olga", "correct donkey")) is not None
 
 
 def test_a_file_that_others_may_read_or_that_is_damaged_lets_nobody_in_and_says_why(file):
@@ -92,7 +104,7 @@ def test_the_first_user_closes_the_door_to_whoever_has_no_name(file):
     gate = FleetGate(People(file), "fleet", tls=False, loopback=True)
     assert gate.asks
     assert gate.admit(asked()) is None
-    assert gate.admit(asked(authorization="Bearer token of olga")) == Person("olga", Role.OPERATOR)
+    assert gate.admit(asked(authorization="Bearer token of olga")) == KNOWN
 
 
 def test_a_workspace_without_keys_only_shows(tmp_path):
