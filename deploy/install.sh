@@ -40,8 +40,19 @@
 #
 # always
 #   --yes                       do not ask        --dry-run    only say what would be done
+if [ -z "${BASH_VERSION-}" ]; then
+  [ -f "$0" ] && exec bash "$0" "$@"
+  echo "install.sh: it is more than this file: git clone it, and run sudo deploy/install.sh there" >&2
+  exit 1
+fi
 set -euo pipefail
 umask 022
+# What is sorted and matched is the same whoever calls.
+export LC_ALL=C.UTF-8
+if [ ! -d "$(dirname "$(readlink -f "${BASH_SOURCE[0]:-/}")")/installer" ]; then
+  echo "install.sh: it is more than this file: git clone it, and run sudo deploy/install.sh there" >&2
+  exit 1
+fi
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 script=$here/install.sh
 parts=$here/installer

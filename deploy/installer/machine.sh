@@ -12,9 +12,16 @@ read_machine() {
   python_version=$(own_python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || python_version=""
   glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || glibc=""
   glibc=${glibc#glibc }
-  free_mib=$(df --output=avail -BM "${machine:-/}" 2>/dev/null | tail -n 1 | tr -dc 0-9)
+  free_mib=$(df --output=avail -BM "$(place_for_releases)" 2>/dev/null | tail -n 1 | tr -dc 0-9)
   read_cameras
   coral=$(coral_kind)
+}
+
+place_for_releases() {
+  local place
+  for place in /opt/shoal /opt /; do
+    [ ! -d "$machine$place" ] || { printf %s "$machine$place" && return; }
+  done
 }
 
 os_value() { sed -n "s/^$1=//p" "$machine/etc/os-release" 2>/dev/null | tr -d '"' | head -n 1; }

@@ -3,7 +3,7 @@
 verb=install
 yes=no dry_run=no operator=no keep_models=no keep_settings=no purge=no
 config="" broker="" fleet_root="" topics="" id="" broker_username="" broker_password_file="" ca=""
-seal_key_file="" web="" web_password_file=""
+seal_key_file="" asked_id="" web="" web_password_file=""
 from="" wheels="" camera=auto runtime=auto edgetpu=""
 
 read_options() {
@@ -37,11 +37,20 @@ set_option() {
   local name=${1#--}
   case $name in
     config | fleet-root | broker-password-file | ca | seal-key-file | web-password-file | from | wheels | edgetpu)
-      [ -e "$2" ] || fail "--$name $2: there is no such file"
+      check_file "--$name" "$2"
       printf -v "${name//-/_}" %s "$(readlink -f "$2")" ;;
     broker | topics | id | broker-username | web | camera | runtime) printf -v "${name//-/_}" %s "$2" ;;
     *) wrong "there is no option $1; --help shows them all" ;;
   esac
+}
+
+# A password that is a folder or empty would be found out much later.
+check_file() {
+  [ -e "$2" ] || fail "$1 $2: there is no such file"
+  case $1 in --config | --from | --wheels) return 0 ;; esac
+  [ -f "$2" ] || fail "$1 $2: this is no file"
+  [ -r "$2" ] || fail "$1 $2: $(id -un) may not read it"
+  [ -s "$2" ] || fail "$1 $2: this file is empty"
 }
 
 check_options() {
@@ -52,11 +61,13 @@ check_options() {
     || wrong "--id $id: letters, digits, dots, dashes and underscores, at most 64, the first a letter or a digit"
   [[ $web =~ ^(.+:[0-9]{1,5})?$ ]] || wrong "--web $web: an address and a port, such as 0.0.0.0:8480"
   [ -z "$config" ] || [ -z "$fleet_root" ] || wrong "--config brings the root of trust with it: leave --fleet-root out"
+  asked_id=$id
+  [ -z "$wheels" ] || [ -d "$wheels" ] || wrong "--wheels $wheels: a folder, that \`make wheels\` filled"
   [ -z "$fleet_root" ] || [ -n "$broker" ] || wrong "--fleet-root needs the fleet's broker: --broker mqtt://host:port"
 }
 
-# Whether anything about this device's settings was said.
+# Whether anything about this device's settings was said. Its id is the host's name where none was.
 settings_given() {
-  [ -n "$config$broker$fleet_root$topics$id$broker_username$broker_password_file$ca$seal_key_file$web$web_password_file" ] \
+  [ -n "$config$broker$fleet_root$topics$asked_id$broker_username$broker_password_file$ca$seal_key_file$web$web_password_file" ] \
     || [ "$camera" != auto ]
 }

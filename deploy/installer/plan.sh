@@ -34,5 +34,6 @@ carry_out() {
   confirm
   restart_after_undoing
   for name in "${steps[@]}"; do "do_$name"; done
+  settle
   keep_all
 }

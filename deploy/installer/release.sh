@@ -58,6 +58,8 @@ do_release() {
   install_into "$folder"
   prove "$folder"
   printf '%s %s\n' "$isolation" "$extras" > "$folder/.choices"
+  # Whole on the disk before it is called so: a plug may be pulled.
+  sync -f "$folder"
   touch "$folder/.complete"
 }
 
@@ -74,9 +76,9 @@ make_environment() {
 install_into() {
   local wanted=$from log=$staging/pip.log
   [ -f "$from" ] || wanted=$(copy_of_checkout)
+  pip_words
   # shellcheck disable=SC2046 # no word, or two
-  $(pip_personality) "$1/bin/python" $(pip_program "$1") install --quiet $(pip_sources) "$wanted${extras:+[$extras]}" \
-    > "$log" 2>&1 || fail "pip could not install it: $(grep -i error "$log" | tail -n 1)"
+  $(pip_personality) "$1/bin/python" "${pip_words[@]}" "$wanted${extras:+[$extras]}" > "$log" 2>&1 || fail "pip could not install it: $(grep -i error "$log" | tail -n 1)"
 }
 
 # setuptools leaves folders where it builds.
@@ -87,15 +89,15 @@ copy_of_checkout() {
   printf %s "$staging/source"
 }
 
-pip_program() {
+# Offline pip runs out of its own wheel.
+pip_words() {
   local wheel
-  [ -n "$wheels" ] || { printf -- '-m pip' && return; }
+  pip_words=(-m pip install --quiet)
+  [ -n "$wheels" ] || return 0
   wheel=$(find "$wheels" -maxdepth 1 -name 'pip-*.whl' | head -n 1)
   [ -n "$wheel" ] || fail "$wheels holds no wheel of pip: fill it with \`make wheels\`"
-  printf '%s/pip' "$wheel"
+  pip_words=("$wheel/pip" install --quiet --no-index --find-links "$wheels")
 }
-
-pip_sources() { [ -z "$wheels" ] || printf -- '--no-index --find-links %s' "$wheels"; }
 
 # Before anything depends on it: it starts, and its runtime computes, as the user that it will be.
 prove() {
@@ -109,19 +111,29 @@ as_shoal() { (cd / && runuser -u shoal -- "$@"); }
 
 last_line() { printf '%s\n' "$1" | grep -v '^ *$' | tail -n 1; }
 
-needs_switch() { [ "$(release_at $current)" != "$release" ] || [ "$(readlink /usr/local/bin/shoal-agent)" != "$agent" ]; }
+# Holds what ran before, and the one before that, while a switch is not settled. A run that is killed leaves it,
+# and the next one begins there: what is linked may never have been started.
+switching=$opt/switching
+
+settled() { if [ -e $switching ]; then sed -n 1p $switching; else release_at $current; fi; }
+
+settled_before() { if [ -e $switching ]; then sed -n 2p $switching; else release_at $previous; fi; }
+
+needs_switch() { [ -e $switching ] || [ "$(release_at $current)" != "$release" ] || [ "$(readlink /usr/local/bin/shoal-agent)" != "$agent" ]; }
 
 say_switch() {
   local now
-  now=$(release_at $current)
+  now=$(settled)
   if [ -n "$now" ]; then say "switch from $now to $release, and back by itself if it does not come up"; else say "point $current at it, and /usr/local/bin/shoal-agent"; fi
 }
 
 do_switch() {
-  local now
-  now=$(release_at $current)
+  local now before
+  now=$(settled) before=$(settled_before)
+  undo_with rm -f $switching
+  printf '%s\n' "$now" "$before" > $switching.new && mv -f $switching.new $switching
   undo_with point "$current" "$now"
-  undo_with point "$previous" "$(release_at $previous)"
+  undo_with point "$previous" "$before"
   [ -z "$now" ] || [ "$now" = "$release" ] || point $previous "$now"
   point $current "$release"
   put_command shoal-agent && put_completion shoal-agent
@@ -141,6 +153,8 @@ put_command() {
   ln -sfn "$current/bin/$1" "/usr/local/bin/$1"
 }
 
+settle() { rm -f $switching; }
+
 completions=/usr/local/share/bash-completion/completions
 
 # What the shell completes; a version that cannot tell is no worse for it.
@@ -154,6 +168,6 @@ put_completion() {
 prune_releases() {
   local folder
   for folder in "$releases"/*; do
-    case ${folder##*/} in "$(release_at $current)" | "$(release_at $previous)") ;; *) rm -rf "$folder" ;; esac
+    case ${folder##*/} in '*' | "$(release_at $current)" | "$(release_at $previous)") ;; *) rm -rf "$folder" ;; esac
   done
 }

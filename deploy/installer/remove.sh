@@ -27,7 +27,7 @@ say_forget() {
 
 do_forget() {
   rm -rf $etc "$credstore"/shoal.mqtt_password "$credstore"/shoal.seal_key "$credstore"/shoal.web_password
-  rm -rf $fleet_home $offline_keys
+  rm -rf $fleet_home $offline_keys $unfinished_keys
 }
 
 needs_clear() { [ -e $state ] && { [ "$purge" = yes ] || needs_stop; }; }

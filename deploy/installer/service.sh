@@ -30,7 +30,8 @@ needs_start() {
 say_start() { say "start $(services | paste -sd ' '), now and at every boot; wait until it is up"; }
 
 do_start() {
-  local name
+  local name must_predict=no
+  ! switches_alone || ! predicts || must_predict=yes
   disturbed=yes
   for name in $(services); do
     systemctl is-enabled --quiet "$name" || undo_with systemctl disable "$name"
@@ -39,7 +40,11 @@ do_start() {
   done
   [ "$own_fleet" = no ] || systemctl restart $controller || fail "the controller does not start: $(why_down $controller)"
   comes_up || fail "$(release_at "$current") does not come up: $(why_down $service)"
+  [ $must_predict = no ] || await_prediction || fail "$(release_at "$current") does not predict as the one before did: $told"
 }
+
+# Of another version with the same settings more can be asked than that it starts.
+switches_alone() { case " ${steps[*]} " in *" settings "*) return 1 ;; *" switch "*) ;; *) return 1 ;; esac; }
 
 # Ready, and still the same process a while later.
 comes_up() {
@@ -73,13 +78,22 @@ restart_as_before() {
 
 # What a person waits for. A fleet that has no release yet is no failure.
 await_prediction() {
-  local until=$((SECONDS + predicts_within_s)) told=""
-  while [ $SECONDS -lt $until ]; do
-    told=$(shown StatusText)
-    case $told in *" on "*", p95 "*) break ;; esac
-    ! claims_identity || break
+  local until=$((SECONDS + predicts_within_s))
+  until predicts; do
+    { [ $SECONDS -lt $until ] && ! claims_identity; } || return 1
+    case $told in *"worker keeps ending"*) return 1 ;; esac
     sleep 1
   done
+}
+
+# In the words of the service itself, which are left in $told.
+predicts() {
+  told=$(shown StatusText)
+  case $told in *"worker keeps ending"*) return 1 ;; *" on "*", p95 "*) ;; *) return 1 ;; esac
+}
+
+say_prediction() {
+  await_prediction || true
   say "it says: ${told:-nothing yet}"
 }
 

@@ -1,6 +1,8 @@
 # /etc/shoal and its secrets. What is to stand there is made ready in $staging first, and compared.
 
-present_id() { sed -n 's/^id = "\(.*\)"$/\1/p' "$etc/agent.toml" 2>/dev/null | head -n 1 || true; }
+present_id() { id_in "$etc/agent.toml"; }
+
+id_in() { sed -n 's/^id = "\(.*\)"$/\1/p' "$1" 2>/dev/null | head -n 1 || true; }
 
 claims_identity() { [ -n "$config" ] && grep -qs '^\[claim\]' "$(config_file)"; }
 
@@ -30,6 +32,7 @@ prepare_given() {
   folder=$(dirname "$file")
   find "$folder" -maxdepth 1 -type f ! -name '*.toml' ! -name '*.sh' ! -name '*.line' -exec cp -t "$staging/shoal" {} +
   cp "$file" "$staging/shoal/agent.toml"
+  [ -n "$asked_id" ] || id=$(id_in "$file")
   set_key "$staging/shoal/agent.toml" device state_dir "$(quoted $state)"
 }
 
@@ -53,7 +56,7 @@ fresh_settings() {
 
 apply_options() {
   local file=$1
-  [ -z "$config" ] || [ -z "$id" ] || claims_identity || [ "$id" = "$(uname -n)" ] || set_key "$file" device id "$(quoted "$id")"
+  [ -z "$asked_id" ] || claims_identity || set_key "$file" device id "$(quoted "$id")"
   [ -z "$broker" ] || set_key "$file" broker url "$(quoted "$broker")"
   [ -z "$topics" ] || set_key "$file" broker root "$(quoted "$topics")"
   [ -z "$broker_username" ] || set_key "$file" broker username "$(quoted "$broker_username")"
@@ -111,11 +114,12 @@ do_settings() {
   prepare_settings
   move_fleet
   mkdir -p "$etc" "$credstore"
-  [ ! -e "$etc/agent.toml" ] || cp -p "$etc/agent.toml" "$etc/agent.toml.before"
+  [ ! -e "$etc/agent.toml" ] || cp -p "$etc/agent.toml" "$staging/before"
   for file in "$staging"/shoal/*; do [ ! -e "$file" ] || put "$file" "$etc/${file##*/}" 0640 root:shoal; done
   for file in "$staging"/credstore/*; do [ ! -e "$file" ] || put "$file" "$credstore/${file##*/}" 0600 root:root; done
   systemd-tmpfiles --create shoal.conf
   ! settings_refused || fail "these settings do not hold: $refusal"
+  [ ! -e "$staging/before" ] || put "$staging/before" "$etc/agent.toml.before" 0640 root:shoal
 }
 
 settings_refused() {

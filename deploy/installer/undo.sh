@@ -18,11 +18,19 @@ undo_all() {
   exit "$status"
 }
 
-# A folder for what is being prepared, which goes whatever happens.
+# A folder for what is being prepared, which goes whatever happens. Not in /tmp, which may be memory.
 stage() {
-  staging=$(mktemp -d)
+  [ "$(id -u)" -ne 0 ] || [ "$verb" = try ] || alone
+  staging=$(mktemp -d -p "${TMPDIR:-/var/tmp}" "shoal-$verb.XXXXXX")
   export TMPDIR=$staging
   trap undo_all EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
+}
+
+# One run at a time, and what one that was killed had begun (pip goes on without it). What it left goes.
+alone() {
+  exec {only_one}> /run/lock/shoal-install.lock
+  flock --nonblock "$only_one" || fail "another run of it is under way, or pip of one that was killed: wait until it ends"
+  rm -rf "${TMPDIR:-/var/tmp}"/shoal-{install,configure,rollback,uninstall}.??????
 }

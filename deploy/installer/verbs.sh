@@ -54,7 +54,7 @@ finish_install() {
   if ! configured; then
     say "Installed, and waiting to be told its fleet: $0 configure --broker mqtt://host:port, or --config PATH"
   elif [ ${#steps[@]} -gt 0 ]; then
-    await_prediction
+    say_prediction
     say_what_next
   fi
 }
@@ -69,7 +69,7 @@ verb_configure() {
   prepare_settings
   make_plan fleet settings start
   carry_out "these are its settings, and it runs."
-  await_prediction
+  say_prediction
   say_what_next
 }
 
@@ -83,6 +83,7 @@ verb_rollback() {
   need_root
   need_own_installation "apt install ./shoal_VERSION.deb of the version before"
   release=$(release_at $previous)
+  [ ! -e $switching ] || release=$(settled)
   [ -n "$release" ] || fail "there is no version before this one to go back to"
   choose_fleet
   stage

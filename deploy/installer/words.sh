@@ -13,7 +13,7 @@ fail() {
   exit 1
 }
 
-usage() { sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//; p}' "$script"; }
+usage() { sed -n '2,/^if /{/^if /d; s/^# \{0,1\}//; p}' "$script"; }
 
 # Asks a person; a program must have said --yes.
 confirm() {
