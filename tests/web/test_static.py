@@ -1,5 +1,6 @@
 """What a browser is given, as files: complete, of this host alone, and of a size that one reads."""
 
+import posixpath
 import re
 from pathlib import Path
 
@@ -18,20 +19,36 @@ OWN = sorted(
 NAMED = [str(path.relative_to(REPOSITORY)) for path in OWN]
 PAGES = [path for path in OWN if path.suffix == ".html"]
 
+SERVED = {"static/fleet/": FLEET, "static/": SHARED}
+"""What is at an address below a page, the longest first."""
+
 _IMPORT = re.compile(r'(?:^|\s)from "(\.[^"]+)"', re.MULTILINE)
 _NAMESPACES = re.compile(r'xmlns="[^"]*"')
 _ELSEWHERE = re.compile(r"""https?://|["'(]//|(?:src|href)="/|url\(/|["']/(?:api|static)/""")
+_NAMED = re.compile(r"""(?:href|src)="(static/[^"]+)\"""")
+_AT_ONCE = re.compile(r'<[^>]*"module[^>]*>')
+_EXPORT = re.compile(r"^export (?:async )?(?:function|const|class) (\w+)", re.MULTILINE)
+_MARKUP_OF_TEXT = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function")
 _INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE)
 
 
-def modules(entry: Path) -> set[Path]:
-    """All that a module takes with it, itself included."""
-    found, waiting = set[Path](), [entry]
+def served(address: str) -> Path:
+    below = next(prefix for prefix in SERVED if address.startswith(prefix))
+    return SERVED[below] / address.removeprefix(below)
+
+
+def modules(entry: str) -> set[str]:
+    """The addresses of all that a module takes with it, its own included."""
+    found, waiting = set[str](), [entry]
     while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting += [(path.parent / name).resolve() for name in _IMPORT.findall(path.read_text())]
+        address = waiting.pop()
+        if address not in found:
+            found.add(address)
+            beside = posixpath.dirname(address)
+            waiting += [
+                posixpath.normpath(posixpath.join(beside, name))
+                for name in _IMPORT.findall(served(address).read_text())
+            ]
     return found
 
 
@@ -50,20 +67,46 @@ def test_a_page_has_nothing_inline_that_its_policy_forbids(path: Path):
     assert _INLINE.findall(path.read_text()) == []
 
 
-def test_the_devices_page_asks_for_all_of_its_modules_at_once():
-    page = (SHARED / "device/index.html").read_text()
-    asked = {
-        SHARED / name for name in re.findall(r'(?:modulepreload" href|<script src)="static/([^"]+)"', page)
-    }
-    needed = modules(SHARED / "device/main.js")
-    assert asked - {SHARED / "vendor/uplot/uPlot.iife.min.js"} == needed
+@pytest.mark.parametrize("path", [path for path in OWN if path.suffix == ".js"], ids=lambda path: path.name)
+def test_no_text_becomes_markup_or_code(path: Path):
+    assert _MARKUP_OF_TEXT.findall(path.read_text()) == []
 
 
-@pytest.mark.parametrize("name", ["device/index.html", "sign-in.html"])
-def test_whatever_a_page_names_is_there(name: str):
-    named = re.findall(r'(?:href|src)="static/([^"]+)"', (SHARED / name).read_text())
+@pytest.mark.parametrize(
+    ("page", "entry"),
+    [
+        (SHARED / "device/index.html", "static/device/main.js"),
+        (FLEET / "index.html", "static/fleet/main.js"),
+    ],
+    ids=["device", "fleet"],
+)
+def test_a_page_asks_for_all_of_its_modules_at_once_and_for_no_other(page: Path, entry: str):
+    asked = {address for tag in _AT_ONCE.findall(page.read_text()) for address in _NAMED.findall(tag)}
+    assert asked == modules(entry)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_whatever_a_page_names_is_there(path: Path):
+    named = _NAMED.findall(path.read_text())
     assert named
-    assert [one for one in named if not (SHARED / one).is_file()] == []
+    assert [address for address in named if not served(address).is_file()] == []
+
+
+def test_every_file_is_asked_for_by_a_page():
+    named = {served(address) for page in PAGES for address in _NAMED.findall(page.read_text())}
+    vendored = {path for path in (SHARED / "vendor").rglob("*") if path.suffix in {".js", ".css"}}
+    assert {*OWN, *vendored} - {*PAGES, *named} == set()
+
+
+def names(listed: str) -> set[str]:
+    return {name.partition(" as ")[0].strip() for name in listed.split(",")} - {""}
+
+
+def test_what_a_module_offers_another_takes():
+    text = "\n".join(path.read_text() for path in OWN if path.suffix == ".js")
+    offered = {*_EXPORT.findall(text)}.union(*map(names, re.findall(r"export \{([^}]+)\}", text)))
+    taken = {*re.findall(r"\bwords\.(\w+)", text)}.union(*map(names, re.findall(r"import \{([^}]+)\}", text)))
+    assert offered - taken == set()
 
 
 def test_what_is_of_others_is_listed_with_its_licence():

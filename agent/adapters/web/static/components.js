@@ -5,7 +5,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "./ui.js";
 let ids = 0;
 
 /** An id for aria-labelledby and the like, the same for the life of the component. */
-export function useId(stem) {
+function useId(stem) {
   const id = useRef("");
   if (!id.current) id.current = `${stem}-${++ids}`;
   return id.current;
@@ -122,7 +122,7 @@ export function Table({ caption, columns, rows, rowKey, height, empty = "Nothing
 }
 
 /** Modal, closed by Escape; focus goes in and returns to where it was. */
-export function Dialog({ title, close, children, actions }) {
+function Dialog({ title, close, children, actions }) {
   const element = useRef(null);
   const id = useId("dialog");
   useLayoutEffect(() => {

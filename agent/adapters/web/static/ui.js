@@ -3,13 +3,10 @@ export {
   html,
   render,
   Component,
-  createContext,
   useCallback,
-  useContext,
   useEffect,
   useLayoutEffect,
   useMemo,
-  useReducer,
   useRef,
   useState,
 } from "./vendor/preact/standalone.module.js";

@@ -1,7 +1,7 @@
 // What a device says of itself.
 
 import { Card, Facts, Table } from "../../components.js";
-import { celsius, number, percent, shortDigest } from "../../format.js";
+import { celsius, milliseconds, number, percent, shortDigest } from "../../format.js";
 import { html } from "../../ui.js";
 import { to } from "../router.js";
 
@@ -31,7 +31,7 @@ export function Capabilities({ report }) {
 const best = (classes) => Object.entries(classes ?? {}).sort(([, a], [, b]) => b - a).slice(0, 5);
 
 /** Of a DDSketch: the mid of the bin in which the q-th value lies (Masson, Rim, Lee: VLDB 2019). */
-export function quantile(sketch, q) {
+function quantile(sketch, q) {
   if (!sketch || !sketch.count) return null;
   const wanted = q * (sketch.count - 1);
   if (wanted < sketch.zeros) return 0;
@@ -46,15 +46,14 @@ export function quantile(sketch, q) {
   return sketch.max;
 }
 
-const ms = (value) => (value === null ? "not known" : `${number(value, value < 10 ? 2 : 1)} ms`);
 const agreed = ({ shadow_frames: all = 0, agreed_frames: same = 0 }) => (all ? `${percent(same / all, 1)} of ${number(all)}` : "not compared");
 
 const ROWS = [
   ["Frames", (of) => number(of.frames ?? 0)],
   ["Errors", (of) => number(of.errors ?? 0)],
   ["Restarts", (of) => number(of.restarts ?? 0)],
-  ["invoke() p50", (of) => ms(quantile(of.invoke_ms, 0.5))],
-  ["invoke() p95", (of) => ms(quantile(of.invoke_ms, 0.95))],
+  ["invoke() p50", (of) => milliseconds(quantile(of.invoke_ms, 0.5))],
+  ["invoke() p95", (of) => milliseconds(quantile(of.invoke_ms, 0.95))],
   ["Agreed in the trial", agreed],
   ["Hottest SoC", (of) => celsius(of.soc_c_max ?? null)],
   ["Seen most", (of) => best(of.classes).map(([label, count]) => `${label || "others"} ${number(count)}`).join(", ") || "nothing"],

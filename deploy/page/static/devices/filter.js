@@ -22,7 +22,7 @@ const KEYS = {
   stream: (row) => [row.stream],
 };
 
-export const FACETS = [
+const FACETS = [
   { key: "is", title: "Connection", of: (row) => [row.online ? "online" : "offline"] },
   { key: "phase", title: "Phase", of: (row) => [row.phase || EMPTY] },
   { key: "hardware", title: "Hardware", of: (row) => [row.hardware || EMPTY] },

@@ -17,7 +17,7 @@ export const COLUMNS = [
   { key: "reported", title: "Reported", by: (row) => (row.at === null ? 0 : Date.parse(row.at)) },
 ];
 
-export const ORDER = "why";
+const ORDER = "why";
 /** What a person should look at first. */
 
 function rank(names, name) {

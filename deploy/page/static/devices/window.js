@@ -5,7 +5,7 @@ import { useCallback, useLayoutEffect, useRef, useState } from "../../ui.js";
 const BEYOND = 6;
 
 /** @returns {{first: number, end: number}} of `total` rows, those to be drawn. */
-export function range(scrollTop, height, rowHeight, total) {
+function range(scrollTop, height, rowHeight, total) {
   const first = Math.max(0, Math.floor(scrollTop / rowHeight) - BEYOND);
   const end = Math.min(total, Math.ceil((scrollTop + height) / rowHeight) + BEYOND);
   return { first: Math.min(first, Math.max(0, end - 1)), end };

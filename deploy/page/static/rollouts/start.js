@@ -12,7 +12,7 @@ const EMPTY = { release: "", waves: "1, 5%, 25%, 100%", match: "", name: "", str
 const list = (text, cut) => text.split(cut).map((each) => each.trim()).filter(Boolean);
 
 /** As the server asks for it. A policy names only what is not its default. */
-export function order(filled, preview = null) {
+function order(filled, preview = null) {
   const soak = Number(filled.soak);
   if (!Number.isFinite(soak) || soak < 0) throw new Error("The soak is a number of seconds.");
   const approve = list(filled.approve, ",");

@@ -1,8 +1,8 @@
 // What the page knows of the device: the document `Now`, and each `Happening` laid onto it.
 
-export const LOG_KEPT = 5_000;
-export const WINDOWS_KEPT = 720;
-export const EVENTS_KEPT = 200;
+const LOG_KEPT = 5_000;
+const WINDOWS_KEPT = 720;
+const EVENTS_KEPT = 200;
 const PAST_KEPT = 50;
 const SLACK = 500;
 

@@ -26,7 +26,7 @@ export function release(one) {
 }
 
 const PHASES = {
-  held: (report) => ["", `held back`],
+  held: () => ["", "held back"],
   fetching: () => ["", "fetching a release"],
   trial: () => ["", "trying a release"],
   probation: () => ["warn", "a release is on probation"],
@@ -117,7 +117,7 @@ export function event({ name, fields = {} }) {
 export function broker(told) {
   if (!told) return ["", "no broker is set"];
   const since = told.since ? ` since ${clock(told.since)}` : "";
-  if (told.up) return ["good", `broker connected`];
+  if (told.up) return ["good", "broker connected"];
   return ["bad", told.since ? `broker away${since}` : "broker not reached yet"];
 }
 
