@@ -86,8 +86,8 @@ class FleetApi:
     def routes(self) -> list[BaseRoute]:
         post = partial(Route, methods=["POST"])
         return [
-            Route("/", page(STATIC / "index.html")),
-            Route(SIGN_IN_PAGE, page(STATIC / "sign-in.html")),
+            Route("/", page(STATIC / "index.html"), methods=["GET"]),
+            Route(SIGN_IN_PAGE, page(STATIC / "sign-in.html"), methods=["GET"]),
             Route("/api/me", self._me),
             Route("/api/fleet", self._fleet),
             Route("/api/stream", self._stream),

@@ -41,11 +41,11 @@ class Served:
         return HTTPConnection(self.place.host, self.place.port, timeout=WITHIN_S)
 
     def ask(self, path: str, sent: object = None, **headers: str) -> Answer:
-        """POST where something is sent; names of headers with underscores. Cookies are kept."""
+        """POST where something is sent, bytes as they are; names of headers with underscores."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.cookies:
             given["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        body = None if sent is None else json.dumps(sent)
+        body = sent if sent is None or isinstance(sent, bytes) else json.dumps(sent)
         if sent is not None:
             given.setdefault("Content-Type", "application/json")
         with contextlib.closing(self.connect()) as connection:

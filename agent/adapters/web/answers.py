@@ -4,7 +4,7 @@ from typing import Final, TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 BODY_MAX_BYTES: Final = 65_536
@@ -46,19 +46,27 @@ async def sent(request: Request, kind: type[T]) -> T:
     """The JSON document in the request's body.
 
     Raises:
-        NotNow: it is none, or longer than BODY_MAX_BYTES.
+        NotNow: it is none, longer than BODY_MAX_BYTES, or did not come to its end.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise NotNow(415, "send JSON, with Content-Type: application/json")
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_MAX_BYTES:
-            raise NotNow(413, f"the request is longer than {BODY_MAX_BYTES} bytes")
+    body = await _body(request)
     try:
-        return msgspec.json.decode(bytes(body), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotNow(400, f"the request is not what is expected: {error}") from error
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > BODY_MAX_BYTES:
+                raise NotNow(413, f"the request is longer than {BODY_MAX_BYTES} bytes")
+    except ClientDisconnect as error:
+        raise NotNow(400, "the request broke off") from error
+    return bytes(body)
 
 
 def on_not_now(_: Request, error: Exception) -> Response:

@@ -48,7 +48,7 @@ class DevicePage:
     def routes(self) -> list[BaseRoute]:
         figures = [] if self._metrics is None else [Route("/metrics", self._figures)]
         return [
-            Route("/", page(STATIC / "device" / "index.html")),
+            Route("/", page(STATIC / "device" / "index.html"), methods=["GET"]),
             Route("/api/now", self._now),
             Route("/api/stream", self._stream),
             Route("/api/frame", self._frame),
@@ -77,7 +77,7 @@ class DevicePage:
 
     async def _frame(self, request: Request) -> Response:
         after = request.query_params.get("after", "-1")
-        if not after.removeprefix("-").isdecimal() or len(after) > 18:
+        if not after.removeprefix("-").isdecimal() or not after.isascii() or len(after) > 18:
             raise NotNow(400, "after is the sequence number of a frame")
         try:
             taken = await self._streams.unless_closed(self._showing.frame(_pipeline(request), int(after)))

@@ -20,6 +20,8 @@ TOKEN_BYTES: Final = 32
 SIGN_IN_PAGE: Final = "/sign-in"
 OPEN: Final = frozenset({SIGN_IN_PAGE, "/api/sign-in", "/healthz", "/favicon.ico"})
 OPEN_BELOW: Final = "/static/"
+API: Final = "/api/"
+"""A page of another origin has no business there, not even to look: each look costs the device a picture."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 EVERYBODY: Final = Person("", Role.APPROVER)
 
@@ -142,12 +144,13 @@ class Guarded:
         await (answer or self._app)(scope, receive, send)
 
     def _stops(self, method: str, request: HTTPConnection) -> Response | None:
-        path = request.url.path
+        # Not the path of `request.url`, into which whoever asks writes by the header Host.
+        path = request.scope["path"]
         if not self._gate.asks and not own_name(request.headers.get("host", "")):
             return refusal(
                 421, "this page answers to localhost and 127.0.0.1 only, as it asks for no password"
             )
-        if method not in SAFE_METHODS and not _same_origin(request):
+        if (method not in SAFE_METHODS or path.startswith(API)) and not _same_origin(request):
             return refusal(403, "this was sent by a page of another origin")
         person = self._gate.admit(request)
         if person is None and path == "/":
@@ -180,9 +183,14 @@ def needs(request: Request, role: Role) -> Person:
 
 
 def _same_origin(request: HTTPConnection) -> bool:
-    """A browser says where it comes from; programs do not, and carry no cookies by themselves."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        return False
+    """A browser says where it comes from; programs do not, and carry no cookies by themselves.
+
+    Over plain http it says less, and then the header Host must be the one that it asked for: a proxy is to
+    leave it as it is.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in {"same-origin", "none"}
     origin = request.headers.get("origin")
     return origin is None or origin.partition("://")[2] == request.headers.get("host", "")
 

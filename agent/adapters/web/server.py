@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS_MAX: Final = 128
 """A page must not eat up the descriptors of what it shows."""
-FIRST_REQUEST_S: Final = 10.0
+REQUEST_S: Final = 10.0
+"""Within it a request has to be there as a whole."""
+UNREAD_S: Final = 30.0
+"""Whoever takes nothing at all of an answer for so long is gone."""
 END_S: Final = 1.0
 RETRY_MIN_S: Final = 1.0
 RETRY_MAX_S: Final = 60.0
@@ -119,10 +122,11 @@ class Server:
             date_header=False,
             proxy_headers=False,
             backlog=BACKLOG,
-            limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=int(END_S),
             ssl_certfile=str(self._tls.certificate) if self._tls else None,
             ssl_keyfile=str(self._tls.key) if self._tls else None,
+            # A key that is locked is refused; without this OpenSSL would ask at the terminal, and wait.
+            ssl_keyfile_password="",
         )
         config.load()
         return config
@@ -148,23 +152,77 @@ class _Embedded(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """One too many is dropped, and so is one that asks for nothing: neither needs a password."""
+    """Neither a request nor an answer lasts for as long as the other side likes: that needs no password."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
-        self._idle: asyncio.TimerHandle | None = None
+        self.awaits_since_s = self.loop.time()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
+        self._await_request()
         if len(self.connections) > CONNECTIONS_MAX:
-            cast("asyncio.Transport", transport).abort()
-            return
-        self._idle = self.loop.call_later(FIRST_REQUEST_S, self._give_up)
+            self._longest_without_request().transport.abort()
 
-    def _give_up(self) -> None:
-        if getattr(self, "cycle", None) is None:
+    def _longest_without_request(self) -> "_Connection":
+        """Where all are busy: this one."""
+        all_of_them = cast("set[_Connection]", self.connections)
+        waited_for = [one for one in all_of_them if one is not self and one.awaits]
+        return min(waited_for, key=lambda one: one.awaits_since_s, default=self)
+
+    @property
+    def awaits(self) -> bool:
+        """Whether a request is still to come, or the rest of it."""
+        cycle = getattr(self, "cycle", None)
+        return cycle is None or cycle.response_complete or cycle.more_body
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.awaits:
+            self._await_request()
+        else:
+            self._cancel()
+
+    def on_response_complete(self) -> None:
+        self.awaits_since_s = self.loop.time()
+        super().on_response_complete()
+
+    def _await_request(self) -> None:
+        """Counted from its first byte: the next byte is no reason to wait longer."""
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(REQUEST_S, self.transport.abort)
+
+    def _cancel(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reading()
+
+    def _watch_reading(self) -> None:
+        unread = cast("asyncio.WriteTransport", self.transport).get_write_buffer_size()
+        self._reading = self.loop.call_later(UNREAD_S, self._read_on, unread)
+
+    def _read_on(self, unread_before: int) -> None:
+        """A slow line takes a little at a time, and is waited for."""
+        if self.transport.get_write_buffer_size() < unread_before:
+            self._watch_reading()
+        else:
             self.transport.abort()
 
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_reading()
+
+    def _cancel_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
+        self._cancel()
+        self._cancel_reading()
         super().connection_lost(exc)
 
 

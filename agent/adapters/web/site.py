@@ -47,9 +47,9 @@ def site(routes: Sequence[BaseRoute], gate: Gate, static: Mapping[str, Path] | N
         routes=[
             *routes,
             *gate.routes(),
-            Route(SIGN_IN_PAGE, page(STATIC / "sign-in.html")),
+            Route(SIGN_IN_PAGE, page(STATIC / "sign-in.html"), methods=["GET"]),
             Route("/healthz", _healthy),
-            Route("/favicon.ico", page(STATIC / "favicon.svg")),
+            Route("/favicon.ico", page(STATIC / "favicon.svg"), methods=["GET"]),
             *below,
             Mount("/static", StaticFiles(directory=STATIC)),
         ],

@@ -1,12 +1,16 @@
+import asyncio
+import logging
+import socket
 from collections.abc import Iterator
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Message
 
 from agent.adapters.web.answers import document, sent
-from agent.adapters.web.gate import Gate, Users, needs, person
+from agent.adapters.web.gate import Gate, Guarded, Users, needs, person
 from agent.adapters.web.passwords import OnePassword, matches, stored
 from agent.adapters.web.site import site
 from agent.core.page.access import FREE_TRIES, Person, Role
@@ -94,6 +98,51 @@ def test_no_file_beside_those_for_browsers_is_handed_out(device: Served, path: s
     assert b"uvicorn" not in answer.body
 
 
+@pytest.mark.parametrize("host", ["x/static/", "x/static/?", "x/healthz?", "[", "x/sign-in#", ""])
+def test_no_host_that_one_may_claim_opens_the_gate(device: Served, host: str):
+    gate = Guarded(_bare, Gate(OnePassword(PASSWORD), "t", tls=False))
+    scope = {"type": "http", "method": "GET", "path": "/api/who", "headers": [(b"host", host.encode())]}
+    told = list[Message]()
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    asyncio.run(gate(scope, _nothing, send))
+    assert told[0]["status"] == 401
+    assert device.ask("/api/who", host=host).status in {400, 401}
+
+
+async def _bare(*_: object) -> None:
+    raise AssertionError("it was let through")
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+@pytest.mark.parametrize("body", [b'{"x":' + b"[" * 60_000, b"[" * 60_000, b"\xff", b""])
+def test_a_body_that_is_no_document_is_refused_in_one_sentence(device: Served, body: bytes):
+    answer = device.ask("/api/sign-in", body)
+    assert answer.status == 400
+    assert answer.words["error"].startswith("the request is not what is expected: ")
+
+
+def test_a_request_that_breaks_off_is_no_failure(device: Served, caplog: pytest.LogCaptureFixture):
+    with socket.create_connection((device.place.host, device.place.port), 20) as line:
+        line.sendall(
+            b"POST /api/sign-in HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
+    device.stop()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/favicon.ico"])
+def test_a_page_is_only_read(device: Served, path: str):
+    assert device.ask(path).status == 200
+    assert device.ask(path, {}).status == 405
+
+
 def test_the_password_opens_a_session_that_a_script_cannot_read(device: Served):
     answer = device.ask("/api/sign-in", {"password": PASSWORD})
     assert answer.status == 200
@@ -127,7 +176,10 @@ def test_a_page_of_another_origin_can_have_nothing_done(local: Served):
     ours = f"http://{local.place}"
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
         assert local.ask("/api/act", {"n": 1}, **headers).status == 403
+        assert local.ask("/api/who", **headers).status == 403
     assert local.ask("/api/act", {"n": 1}, origin=ours, sec_fetch_site="same-origin").status == 200
+    behind_a_proxy = {"origin": "https://shoal.example", "sec_fetch_site": "same-origin"}
+    assert local.ask("/api/act", {"n": 1}, **behind_a_proxy).status == 200
     assert local.ask("/api/act", {"n": 1}, content_type="text/plain").status == 415
     assert local.ask("/api/act", {"n": 1}).words == {"n": 1}
 

@@ -3,6 +3,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -192,10 +193,72 @@ def _read(url: str, context: ssl.SSLContext) -> bytes:
         return answer.read()
 
 
-def test_a_connection_that_asks_for_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(server_module, "FIRST_REQUEST_S", 10 * SHORT_S)
-    with serving(ticking) as page, socket.create_connection((page.place.host, page.place.port), 20) as silent:
-        silent.sendall(b"GET / HT")
+WHOLE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+BEGUN = (
+    b"POST /api/sign-in HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HT", WHOLE + b"GET / HT", BEGUN], ids=["nothing", "head", "second", "body"]
+)
+def test_a_request_that_does_not_come_to_its_end_is_dropped(monkeypatch: pytest.MonkeyPatch, sent: bytes):
+    monkeypatch.setattr(server_module, "REQUEST_S", 10 * SHORT_S)
+    with serving(ticking) as page, socket.create_connection((page.place.host, page.place.port), 20) as slow:
+        slow.sendall(sent)
         with contextlib.suppress(ConnectionResetError):
-            assert silent.recv(100) == b""
+            while slow.recv(1000):
+                pass
         assert page.ask("/healthz").status == 200
+
+
+def test_slow_senders_that_fill_the_page_keep_nobody_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server_module, "CONNECTIONS_MAX", 4)
+    with serving(ticking) as page, contextlib.ExitStack() as stack:
+        watching = stack.enter_context(page.stream("/api/stream"))
+        for _ in range(8):
+            slow = stack.enter_context(socket.create_connection((page.place.host, page.place.port), 20))
+            slow.sendall(BEGUN)
+        assert page.ask("/healthz").status == 200
+        assert watching.readline()
+
+
+def test_a_viewer_that_reads_nothing_gives_its_place_back(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server_module, "UNREAD_S", 10 * SHORT_S)
+    ended = threading.Event()
+
+    async def flood() -> Events:
+        try:
+            while True:
+                yield event("flood", "x" * 1_000_000)
+        finally:
+            ended.set()
+
+    def flooding(streams: Streams):
+        async def stream(_: Request) -> Response:
+            return streams.answer(flood(), lambda: True)
+
+        return site([Route("/api/stream", stream)], Gate(None, "t", tls=False))
+
+    with serving(flooding) as page, page.stream("/api/stream"):
+        assert ended.wait(20)
+
+
+def test_a_key_with_a_pass_phrase_is_a_reason_and_no_question(tmp_path: Path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "page.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-passout", "pass:herring", "-keyout", key, "-out", certificate, "-subj", "/CN=localhost"],
+        capture_output=True, check=True,
+    )  # fmt: skip
+
+    async def run() -> Up | Down:
+        heard: asyncio.Queue[Up | Down] = asyncio.Queue()
+        streams, tls = Streams(), Tls(certificate, key)
+        server_ = Server(ticking(streams), streams, parse("127.0.0.1:0"), tls, heard.put_nowait)
+        return await turns(server_, heard, Down)
+
+    found = asyncio.run(run())
+    assert isinstance(found, Down)
+    assert found.reason.startswith("the certificate or its key: ")
