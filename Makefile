@@ -30,8 +30,9 @@
 # make man                a manual page for each command, into man/
 # make wheels             ARCH=arm64 PYTHON_VERSION=3.13: a folder, wheels/, to install from without internet
 # make deb                ARCH=arm64 PYTHON_VERSION=3.13: a Debian package with all it needs inside, in dist/
-# make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container; then the
-#                         package, then the Ansible role (needs root, debhelper, lintian; 20 minutes)
+# make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container; one is killed,
+#                         starved and told nonsense; then the package, the Ansible role, and what works of it on
+#                         trixie (needs root, debhelper, lintian; 50 minutes)
 # make test-homeassistant a real device in a real Home Assistant, which gets an environment of its own (needs
 #                         Python 3.13 as HOME_PYTHON=...; 3 minutes)
 # make screenshots      docs/images of a real device and its page (needs chromium; 2 minutes)
@@ -195,12 +196,14 @@ man: $(VENV)/.demo
 wheels:
 	ARCH=$(ARCH) PYTHON_VERSION=$(PYTHON_VERSION) PYTHON=$(PYTHON) packaging/wheels $(or $(FOLDER),wheels)
 
-deb:
-	ARCH=$(ARCH) PYTHON_VERSION=$(PYTHON_VERSION) PYTHON=$(PYTHON) packaging/deb $(or $(FOLDER),dist)
+# Completions and manual pages are made of the commands, so by an environment that can start them.
+deb: $(VENV)/.demo
+	ARCH=$(ARCH) PYTHON_VERSION=$(PYTHON_VERSION) PYTHON=$(abspath $(bin))/python packaging/deb $(or $(FOLDER),dist)
 
 test-install: deb
 	lintian --fail-on error $(or $(FOLDER),dist)/shoal_*.deb
 	RIG_TIMEOUT_S=3600 tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/stranger
+	RIG_TIMEOUT_S=3600 tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/hostile
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/package
 	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/many
 

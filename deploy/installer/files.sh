@@ -35,11 +35,15 @@ say_files() {
 do_files() {
   local source place
   note_groups
+  [ -e $state ] || undo_with rm -rf $state
+  [ -e $etc ] || undo_with rm -rf $etc
+  will_make $credstore
   while read -r source place; do
     put "$here/../systemd/$source" "$place" 0644 root:root
   done < <(system_files)
   [ -e "$credstore" ] || note folder "$credstore"
-  undo_with remove_users
+  # On an upgrade the version that goes on needs them.
+  getent passwd shoal > /dev/null || undo_with remove_users
   systemd-sysusers
   systemd-tmpfiles --create shoal.conf
   own_again
@@ -69,6 +73,7 @@ put() {
   else
     undo_with rm -f "$place"
   fi
+  will_make "$(dirname "$place")"
   mkdir -p "$(dirname "$place")"
   install -m "$mode" -o "${owner%:*}" -g "${owner#*:}" "$source" "$place.new"
   mv -f "$place.new" "$place"
@@ -76,7 +81,9 @@ put() {
 
 # What is not ours by its name but came with us: a line each, of a kind and a name.
 note() {
+  will_make "$opt"
   mkdir -p "$opt"
+  [ -e "$notes" ] || undo_with rm -f "$notes"
   grep -qsxF "$1 $2" "$notes" || printf '%s %s\n' "$1" "$2" >> "$notes"
 }
 

@@ -53,10 +53,24 @@ check_file() {
   [ -s "$2" ] || fail "$1 $2: this file is empty"
 }
 
+# user, host and port of one broker. Several are separated by commas.
+broker_form='^mqtts?://(([^@:/,]+)@)?(\[[0-9A-Za-z:.%]+\]|[A-Za-z0-9_][A-Za-z0-9_.-]*)(:([0-9]{1,5}))?/?$'
+
+check_broker() {
+  local one brokers
+  IFS=, read -r -a brokers <<< "$broker"
+  for one in "${brokers[@]}"; do
+    one=${one//[[:space:]]/}
+    case $one in *:*:*@*) wrong "--broker holds a password: put it into a file, and say --broker-password-file FILE" ;; esac
+    [[ $one =~ $broker_form ]] && [ "${BASH_REMATCH[5]:-1}" -ge 1 ] && [ "${BASH_REMATCH[5]:-1}" -le 65535 ] \
+      || wrong "--broker $one: it looks like mqtt://192.168.1.10:1883"
+  done
+}
+
 check_options() {
   case $camera in auto | csi | webcam | pattern) ;; *) wrong "--camera $camera: it is auto, csi, webcam or pattern" ;; esac
   case $runtime in auto | litert | tflite) ;; *) wrong "--runtime $runtime: it is auto, litert or tflite" ;; esac
-  case $broker in "" | mqtt://?* | mqtts://?*) ;; *) wrong "--broker $broker: it looks like mqtt://192.168.1.10:1883" ;; esac
+  check_broker
   [[ -z $id || $id =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$ ]] \
     || wrong "--id $id: letters, digits, dots, dashes and underscores, at most 64, the first a letter or a digit"
   [[ $web =~ ^(.+:[0-9]{1,5})?$ ]] || wrong "--web $web: an address and a port, such as 0.0.0.0:8480"

@@ -28,12 +28,12 @@ do_packages() {
 
 # Through apt-get, with what they bring along, and noted.
 bring_packages() {
-  local before=$staging/packages.before log=$staging/apt.log
+  local before=$staging/packages.before log=$staging/apt.log name
   installed_packages > "$before"
   undo_with remove_since "$before"
   apt_get "$@" > "$log" 2>&1 || { apt-get update -qq > "$log" 2>&1 && apt_get "$@" > "$log" 2>&1; } \
     || fail "apt-get install $* failed: $(tail -n 1 "$log")"
-  installed_packages | comm -13 "$before" - | while read -r name; do note package "$name"; done
+  while read -r name; do note package "$name"; done < <(installed_packages | comm -13 "$before" -)
 }
 
 apt_get() { DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@"; }

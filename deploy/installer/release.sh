@@ -52,7 +52,8 @@ say_isolation() { [ "$isolation" = isolated ] || printf ", beside the system's p
 do_release() {
   local folder=$releases/$release
   rm -rf "$folder"
-  undo_with remove_release "$folder"
+  will_make "$releases"
+  undo_with rm -rf "$folder"
   mkdir -p "$releases"
   make_environment "$folder"
   install_into "$folder"
@@ -62,8 +63,6 @@ do_release() {
   sync -f "$folder"
   touch "$folder/.complete"
 }
-
-remove_release() { rm -rf "$1" && rmdir --ignore-fail-on-non-empty -p "$releases"; }
 
 make_environment() {
   local options=()
@@ -160,7 +159,6 @@ completions=/usr/local/share/bash-completion/completions
 # What the shell completes; a version that cannot tell is no worse for it.
 put_completion() {
   "$current/bin/$1" completion bash > "$staging/$1.completion" 2> /dev/null || return 0
-  mkdir -p $completions
   put "$staging/$1.completion" "$completions/$1" 0644 root:root
 }
 

@@ -98,12 +98,15 @@ say_prediction() {
 }
 
 say_what_next() {
-  local url prefix host port
-  url=$(setting url) && prefix=$(setting root)
-  host=${url#*://} && host=${host%%,*} && port=1883
-  case $host in *:*) port=${host##*:} && host=${host%:*} ;; esac
+  local url user host="" port
+  url=$(setting url) && url=${url%%,*}
+  if [[ $url =~ $broker_form ]]; then
+    user=${BASH_REMATCH[2]:-$(setting username)} host=${BASH_REMATCH[3]//[\[\]]/} port=${BASH_REMATCH[5]:-1883}
+  fi
   say "see it:   systemctl status shoal-agent"
-  case $url in mqtt://*) say "hear it:  mosquitto_sub -h $host -p $port -t '$prefix/device/+/$(present_id)/prediction'" ;; esac
+  case $url:$host in
+    mqtt://*:?*) say "hear it:  mosquitto_sub -h $host -p $port${user:+ -u $user -P ...} -t '$(setting root)/device/+/$(present_id)/prediction'" ;;
+  esac
   say "examine:  sudo -u shoal $(command_name) check"
 }
 

@@ -4,6 +4,11 @@ undos=()
 
 undo_with() { undos+=("$(printf '%q ' "$@")"); }
 
+# A folder that will be made by whoever, with those above it: gone again unless somebody else uses it too.
+will_make() {
+  [ -d "$1" ] || { will_make "$(dirname "$1")" && undo_with rmdir --ignore-fail-on-non-empty "$1"; }
+}
+
 keep_all() { undos=(); }
 
 undo_all() {
