@@ -56,8 +56,8 @@ def _line(pipeline: Pipeline) -> Line:
     hands = PipelineHands(pipeline.worker, pipeline.pacer, pipeline.reporter, pipeline.look)
 
     def model() -> ModelState | None:
-        told = pipeline.reporter.told
-        return None if told is None else model_state(pipeline.update.state, told, pipeline.update.offered)
+        told, asked = pipeline.reporter.told, pipeline.update.acceptance
+        return None if told is None else model_state(pipeline.update.state, told, asked.offered, asked.coming)
 
     async def picture() -> Snapped:
         return await hands.frame(Frame())
@@ -65,7 +65,7 @@ def _line(pipeline: Pipeline) -> Line:
     return Line(
         name=pipeline.name,
         model=model,
-        accept=pipeline.update.accept,
+        accept=pipeline.update.acceptance.accept,
         watch=pipeline.reporter.watch,
         picture=picture,
         paused=lambda: pipeline.pacer.paused,

@@ -53,13 +53,13 @@ class PipelineLine:
 
     @property
     def offered(self) -> Offered | None:
-        return self.pipeline.update.offered
+        return self.pipeline.update.acceptance.offered
 
     def watch(self, onlooker: Onlooker) -> Callable[[], None]:
         return self.pipeline.reporter.watch(onlooker)
 
     def accept(self, version: str) -> None:
-        self.pipeline.update.accept(version)
+        self.pipeline.update.acceptance.accept(version)
 
     def pause(self, *, paused: bool) -> None:
         self.hands.pause(paused=paused)
@@ -172,19 +172,32 @@ def password(web: Web) -> str:
     Raises:
         ConfigError: it cannot be read or is empty, or there is none though others can reach the page.
     """
-    if not web.password_file:
-        if not parse(web.listen).loopback:
-            raise ConfigError(
-                f"web.listen {web.listen!r} can be reached from elsewhere: name a web.password_file"
-            )
-        return ""
+    if web.password_file:
+        return first_line(Path(web.password_file), "web.password_file")
+    if not parse(web.listen).loopback:
+        raise ConfigError(
+            f"web.listen {web.listen!r} can be reached from elsewhere: name a web.password_file"
+        )
+    return ""
+
+
+def first_line(path: Path, asked: str) -> str:
+    """The password in the file. Blocking.
+
+    Args:
+        path: of the file.
+        asked: who named the file, for what is said where it does not serve.
+
+    Raises:
+        ConfigError: it cannot be read, or its first line is empty.
+    """
     try:
-        with Path(web.password_file).open(encoding="utf-8") as file:
-            secret = file.read(PASSWORD_MAX_BYTES).strip()
+        with path.open(encoding="utf-8") as file:
+            secret = file.readline(PASSWORD_MAX_BYTES).strip()
     except OSError as error:
-        raise ConfigError(f"web.password_file {web.password_file}: {error.strerror}") from error
+        raise ConfigError(f"{asked} {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"web.password_file {web.password_file} is not UTF-8 text") from error
+        raise ConfigError(f"{asked} {path} is not UTF-8 text") from error
     if not secret:
-        raise ConfigError(f"web.password_file {web.password_file} is empty: write the password into it")
+        raise ConfigError(f"{asked} {path} has an empty first line: write the password into it")
     return secret

@@ -9,33 +9,40 @@ from agent.wire.reasons import IN_WORDS
 from agent.wire.reports import Outcome, Report
 
 WAITS: Final = "It waits to be accepted."
+ACCEPTED: Final = "It is accepted."
 TRIED: Final = "It is being tried beside the model that serves."
+TRIED_FIRST: Final = "It is being tried."
 
 
-def model_state(state: State, report: Report, offered: Offered | None) -> ModelState:
+def model_state(
+    state: State, report: Report, offered: Offered | None, coming: Offered | None = None
+) -> ModelState:
     """Installed is what has committed: a release on probation is still on its way in.
 
     Args:
         state: of the lifecycle.
         report: tells how far a download is, and how the last update ended.
         offered: what waits to be accepted.
+        coming: what was accepted, and has not begun yet.
     """
     match state:
         case Fetching(active=active, candidate=candidate):
             return _told(active, candidate, "", percentage=_percentage(report))
         case Trial(active=active, candidate=candidate):
-            return _told(active, candidate, TRIED)
+            return _told(active, candidate, TRIED_FIRST if active is None else TRIED)
         case Probation(active=active, fallback=fallback, need=need):
             said = f"It serves on probation, and is kept after {need} healthy windows."
             return _told(fallback, active, said)
         case Idle(active=active) if offered is not None:
             return _still(active, offered, WAITS)
+        case Idle(active=active) if coming is not None:
+            return _told(active, coming, _held(report))
         case Idle(active=active):
             return _still(active, active, _last(report))
 
 
 def _told(
-    installed: Fitted | None, coming: Fitted, summary: str, *, percentage: int | None = None
+    installed: Fitted | None, coming: Fitted | Offered, summary: str, *, percentage: int | None = None
 ) -> ModelState:
     return ModelState(
         installed_version=_version(installed),
@@ -79,10 +86,22 @@ def _percentage(report: Report) -> int:
     return min(100, coming.bytes_done * 100 // coming.bytes_total)
 
 
+def _held(report: Report) -> str:
+    """Why what was accepted does not begin."""
+    if report.reason is None:
+        return ACCEPTED
+    said = f"{ACCEPTED[:-1]}, and held: {IN_WORDS[report.reason]}"
+    return _whole(f"{said}: {report.detail}" if report.detail else said)
+
+
 def _last(report: Report) -> str:
     """How an update ended that was not kept."""
     last = report.last
     if last is None or last.outcome is Outcome.COMMITTED:
         return ""
     why = f": {IN_WORDS[last.reason]}" if last.reason is not None else ""
-    return f"{last.name} {last.version} was {last.outcome.value}{why}."[:SUMMARY_CHARS]
+    return _whole(f"{last.name} {last.version} was {last.outcome.value}{why}")
+
+
+def _whole(words: str) -> str:
+    return f"{words}." if len(words) < SUMMARY_CHARS else f"{words[: SUMMARY_CHARS - 1]}…"

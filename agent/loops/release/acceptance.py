@@ -10,6 +10,7 @@ from agent.core.update.lifecycle import Fitted
 from agent.core.update.words import Accepted
 from agent.ports.acceptance import Word
 from agent.wire.errors import Unavailable
+from agent.wire.topics import Digest
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Acceptance:
     def __init__(self, word: Word | None, accepted: Callable[[Accepted], None]) -> None:
         self._word, self._accepted = word, accepted
         self._offered: Offered | None = None
+        self._coming: Offered | None = None
         self._shown: Offered | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -38,6 +40,11 @@ class Acceptance:
     @property
     def offered(self) -> Offered | None:
         return self._offered
+
+    @property
+    def coming(self) -> Offered | None:
+        """What was accepted, and has not begun yet."""
+        return self._coming
 
     async def start(self) -> None:
         """Nothing waits yet, and what was said to an agent before this one is over."""
@@ -56,6 +63,12 @@ class Acceptance:
             log.info("release.offered", extra={"release": f"{offered.name} {offered.version}"})
             self._look()
 
+    def put_off(self, held: Fitted | None, accepted: Digest | None) -> None:
+        """What may not begin yet: it comes, if it was accepted, which whoever held it may not have known."""
+        known = {accepted, None if self._coming is None else self._coming.manifest}
+        comes = self.asks and held is not None and held.manifest in known
+        self._coming = _offered(held) if comes and held is not None else None
+
     def accept(self, version: str = "") -> Offered:
         """Begin what waits, and only that; empty: whatever version it is.
 
@@ -68,7 +81,7 @@ class Acceptance:
         if version not in {"", offered.version}:
             raise Unavailable(f"{offered.name} {offered.version} waits to be accepted, not {version[:64]}")
         log.info("release.accepted", extra={"release": f"{offered.name} {offered.version}"})
-        self._offered = None
+        self._offered, self._coming = None, offered
         self._accepted(Accepted(offered.manifest))
         return offered
 

@@ -39,8 +39,8 @@ class Hold:
     plan: Plan | None = None
     again_s: float | None = None
     """When it is worth asking again."""
-    waits: Fitted | None = None
-    """The release that waits for somebody to accept it."""
+    release: Fitted | None = None
+    """What would be begun but for this, where it may not be begun yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,8 @@ def _now(offered: Desired | Hold, role: Role, record: Record, moment: Moment) ->
     later = consent.held(offered.plan, role, ref, active.manifest if active else None, moment)
     if later is None:
         return offered
-    waits = release if later.held.reason is Reason.UNACCEPTED else None
     opens_s = (later.opens_at - moment.at).total_seconds() if later.opens_at else None
-    return Hold(later.held.reason, later.held.detail, offered.plan, opens_s, waits)
+    return Hold(later.held.reason, later.held.detail, offered.plan, opens_s, release)
 
 
 def _has_begun(record: Record, release: Fitted) -> bool:
@@ -160,5 +159,15 @@ def _fitted(ref: ReleaseRef, manifest: Manifest, variant: Variant, twin: Variant
 
 def waiting(decision: Desired | Hold) -> Fitted | None:
     """What somebody has to accept first."""
-    held = decision if isinstance(decision, Hold) else decision.passed_over
-    return None if held is None else held.waits
+    held = _held(decision)
+    return held.release if held is not None and held.reason is Reason.UNACCEPTED else None
+
+
+def put_off(decision: Desired | Hold) -> Fitted | None:
+    """What would be begun but for something that holds it."""
+    held = _held(decision)
+    return None if held is None else held.release
+
+
+def _held(decision: Desired | Hold) -> Hold | None:
+    return decision if isinstance(decision, Hold) else decision.passed_over

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from agent.core.page.words import Offered
 from agent.core.serving import delegate
 from agent.core.update import cohort, lifecycle
 from agent.core.update.consent import Moment
 from agent.core.update.lifecycle import Event, Fitted, Record
 from agent.loops.connection import Connection
 from agent.loops.release.acceptance import Acceptance
-from agent.loops.release.consult import Desired, Hold, Host, consult, waiting
+from agent.loops.release.consult import Desired, Hold, Host, consult, put_off, waiting
 from agent.loops.release.effects import Effects, named
 from agent.loops.release.jobs import RETRY_S, Broke, Came, Jobs, Measured
 from agent.loops.release.shelf import Engine, Shelf
@@ -139,20 +138,13 @@ class Update:
         return self._record.state
 
     @property
-    def offered(self) -> Offered | None:
+    def acceptance(self) -> Acceptance:
         """What waits for somebody on the device."""
-        return self._acceptance.offered
-
-    def accept(self, version: str = "") -> Offered:
-        """Begin what waits; empty: whatever version it is.
-
-        Raises:
-            Unavailable: nothing waits, or another version does.
-        """
-        return self._acceptance.accept(version)
+        return self._acceptance
 
     def _accepted(self, event: lifecycle.Accepted) -> None:
         self.feed(event)
+        self._reporter.release_hold(Reason.UNACCEPTED)
         self.poke()
 
     def remeasure(self) -> None:
@@ -269,6 +261,8 @@ class Update:
             log.warning("plan.unavailable", extra={"error": str(error), "retry_s": RETRY_S})
             self._again_in(RETRY_S)
             return
+        if isinstance(decision, Hold):
+            self._acceptance.put_off(put_off(decision), self._record.accepted)
         await self._acceptance.wait_for(waiting(decision))
         match decision:
             case Hold(reason, detail, plan, again_s):
@@ -321,6 +315,7 @@ class Update:
             self._reporter.hold(desired.passed_over.reason, desired.passed_over.detail)
         stable = plan.stable is not None and plan.stable.manifest == release.manifest
         await self._step(lifecycle.Wanted(release, stable=stable))
+        self._acceptance.put_off(put_off(desired), self._record.accepted)
 
     async def _note_plan(self, plan: Plan) -> None:
         self._record = replace(self._record, plan_serial=plan.serial)

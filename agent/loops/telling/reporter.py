@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 PROGRESS_STEP_BYTES = 1_048_576
 KNOWN_BAD_TOLD = 32
+SAID_BY_SOMEBODY = frozenset({Reason.UNACCEPTED, Reason.PAUSED, Reason.VETO})
+"""Reasons that name a release, a rollout, or what somebody wrote."""
 WORDS_MAX_CHARS = 1_000
 """A runtime may give its reasons at length, and nobody accepts a document beyond its bound."""
 
@@ -284,10 +286,13 @@ class Reporter:
         return Outgoing(topic, codec.encode(document), channel.qos, channel.retain)
 
     def _renew(self) -> None:
-        """Other words for the same reason are no news: they may hold a clock, or how many bytes are free."""
+        """Other words for the same reason are no news, unless they are somebody's: they may hold a clock, or
+        how many bytes are free.
+        """
         fresh, told = self._compose(), self._report
         self._report = fresh
-        if replace(fresh, at=told.at, detail=told.detail) != told:
+        detail = fresh.detail if fresh.reason in SAID_BY_SOMEBODY else told.detail
+        if replace(fresh, at=told.at, detail=detail) != told:
             self._publish()
 
     def _compose(self) -> Report:

@@ -73,6 +73,33 @@ def test_the_summary_says_what_it_waits_for_and_how_the_last_one_ended():
     )
 
 
+@pytest.mark.parametrize(
+    ("report", "summary"),
+    [
+        (PLAIN, "It is accepted."),
+        (
+            replace(PLAIN, reason=Reason.WINDOW, detail="the next one opens at 02:00 UTC"),
+            "It is accepted, and held: no maintenance window is open: the next one opens at 02:00 UTC.",
+        ),
+        (
+            replace(PLAIN, reason=Reason.PAUSED),
+            "It is accepted, and held: the operator has paused the rollout.",
+        ),
+    ],
+    ids=str,
+)
+def test_what_was_accepted_is_on_its_way_and_says_what_holds_it(report, summary):
+    told = model_state(Idle(active=OLD), report, None, OFFERED)
+    assert (told.installed_version, told.latest_version, told.in_progress) == ("1.0.0", "1.1.0", True)
+    assert (told.update_percentage, told.release_summary) == (None, summary)
+
+
+@given(st.text(max_size=400), st.sampled_from(Reason))
+def test_no_summary_of_what_is_held_is_longer_either(detail, reason):
+    told = model_state(Idle(active=OLD), replace(PLAIN, reason=reason, detail=detail), None, OFFERED)
+    assert len(told.release_summary) <= SUMMARY_CHARS
+
+
 @given(st.text(max_size=400), st.text(max_size=400), st.sampled_from(Reason))
 def test_no_summary_is_longer_than_home_assistant_takes(name, version, reason):
     ended = Ended(name=name, version=version, manifest=sha256(b""), outcome=Outcome.REFUSED, reason=reason)
