@@ -2,8 +2,10 @@
 
 import msgspec
 
+from agent.core.telemetry.latency import percentiles
 from agent.wire.documents import Manifest, Plan, ReleaseRef
 from agent.wire.errors import AgentError, StoreFailed
+from agent.wire.reports import Evidence, Percentiles
 from agent.wire.topics import DeviceId
 from deploy.adapters.secret_files import read_secret
 from deploy.adapters.workspace import Workspace
@@ -132,10 +134,13 @@ class Telling:
     def _pipeline(self, row: Row) -> Pipeline:
         seen = self._onlooker.seen(row.device)
         told = None if seen is None else of_pipeline(seen, row.pipeline)
+        report = None if told is None else told.report
         return Pipeline(
             row=row,
             explained=why.explain(row.device, self._onlooker.case_of()(row.device, row.pipeline)),
-            report=None if told is None else told.report,
+            report=report,
+            serving_ms=_invoked(report.serving if report else None),
+            before_ms=_invoked(report.before if report else None),
         )
 
     def _nobody(self, device: str) -> str:
@@ -166,6 +171,11 @@ class Telling:
 
     def _plans(self) -> tuple[Plan, ...]:
         return tuple(standing.plans(self._onlooker.fleet).values())
+
+
+def _invoked(shown: Evidence | None) -> Percentiles | None:
+    measured = None if shown is None else shown.invoke_ms
+    return percentiles(measured) if measured is not None and measured.count else None
 
 
 def evaluation(workspace: Workspace, ref: ReleaseRef) -> document.Report | None:

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from agent.core.page.access import Role
 from agent.core.page.words import Broker
 from agent.wire.documents import Count, InputContract, Instant, OutputContract
-from agent.wire.reports import CameraState, Phase, Report
+from agent.wire.reports import CameraState, Percentiles, Phase, Report
 from agent.wire.topics import Digest
 from deploy.core.devices.roster import Counts
 from deploy.core.devices.why import Explained
@@ -134,6 +134,10 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     row: Row
     explained: Explained
     report: Report | None
+    serving_ms: Percentiles | None = None
+    """Of `invoke()`, since the release runs. None: it has answered no frame yet."""
+    before_ms: Percentiles | None = None
+    """The same of the release before it."""
 
 
 class Member(Struct, frozen=True, kw_only=True):

@@ -30,37 +30,23 @@ export function Capabilities({ report }) {
 
 const best = (classes) => Object.entries(classes ?? {}).sort(([, a], [, b]) => b - a).slice(0, 5);
 
-/** Of a DDSketch: the mid of the bin in which the q-th value lies (Masson, Rim, Lee: VLDB 2019). */
-function quantile(sketch, q) {
-  if (!sketch || !sketch.count) return null;
-  const wanted = q * (sketch.count - 1);
-  if (wanted < sketch.zeros) return 0;
-  const accuracy = sketch.relative_accuracy;
-  const gamma = (1 + accuracy) / (1 - accuracy);
-  const bins = Object.entries(sketch.bins).map(([bin, count]) => [Number(bin), count]).sort(([a], [b]) => a - b);
-  let seen = sketch.zeros;
-  for (const [bin, count] of bins) {
-    seen += count;
-    if (seen > wanted) return (2 * gamma ** bin) / (gamma + 1);
-  }
-  return sketch.max;
-}
-
 const agreed = ({ shadow_frames: all = 0, agreed_frames: same = 0 }) => (all ? `${percent(same / all, 1)} of ${number(all)}` : "not compared");
 
 const ROWS = [
   ["Frames", (of) => number(of.frames ?? 0)],
   ["Errors", (of) => number(of.errors ?? 0)],
   ["Restarts", (of) => number(of.restarts ?? 0)],
-  ["invoke() p50", (of) => milliseconds(quantile(of.invoke_ms, 0.5))],
-  ["invoke() p95", (of) => milliseconds(quantile(of.invoke_ms, 0.95))],
+  ["invoke() p50", (of) => milliseconds(of.ms?.p50)],
+  ["invoke() p95", (of) => milliseconds(of.ms?.p95)],
   ["Agreed in the trial", agreed],
   ["Hottest SoC", (of) => celsius(of.soc_c_max ?? null)],
   ["Seen most", (of) => best(of.classes).map(([label, count]) => `${label || "others"} ${number(count)}`).join(", ") || "nothing"],
 ];
 
 /** What the release has shown on live frames, beside the one before it. */
-export function Evidence({ serving, before }) {
+export function Evidence({ pipeline }) {
+  const serving = pipeline.report?.serving && { ...pipeline.report.serving, ms: pipeline.serving_ms };
+  const before = pipeline.report?.before && { ...pipeline.report.before, ms: pipeline.before_ms };
   if (!serving) return null;
   const columns = [
     { key: "what", words: "What", cell: ([words]) => words },

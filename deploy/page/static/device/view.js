@@ -92,7 +92,7 @@ function Pipeline({ name, pipeline, document }) {
     <${Series} device=${document.device} pipeline=${row.pipeline ?? "main"} />
     <div class="columns">
       <${LastUpdate} last=${report?.last} />
-      <${Evidence} serving=${report?.serving} before=${report?.before} />
+      <${Evidence} pipeline=${pipeline} />
       <${Camera} camera=${report?.camera} />
       <${Capabilities} report=${report} />
       <${Member} member=${document.member} row=${{ tags: [], ...row }} />

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.core.page.words import Broker
+from agent.core.telemetry.latency import percentiles
 from agent.wire.errors import StoreFailed
 from agent.wire.reports import Presence
 from agent.wire.topics import DeviceId
@@ -19,6 +20,7 @@ from deploy.page.orders import Orders
 from deploy.page.telling import Telling, Unknown, evaluation, lines_about
 from tests.fakes.controlled import Controlled
 from tests.fakes.evaluations import evaluated, report
+from tests.fakes.rollouts import CANDIDATE, STABLE, evidence
 
 
 @pytest.fixture
@@ -186,6 +188,18 @@ def test_a_device_is_explained_with_its_pipelines_and_what_was_decided_about_it(
     assert "it is healthy after wave 1" in lines_about(fleet.workspace, "pi-000")[0].what
     with pytest.raises(Unknown, match="no device is named pi-00: did you mean pi-000"):
         Telling(looker).device("pi-00")
+
+
+def test_what_a_release_has_shown_is_told_in_percentiles(looker, fleet):
+    fleet.start(looker.desk, "100%")
+    fleet.follow()
+    device = DeviceId("pi-000")
+    shown, nothing = evidence(CANDIDATE, invoke_ms=7.0), evidence(STABLE, frames=0)
+    fleet.puppets.report(replace(fleet.puppets.told[device], serving=shown, before=nothing))
+    seen(looker)
+    (pipeline,) = Telling(looker).device(device).pipelines
+    assert pipeline.serving_ms == percentiles(shown.invoke_ms)
+    assert pipeline.before_ms is None
 
 
 def test_a_release_is_told_with_the_evaluation_that_came_with_it(looker, fleet):
