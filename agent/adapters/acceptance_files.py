@@ -71,6 +71,24 @@ class AcceptanceFiles:
         except OSError as error:
             raise StoreFailed(f"{self._accepted} cannot be written: {error.strerror}") from error
 
+    def is_taken(self) -> bool:
+        """Whether the agent has read what was said."""
+        return not self._accepted.exists()
+
+    def withdraw(self) -> bool:
+        """Take back what was said; whether nobody had taken it yet.
+
+        Raises:
+            StoreFailed: the file cannot be deleted.
+        """
+        try:
+            self._accepted.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StoreFailed(f"{self._accepted} cannot be deleted: {error.strerror}") from error
+        return True
+
 
 def _write(path: Path, content: bytes) -> None:
     """All or nothing; a power cut may take it back."""

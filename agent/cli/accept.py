@@ -2,12 +2,20 @@
 
 import argparse
 import json
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from agent.cli.text import printable
 from agent.wire.errors import Unavailable
 from agent.wire.topics import MAIN
 
+if TYPE_CHECKING:
+    from agent.adapters.acceptance_files import AcceptanceFiles
+
+PATIENCE_S: Final = 15.0
+"""The agent looks once a second."""
+LOOK_S: Final = 0.1
 _DESCRIPTION = """\
 Begin the release that waits on this device. With accept = "asked" in its configuration, a release that the
 operator offers waits until somebody accepts it: here, on the device's page, or in Home Assistant. Without
@@ -29,7 +37,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--show", action="store_true", help="say what waits, and accept nothing")
     parser.add_argument("--pipeline", default=MAIN, metavar="NAME", help=f"default: {MAIN}")
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="the device's TOML file (default /etc/shoal/agent.toml)"
+        "--config", type=Path, metavar="FILE", help="the device's TOML file (default: /etc/shoal/agent.toml)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
     parser.set_defaults(run=_run)
@@ -58,8 +66,23 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.version not in {"", offered.version}:
         raise Unavailable(f"{named} waits to be accepted, not {printable(arguments.version)}")
     files.accept(offered)
+    if not _is_taken(files):
+        raise Unavailable(
+            f"{named} is not accepted: nothing has taken the word for it within {PATIENCE_S:g} s; "
+            "shoal-agent run must be running"
+        )
     if arguments.json:
         print(json.dumps({"name": offered.name, "version": offered.version, "accepted": True}))
         return 0
-    print(f"{named} is accepted: the agent begins it within seconds")
+    print(f"{named} is accepted: the agent begins it as soon as nothing else holds it")
     return 0
+
+
+def _is_taken(files: "AcceptanceFiles") -> bool:
+    """Waits for the agent; what it has not taken by then is taken back."""
+    ends_s = time.monotonic() + PATIENCE_S
+    while not files.is_taken():
+        if time.monotonic() >= ends_s:
+            return not files.withdraw()
+        time.sleep(LOOK_S)
+    return True

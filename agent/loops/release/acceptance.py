@@ -86,6 +86,12 @@ class Acceptance:
         return offered
 
     def close(self) -> None:
+        """Nobody is asked for his word any more."""
+        self._rest()
+        if self._word is not None:
+            self._word.offer(None)
+
+    def _rest(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
@@ -95,7 +101,7 @@ class Acceptance:
         if self._word.taken() == self._offered.manifest:
             self.accept()
             return
-        self.close()
+        self._rest()
         self._timer = asyncio.get_running_loop().call_later(POLL_S, self._look)
 
 

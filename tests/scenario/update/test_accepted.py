@@ -174,6 +174,7 @@ def test_what_was_said_to_an_agent_that_has_ended_counts_no_more(home):
         async with living(home, asks=True) as device:
             await device.until(files.offered)
             shown = files.offered()
+        assert files.offered() is None
         files.accept(shown)
         async with living(home, asks=True) as device:
             await device.until(waits(device, "1"))

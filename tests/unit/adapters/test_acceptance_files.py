@@ -24,6 +24,16 @@ def test_what_is_accepted_is_what_was_shown_and_is_taken_once(files):
     assert files.offered() is None
 
 
+def test_a_word_is_withdrawn_only_while_nobody_has_taken_it(files):
+    files.offer(OFFERED)
+    files.accept(OFFERED)
+    assert not files.is_taken()
+    assert files.withdraw()
+    assert files.is_taken()
+    assert files.taken() is None
+    assert not files.withdraw()
+
+
 @pytest.mark.parametrize("content", [b"", b"yes\n", b"\xff" * 64, b"a" * 65, b"A" * 64])
 def test_what_is_no_digest_accepts_nothing_and_is_gone(files, tmp_path, content):
     (tmp_path / "state").mkdir()

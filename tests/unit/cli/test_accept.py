@@ -1,6 +1,10 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from agent.adapters.acceptance_files import AcceptanceFiles
+from agent.cli import accept as command
 from agent.cli.main import main
 from agent.core.page.words import Offered
 from agent.wire.topics import sha256
@@ -22,6 +26,14 @@ def files(config, pipeline=""):
     return AcceptanceFiles(config.parent / "state" / pipeline)
 
 
+def takes(files):
+    """What an agent does that looks for a word."""
+    ends = time.monotonic() + 10
+    while (found := files.taken()) is None and time.monotonic() < ends:
+        time.sleep(0.01)
+    return found
+
+
 def accept(config, *words):
     return main(["accept", *words, "--config", str(config)])
 
@@ -31,8 +43,19 @@ def test_what_waits_is_accepted(config, capsys):
     assert accept(config, "--show") == 0
     assert files(config).taken() is None
     assert "cats 2 waits to be accepted: shoal-agent accept 2" in capsys.readouterr().out
-    assert accept(config, "2") == 0
-    assert files(config).taken() == OFFERED.manifest
+    with ThreadPoolExecutor(1) as agent:
+        took = agent.submit(takes, files(config))
+        assert accept(config, "2") == 0
+        assert took.result() == OFFERED.manifest
+    assert "cats 2 is accepted" in capsys.readouterr().out
+
+
+def test_a_word_that_no_agent_takes_is_taken_back(config, capsys, monkeypatch):
+    monkeypatch.setattr(command, "PATIENCE_S", 0.2)
+    files(config).offer(OFFERED)
+    assert accept(config) == 1
+    assert "cats 2 is not accepted" in capsys.readouterr().err
+    assert files(config).taken() is None
 
 
 @pytest.mark.parametrize(
