@@ -35,7 +35,6 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="classify pictures with a model, without a broker",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "images", nargs="+", type=path, metavar="IMAGE", help="a picture: JPEG, PNG, BMP, ..."
@@ -48,7 +47,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="names of the classes, one a line (default: those inside the model, else numbers)",
     )
     parser.add_argument(
-        "--top", type=_positive, default=5, metavar="N", help="best classes shown (default 5)"
+        "--top", type=_positive, default=5, metavar="N", help="best classes shown (default: 5)"
     )
     parser.add_argument(
         "--fit",
@@ -56,7 +55,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         choices=list(Fit),
         default=Fit.CENTRE_CROP,
         metavar="{squash,centre-crop,letterbox}",
-        help="how a picture becomes the model's shape (default centre-crop)",
+        help="how a picture becomes the model's shape (default: centre-crop)",
     )
     parser.add_argument(
         "--mean",
@@ -78,10 +77,10 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
         choices=list(RuntimeChoice),
         default=RuntimeChoice.AUTO,
         metavar="{auto,litert,tflite}",
-        help="ai-edge-litert or tflite-runtime (default auto: the first of them that is installed)",
+        help="ai-edge-litert or tflite-runtime (default: auto: the first of them that is installed)",
     )
     parser.add_argument(
-        "--threads", type=_positive, default=1, metavar="N", help="threads that compute (default 1)"
+        "--threads", type=_positive, default=1, metavar="N", help="threads that compute (default: 1)"
     )
 
 
@@ -98,7 +97,7 @@ def add_edgetpu(parser: argparse.ArgumentParser) -> None:
         "--edgetpu-library",
         default=EdgeTpu().library,
         metavar="PATH",
-        help=f"the libedgetpu to open it with (default {EdgeTpu().library})",
+        help=f"the libedgetpu to open it with (default: {EdgeTpu().library})",
     )
 
 

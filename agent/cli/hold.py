@@ -25,7 +25,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("words", nargs="*", metavar="WORDS", help="why")
     parser.add_argument("--end", action="store_true", help="let updates begin again")
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="the device's TOML file (default /etc/shoal/agent.toml)"
+        "--config", type=Path, metavar="FILE", help="the device's TOML file (default: /etc/shoal/agent.toml)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
     parser.set_defaults(run=_run)

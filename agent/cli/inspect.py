@@ -51,7 +51,6 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="show what a model file contains, and what would compute it here",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=path, metavar="MODEL", help="the .tflite file")
     add_runtime(parser)

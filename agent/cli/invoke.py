@@ -36,7 +36,6 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="call any signature of any model with arrays from files",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=path, metavar="MODEL", help="the .tflite file")
     parser.add_argument(

@@ -1,6 +1,5 @@
 """`shoal-agent`: one command, its subcommands each in a module of their own."""
 
-import argparse
 import contextlib
 import io
 import os
@@ -95,7 +94,6 @@ def parser() -> usage.Parser:
         prog="shoal-agent",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"shoal-agent {metadata.version('shoal')}")
     commands = top.add_subparsers(
@@ -106,7 +104,6 @@ def parser() -> usage.Parser:
     for name in PUBLIC:
         made = commands.choices[name]
         made.set_defaults(parser=made)
-        made.formatter_class = argparse.RawDescriptionHelpFormatter
         made.epilog = "\n\n".join(
             filter(None, (made.epilog, "" if EXIT in (made.epilog or "") else EXIT_STATUS))
         )

@@ -22,7 +22,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog=_EPILOG,
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="the device's TOML file (default /etc/shoal/agent.toml)"
+        "--config", type=Path, metavar="FILE", help="the device's TOML file (default: /etc/shoal/agent.toml)"
     )
     parser.add_argument("--verbose", action="store_true", help="log what is of use only for finding faults")
     parser.set_defaults(run=_run)

@@ -55,7 +55,6 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="teach a classifier new labels from a few pictures of each",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", type=path, required=True, metavar="FILE", help="the .tflite file to teach")
     parser.add_argument("-o", "--out", type=path, required=True, metavar="FILE", help="the taught model")
@@ -80,7 +79,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         choices=list(Fit),
         default=Fit.CENTRE_CROP,
         metavar="{squash,centre-crop,letterbox}",
-        help="how a picture becomes the model's shape (default centre-crop); serve it with the same",
+        help="how a picture becomes the model's shape (default: centre-crop); serve it with the same",
     )
     add_runtime(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
@@ -105,7 +104,11 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         help="with --camera: what is shown, in this order (default: asked for)",
     )
     parser.add_argument(
-        "--frames-per-label", type=_frames, default=_FRAMES, metavar="N", help=f"default {_FRAMES}"
+        "--frames-per-label",
+        type=_frames,
+        default=_FRAMES,
+        metavar="N",
+        help=f"to a label (default: {_FRAMES})",
     )
     parser.add_argument(
         "--countdown",

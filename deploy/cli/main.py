@@ -2,7 +2,6 @@
 
 import os
 import sys
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
 from typing import Final
@@ -106,7 +105,6 @@ def parser(words: Sequence[str] = ()) -> Parser:
         prog="shoal",
         description="Puts quantized .tflite models onto a fleet of Raspberry Pi and Coral devices over MQTT.",
         epilog=EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"shoal {metadata.version('shoal')}")
     _add(top, commands(words))
@@ -121,7 +119,6 @@ def _add(parent: Parser, commands: Sequence[Command | Group]) -> None:
             help=command.summary,
             description=f"{command.summary[0].upper()}{command.summary[1:]}.",
             epilog=ending(command),
-            formatter_class=RawDescriptionHelpFormatter,
         )
         if isinstance(command, Group):
             _add(made, command.commands)

@@ -20,6 +20,7 @@ from deploy.adapters.workspace import Workspace
 from deploy.assemble import workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command, Group
+from deploy.core.page import roles
 from deploy.core.refusal import Refused
 from deploy.page import people
 
@@ -84,7 +85,7 @@ def _run_add(options: Namespace) -> int:
         raise Refused(f"there is a user {options.name} already: shoal users role or password changes it")
     made = User(name=_name(options.name), role=Role(options.role), password=people.stored(_password(options)))
     _write(workspace, users.having(made))
-    return _tell(made, options, f"{made.name} is a {made.role}")
+    return _tell(made, options, f"{made.name} is {roles.a(made.role)}")
 
 
 def _run_list(options: Namespace) -> int:
@@ -111,7 +112,7 @@ def _run_role(options: Namespace) -> int:
     workspace, users = _read(options)
     changed = replace(_known(users, options.name), role=Role(options.role))
     _write(workspace, users.having(changed))
-    return _tell(changed, options, f"{changed.name} is a {changed.role}")
+    return _tell(changed, options, f"{changed.name} is {roles.a(changed.role)}")
 
 
 def _run_password(options: Namespace) -> int:

@@ -39,7 +39,7 @@ waves:
 
 match:
   --match 'hardware=edgetpu & tag=line-3,line-4 & id!=pi-7'
-  Keys are hardware, tag and id; all terms must hold. Devices that do not match keep what they run.
+Keys are hardware, tag and id; all terms must hold. Devices that do not match keep what they run.
 
 The policy is a TOML file, where all has a default; the options count before it:
   windows = ["mon-fri 02:00-05:00"]   when devices may begin, in UTC; urgent = true: at any time
@@ -125,7 +125,7 @@ def _add_limits(parser: ArgumentParser, prefix: str, kind: type[P], summary: str
             f"--{prefix}-{field.name.replace('_', '-')}",
             type=_number(field.default),
             metavar="N",
-            help=f"{WORDS[field.name]} (default: {field.default})",
+            help=f"{WORDS[field.name]} (default: {field.default:g})",
         )
 
 
