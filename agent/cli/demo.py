@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.cli.text import path, printable
+from agent.wire.errors import ConfigError
 
 if TYPE_CHECKING:
     from agent.adapters.web.server import Down, Up
@@ -38,14 +39,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="watch a camera through a model on a page, without a broker",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--camera",
         choices=_CAMERAS,
         default="auto",
         metavar="KIND",
-        help=f"{', '.join(_CAMERAS)} (default auto: the first that works, else the photographs)",
+        help=f"{', '.join(_CAMERAS)} (default: auto: the first that works, else the photographs)",
     )
     parser.add_argument(
         "--photographs",
@@ -57,7 +57,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--rate",
         type=_rate,
         metavar="FPS",
-        help=f"frames a second (default {CAMERA_FPS:g}, of photographs {PHOTOGRAPHS_FPS:g})",
+        help=f"frames a second (default: {CAMERA_FPS:g}, of photographs {PHOTOGRAPHS_FPS:g})",
     )
     parser.add_argument(
         "--model", type=path, metavar="FILE", help="a .tflite classifier (default: the one that comes along)"
@@ -71,7 +71,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
-        help=f"where the page is (default {LISTEN}, or any port); beyond loopback with --password-file",
+        help=f"where the page is (default: {LISTEN}, or any port); beyond loopback with --password-file",
     )
     parser.add_argument(
         "--password-file", type=path, metavar="FILE", help="the first line of it is what the page asks for"
@@ -114,14 +114,30 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
     """As of a device with just these."""
     import tempfile  # noqa: PLC0415 - same
 
-    from agent.assemble.page import password  # noqa: PLC0415 - same
     from agent.config import Device, Settings, Web  # noqa: PLC0415 - same
 
+    _ready(arguments)
     web = Web(listen=arguments.listen or _free(), password_file=arguments.password_file or "")
-    password(web)
     return Settings(
         device=Device(id="demo", state_dir=tempfile.gettempdir()), camera=_camera(arguments), web=web
     )
+
+
+def _ready(arguments: argparse.Namespace) -> None:
+    """
+    Raises:
+        ConfigError: the page has no password though others can reach it, or the file holds none.
+    """
+    from agent.assemble.page import first_line  # noqa: PLC0415 - same
+    from agent.core.page.place import parse  # noqa: PLC0415 - same
+
+    if arguments.password_file:
+        first_line(Path(arguments.password_file), "--password-file")
+    elif arguments.listen and not parse(arguments.listen).loopback:
+        raise ConfigError(
+            f"--listen {arguments.listen} can be reached from elsewhere: give it a --password-file, "
+            "or listen on 127.0.0.1"
+        )
 
 
 def _camera(arguments: argparse.Namespace) -> "Camera":
