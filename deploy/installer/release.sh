@@ -77,7 +77,18 @@ install_into() {
   [ -f "$from" ] || wanted=$(copy_of_checkout)
   pip_words
   # shellcheck disable=SC2046 # no word, or two
-  $(pip_personality) "$1/bin/python" "${pip_words[@]}" "$wanted${extras:+[$extras]}" > "$log" 2>&1 || fail "pip could not install it: $(grep -i error "$log" | tail -n 1)"
+  $(pip_personality) "$1/bin/python" "${pip_words[@]}" "$wanted${extras:+[$extras]}" > "$log" 2>&1 || fail "pip could not install it: $(pip_fault "$log")"
+}
+
+# What of pip's many lines names the cause.
+pip_fault() {
+  if grep -q 'No space left on device' "$1"; then
+    printf 'the disk is full'
+  elif grep -qE 'NewConnectionError|NameResolutionError|ProxyError|Connect(ion)?Timeout|ReadTimeout' "$1"; then
+    printf 'its package index cannot be reached; without internet, say --wheels DIR'
+  else
+    { grep 'ERROR:' "$1" || tail -n 1 "$1"; } | head -n 1 | sed 's/^ *//'
+  fi
 }
 
 # setuptools leaves folders where it builds.

@@ -1,5 +1,6 @@
 """The Debian package's life on a fresh machine; runs as root inside the container of the rig."""
 
+import platform
 from pathlib import Path
 
 from rigged import (
@@ -23,7 +24,8 @@ NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:
 
 def the_package() -> Path:
     architecture = run("dpkg", "--print-architecture").strip()
-    (found,) = FOLDER.glob(f"shoal_*+deb12_{architecture}.deb")
+    debian = platform.freedesktop_os_release()["VERSION_ID"]
+    (found,) = FOLDER.glob(f"shoal_*+deb{debian}_{architecture}.deb")
     return found
 
 

@@ -1,6 +1,7 @@
 """What a stranger does with the installer on a fresh machine; runs as root in the container of the rig."""
 
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,7 +27,15 @@ STATE = Path("/var/lib/shoal")
 def a_fresh_machine() -> None:
     """As Debian comes: without what `python3 -m venv` needs. The desk of an operator is made before that."""
     run("python3", "-m", "venv", "/root/desk")
-    run("apt-get", "-qq", "-y", "purge", "--autoremove", "python3-venv", "python3.11-venv")
+    run(
+        "apt-get",
+        "-qq",
+        "-y",
+        "purge",
+        "--autoremove",
+        "python3-venv",
+        f"python3.{sys.version_info.minor}-venv",
+    )
 
 
 def release() -> str:
