@@ -14,7 +14,7 @@ const COLUMNS = [
   { key: "by", words: "By", cell: (line) => line.by },
   { key: "kind", words: "What", cell: (line) => line.kind },
   { key: "rollout", words: "Rollout", cell: (line) => line.rollout && html`<a href=${to(["rollouts", line.rollout])}>${line.rollout}</a>` },
-  { key: "words", words: "In words", cell: (line) => line.what },
+  { key: "words", words: "In words", prose: true, cell: (line) => line.what },
 ];
 
 /** Lines of the ledger, wherever they are shown. */

@@ -21,6 +21,13 @@ function axis(values, size) {
   };
 }
 
+/** Values without a neighbour, which no line comes by. */
+function alone(plot, series) {
+  const values = plot.data[series];
+  const known = (at) => (values[at] ?? null) !== null;
+  return values.flatMap((_, at) => (known(at) && !known(at - 1) && !known(at + 1) ? [at] : []));
+}
+
 function drawn(series, at, stacked) {
   const stroke = colour(`--series-${(at % 5) + 1}`);
   return {
@@ -28,7 +35,7 @@ function drawn(series, at, stacked) {
     stroke,
     width: stacked ? 1 : 2,
     dash: stacked ? [] : DASHES[at % DASHES.length],
-    points: { show: false },
+    points: { show: !stacked, filter: alone, size: 5, fill: stroke },
     fill: stacked ? stroke : undefined,
     spanGaps: false,
   };

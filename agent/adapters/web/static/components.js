@@ -113,7 +113,7 @@ export function Table({ caption, columns, rows, rowKey, height, empty = "Nothing
       <tbody>
         ${rows.map(
           (row) => html`<tr key=${rowKey(row)}>
-            ${columns.map((one) => html`<td key=${one.key} class=${one.number ? "number" : ""}>${one.cell(row)}</td>`)}
+            ${columns.map((one) => html`<td key=${one.key} class=${one.number ? "number" : one.prose ? "prose" : ""}>${one.cell(row)}</td>`)}
           </tr>`,
         )}
       </tbody>

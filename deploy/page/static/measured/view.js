@@ -9,6 +9,8 @@ import { Classes } from "./classes.js";
 
 const RANGES = [["3600", "1 hour"], ["21600", "6 hours"], ["86400", "1 day"], ["604800", "7 days"], ["2592000", "30 days"]];
 const RANGE = "21600";
+const YOUNG = "3600";
+/** Where nothing is older. */
 /** Measurements are merged by the minute. */
 const EVERY_MS = 60_000;
 const LINES_MAX = 5;
@@ -63,7 +65,8 @@ function asked(path, parameters) {
 }
 
 function Chosen({ names, query }) {
-  const range = query.range || RANGE;
+  const young = names.since === null || Date.now() - Date.parse(names.since) < 2 * YOUNG * 1000;
+  const range = query.range || (young ? YOUNG : RANGE);
   const from = useMemo(() => since(Number(range)), [range]);
   const stage = query.stage || "invoke";
   const percentile = query.percentile || "p95";

@@ -14,9 +14,9 @@ const MODELS = [
   { key: "arithmetic", words: "Arithmetic", cell: ({ evaluation }) => `${evaluation.model.arithmetic}, ${evaluation.model.delegate}` },
   { key: "top1", words: "First is right", number: true, cell: ({ evaluation }) => rate(evaluation.accuracy?.top1) },
   { key: "top5", words: "In the first five", number: true, cell: ({ evaluation }) => rate(evaluation.accuracy?.top5) },
-  { key: "agree", words: "Agrees with the reference", number: true, cell: ({ evaluation }) => (evaluation.beside ? rate(evaluation.beside.same_first) : "is it") },
+  { key: "agree", words: "Agrees", number: true, cell: ({ evaluation }) => (evaluation.beside ? rate(evaluation.beside.same_first) : "the reference") },
   { key: "confidence", words: "Confidence", number: true, cell: ({ evaluation }) => percent(evaluation.confidence_mean, 1) },
-  { key: "invoke", words: "invoke() p50 / p95, on that machine", number: true, cell: ({ latency }) => `${milliseconds(latency.invoke_p50_ms)} / ${milliseconds(latency.invoke_p95_ms)}` },
+  { key: "invoke", words: "invoke() p50 / p95", number: true, cell: ({ latency }) => `${milliseconds(latency.invoke_p50_ms)} / ${milliseconds(latency.invoke_p95_ms)}` },
   { key: "digest", words: "Digest", cell: ({ evaluation }) => html`<code>${shortDigest(evaluation.model.digest)}</code>` },
 ];
 
@@ -49,13 +49,13 @@ function PerClass({ accuracy }) {
 const PAIRS = (models) => [
   { key: "pair", words: "Models", cell: (pair) => `${models[pair.first].evaluation.model.file} and ${models[pair.second].evaluation.model.file}` },
   { key: "difference", words: "Difference", number: true, cell: (pair) => `${percent(pair.difference, 1)} (${percent(pair.low, 1)} to ${percent(pair.high, 1)})` },
-  { key: "verdict", words: "In words", cell: (pair) => pair.verdict },
+  { key: "verdict", words: "In words", prose: true, cell: (pair) => pair.verdict },
 ];
 
 function Whole({ report }) {
   const [best] = report.models;
   return html`<div class="stack">
-    <p>${number(best.evaluation.pictures)} pictures, by ${best.evaluation.tool}.</p>
+    <p>${number(best.evaluation.pictures)} pictures, by ${best.evaluation.tool}; times are those of the machine that evaluated.</p>
     <${Table} caption="Models beside each other" columns=${MODELS} rows=${report.models} rowKey=${({ evaluation }) => evaluation.model.digest} />
     ${report.pairs.length > 0 && html`<${Table} caption="Which is better" columns=${PAIRS(report.models)} rows=${report.pairs} rowKey=${(pair) => `${pair.first} ${pair.second}`} />`}
     <${PerClass} accuracy=${best.evaluation.accuracy} />

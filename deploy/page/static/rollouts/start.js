@@ -1,6 +1,6 @@
 import { post } from "../../api.js";
 import { Button, Card, Confirm, toast } from "../../components.js";
-import { sentence } from "../../format.js";
+import { plural, sentence } from "../../format.js";
 import { html, useEffect, useState } from "../../ui.js";
 import { Document } from "../document.js";
 import { useDocument } from "../live.js";
@@ -72,7 +72,7 @@ function Start({ filled, planned, close }) {
   };
   const [first] = preview.waves;
   return html`<${Confirm} title=${`Start ${filled.release}`} verb="Start" act=${act} close=${close}>
-    <p>Wave ${first.wave} begins now: ${first.joining.length} devices, of which ${first.online} are online, are told to
+    <p>Wave ${first.wave} begins now with ${plural(first.joining.length, "device")}, ${first.online} online, told to
       run ${filled.release}. The gate decides about the others.</p>
     <label class="field">Why (it goes on record)
       <input type="text" value=${why} onInput=${(event) => setWhy(event.target.value)} /></label>

@@ -38,5 +38,5 @@ export function barred(me, act) {
   if (me.note) return "";
   const who = act === "approve" ? "an approver" : "an operator or an approver";
   if (!me.name) return `You can look and not order: sign in as ${who}.`;
-  return `${me.name} is a ${me.role}, and only ${who} may ${act === "approve" ? "sign for a wave" : "begin or steer a rollout"}.`;
+  return `${me.name} is ${me.role === "viewer" ? "a" : "an"} ${me.role}, and only ${who} may ${act === "approve" ? "sign for a wave" : "begin or steer a rollout"}.`;
 }
