@@ -40,9 +40,14 @@ def refusal(name: str, role: Role, act: Act) -> str:
     if role.covers(needed):
         return ""
     return (
-        f"{name} is a {role}, and it takes an {needed} to {_DOES[act]}: "
+        f"{name} is {a(role)}, and it takes an {needed} to {_DOES[act]}: "
         f"shoal users role {name} {needed} on the controller's machine makes one"
     )
+
+
+def a(role: Role) -> str:
+    """With its article."""
+    return f"{'an' if role[0] in 'aeiou' else 'a'} {role}"
 
 
 def own_rollout(name: str, rollout: str, started_by: str) -> str:

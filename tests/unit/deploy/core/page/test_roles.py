@@ -17,7 +17,9 @@ def test_each_role_may_what_its_line_says_and_is_told_who_may_the_rest(role):
     for act in Act:
         words = roles.refusal("vera", role, act)
         assert bool(words) is (act not in MAY[role])
-        assert not words or words.startswith(f"vera is a {role}, and it takes an {roles.NEEDS[act]} to ")
+        assert not words or words.startswith(
+            f"vera is {roles.a(role)}, and it takes an {roles.NEEDS[act]} to "
+        )
 
 
 def test_nobody_signs_for_a_wave_of_their_own_rollout():
