@@ -22,15 +22,26 @@ no_runtime() {
   esac
 }
 
-# csi, webcam or pattern; what was asked for counts before what is there.
+# csi, webcam or pattern; what was asked for counts before what the settings say, and that before what is there.
 choose_camera() {
+  local configured
   chosen_camera=$camera
   [ "$camera" = auto ] || return 0
-  case $has_csi:$has_webcam in
-    yes:*) chosen_camera=csi ;;
-    *:yes) chosen_camera=webcam ;;
+  configured=$(configured_camera) || exit 1
+  case $configured:$has_csi:$has_webcam in
+    picamera2:*) chosen_camera=csi ;;
+    v4l2:*) chosen_camera=webcam ;;
+    :yes:* | auto:yes:*) chosen_camera=csi ;;
+    :*:yes | auto:*:yes) chosen_camera=webcam ;;
     *) chosen_camera=pattern ;;
   esac
+}
+
+# The camera's kind in the settings that are given or there.
+configured_camera() {
+  local file=$etc/agent.toml
+  [ -z "$config" ] || file=$(config_file) || exit 1
+  [ ! -f "$file" ] || awk -F '"' '/^\[/ { section = $0 } section ~ /^\[camera/ && /^kind *=/ { print $2; exit }' "$file"
 }
 
 camera_kind() {

@@ -105,7 +105,8 @@ say_camera() {
   case $chosen_camera in
     csi) printf "of the board (picamera2)" ;;
     webcam) printf "on USB (v4l2)" ;;
-    pattern) printf "none was found, so drawn test pictures; --camera says otherwise" ;;
+    pattern)
+      if [ -n "$config" ]; then printf "as they say"; else printf "none was found, so drawn test pictures; --camera says otherwise"; fi ;;
   esac
 }
 

@@ -21,8 +21,8 @@ need_own_installation() {
 
 decide() {
   choose_runtime
-  choose_camera
   choose_fleet
+  choose_camera
   choose_extras
   choose_isolation
 }

@@ -74,6 +74,18 @@ def an_upgrade_keeps_settings_and_models() -> None:
         predicts(f"shoal/{DEVICE}", DEVICE)
 
 
+def it_takes_over_from_the_other_way() -> None:
+    with step("beside install.sh it refuses; what that one kept, it goes on with"):
+        run(INSTALLER, "--broker", BROKER, "--yes")
+        predicts(f"shoal/{DEVICE}", DEVICE)
+        pid = process()
+        assert "install.sh has put it into /opt/shoal" in run("dpkg", "-i", str(the_package()), status=1)
+        assert process() == pid
+        run(INSTALLER, "uninstall", "--keep-settings", "--keep-models", "--yes")
+        run("dpkg", "-i", str(the_package()), env=NOWHERE)
+        predicts(f"shoal/{DEVICE}", DEVICE)
+
+
 def main() -> None:
     a_broker()
     before = everything()
@@ -82,6 +94,10 @@ def main() -> None:
     the_other_way_of_installing_stays_away()
     an_upgrade_keeps_settings_and_models()
     with step("purge leaves nothing behind"):
+        run("dpkg", "--purge", "shoal")
+        assert not changed(before), changed(before)[:40]
+    it_takes_over_from_the_other_way()
+    with step("and purge leaves nothing of either"):
         run("dpkg", "--purge", "shoal")
         assert not changed(before), changed(before)[:40]
 

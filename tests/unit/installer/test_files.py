@@ -13,7 +13,7 @@ PROGRAMS = (
     "deploy/install.sh", "packaging/wheels", "packaging/deb", "packaging/debian/preinst",
     "packaging/debian/postinst",
     "packaging/debian/prerm", "packaging/debian/postrm", "tests/systemd/install",
-    "tests/installer/stranger", "tests/installer/package", "tests/installer/many",
+    "tests/installer/stranger", "tests/installer/hostile", "tests/installer/package", "tests/installer/many",
 )  # fmt: skip
 
 

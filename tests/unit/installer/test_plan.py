@@ -200,3 +200,56 @@ def test_the_folder_of_a_device_may_hold_several_if_one_is_named(machine, tmp_pa
     (tmp_path / "pi-1.toml").rename(tmp_path / "pi-3.toml")
     unnamed = machine.install("--dry-run", "--config", str(tmp_path))
     assert "or several" in unnamed.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "brings"), [("v4l2", "with camera"), ("picamera2", "python3-picamera2"), ("auto", "with camera")]
+)
+def test_the_camera_that_given_settings_name_gets_what_it_needs(machine, kind, brings):
+    if kind == "auto":
+        machine.has_video("USB 2.0 Camera", "uvcvideo")
+    machine.file("given/pi-1.toml", f'[device]\nid = "pi-1"\n\n[camera]\nkind = "{kind}"\n')
+    assert brings in machine.plan("--config", str(machine.root / "given"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mqtt://broker", "mqtts://broker:8883", "mqtt://[fe80::1]:1883", "mqtt://anna@broker:1883",
+        "mqtt://a:1883, mqtt://b:1884", "mqtt://broker/",
+    ],
+)  # fmt: skip
+def test_a_brokers_address_may_be_written_as_the_device_reads_it(machine, url):
+    assert "It will" in machine.plan("--broker", url)
+
+
+@pytest.mark.parametrize(
+    "url", ["banana", "mqtt://", "mqtt://host:port", "mqtt://host:99999", "http://host", "mqtt://a;b"]
+)
+def test_what_is_no_brokers_address_is_refused_before_anything_is_done(machine, url):
+    assert "it looks like mqtt://" in machine.refusal("--broker", url)
+
+
+def test_a_password_in_a_brokers_address_is_refused_and_not_repeated(machine):
+    said = machine.refusal("--broker", "mqtt://anna:secret@host")
+    assert "--broker-password-file" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"), [("none", "no such file"), ("folder", "no file"), ("empty", "empty")]
+)
+def test_a_file_that_holds_nothing_is_refused_at_once(machine, kind, says):
+    place = machine.root / "password"
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "empty":
+        place.touch()
+    assert says in machine.refusal("--broker-password-file", str(place))
+
+
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+def test_piped_into_a_shell_it_says_what_it_needs(shell):
+    done = subprocess.run([shell], input=INSTALLER.read_bytes(), capture_output=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert b"git clone" in done.stderr
