@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -348,3 +349,14 @@ def test_a_pause_of_the_frames_is_no_pause_of_the_page(visits: Visits, stage: St
     page = visits.open(stage.url).page
     stage.tell(Told(report=replace(words.report(), paused=True)))
     expect(page.get_by_text("Paused: nothing is classified.")).to_be_visible()
+
+
+def test_what_was_seen_long_ago_is_not_told_as_if_it_were_now(visits: Visits, show: Show):
+    ago = words.instant() - timedelta(minutes=5)
+    out = CameraReport(state=CameraState.LOST, kind="v4l2", detail="/dev/video0: no such device")
+    line = words.pipeline(report=words.report(camera=out), frames=(words.seen(7, at=ago),))
+    page = visits.open(show(words.now(pipelines={"main": line})).url, PHONE).page
+    expect(part(page, "What it sees")).to_contain_text("Seen 5 min ago")
+    expect(page.locator(".picture")).to_contain_text("(/dev/video0: no such device)")
+    titles = page.get_by_role("heading", level=2).all_inner_texts()
+    assert titles.index("What it sees") < titles.index("Model")

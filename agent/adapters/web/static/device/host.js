@@ -13,7 +13,7 @@ function toned([tone, said]) {
 
 function pace(telemetry) {
   if (!telemetry?.fps_max) return null;
-  return `at most ${number(telemetry.fps_max, 1)} a second: ${telemetry.fps_max_reason}`;
+  return `at most ${number(telemetry.fps_max, 1)} frames a second: ${telemetry.fps_max_reason}`;
 }
 
 /** What one wants to know first, large. */
@@ -35,7 +35,8 @@ export function Vitals({ pipeline, windowS }) {
       facts=${[
         ["Camera", toned(words.camera(pipeline.report.camera))],
         ["Power and heat", power && toned(power)],
-        ["Held down", pace(telemetry)],
+        ["What helps", words.remedy(vitals)],
+        ["Slowed down", pace(telemetry)],
       ]}
     />`;
 }
@@ -52,7 +53,7 @@ export function Host({ pipeline, device }) {
         ["Hardware", `${report.capabilities.hardware}, ${report.capabilities.machine}`],
         ["Edge TPU", report.capabilities.edgetpu.join(", ") || "none"],
         ["Agent", device.now.agent],
-        ["Clock", vitals && (vitals.clock_synchronized ? "synchronized" : "not synchronized")],
+        ["Clock", vitals && words.timekeeping(vitals)],
         ["Processor use", vitals && percent(vitals.cpu_share)],
         ["Memory free", vitals && bytes(vitals.memory_available_bytes)],
         ["Memory used", memory.map(([process, size]) => `${process} ${bytes(size)}`).join(", ")],

@@ -1,7 +1,7 @@
 // The page of one device; what it is told stands in `agent/core/page/words.py`.
 import { listen, post, signOut } from "../api.js";
 import { attempt, Badge, Button, Card, Ranking, Tabs, Toasts } from "../components.js";
-import { clock, duration } from "../format.js";
+import { clock, duration, instant } from "../format.js";
 import { pulse, useNow } from "../store.js";
 import { html, render, useEffect, useState } from "../ui.js";
 import { Events, Host, Vitals } from "./host.js";
@@ -15,6 +15,8 @@ import * as words from "./words.js";
 const DRAWN_PER_S = 5;
 /** A picture that is older than that says no more what is seen now. */
 const SHOWN_MS = 2_000;
+/** A frame that is older than that is said to be. */
+const PAST_MS = 10_000;
 const PANEL = "pipeline";
 
 const device = new Device();
@@ -86,11 +88,13 @@ function ranked(pipeline, end) {
 
 function Sees({ pipeline, end, windowS }) {
   const seen = ranked(pipeline, end);
+  const ageMs = seen ? end - Date.parse(seen.at) : 0;
   return html`<${Card} title="What it sees" kind="sees">
     <div class="stack">
       ${seen && seen.predictions.length > 0
         ? html`<${Ranking} ranked=${seen.predictions} />`
         : html`<p class="quiet">${seen ? "Nothing is sure enough." : "Nothing was classified yet."}</p>`}
+      ${ageMs > PAST_MS && html`<p><strong>Seen ${duration(ageMs / 1000)} ago</strong>, at ${instant(seen.at)}.</p>`}
       <${Vitals} pipeline=${pipeline} windowS=${windowS} />
     </div>
   </${Card}>`;
@@ -108,10 +112,10 @@ function Page() {
     <main id=${PANEL} class="grid" tabindex="-1">
       <div class="stack">
         <${Picture} key=${name} device=${device} name=${name} pipeline=${pipeline} connected=${device.lostSince === null} changed=${beats.soon} />
-        <${Release} name=${name} pipeline=${pipeline} now=${device.now} />
+        <${Sees} pipeline=${pipeline} end=${end} windowS=${device.now.window_s} />
       </div>
       <div class="stack">
-        <${Sees} pipeline=${pipeline} end=${end} windowS=${device.now.window_s} />
+        <${Release} name=${name} pipeline=${pipeline} now=${device.now} />
         <${History} pipeline=${pipeline} now=${device.now} />
       </div>
       <div class="stack">

@@ -3,7 +3,7 @@
 import { fetchRaw } from "../api.js";
 import { clock, score } from "../format.js";
 import { html, useEffect, useRef, useState } from "../ui.js";
-import { CAMERA_OUT, camera } from "./words.js";
+import { CAMERA_OUT, cameraTold } from "./words.js";
 
 const LEAST_BETWEEN_MS = 100;
 const LABELS_WITHIN_MS = 600;
@@ -92,7 +92,7 @@ function missing({ report, begun }, connected) {
   if (!connected) return "The page has lost the device.";
   if (report.paused) return "Paused: nothing is classified.";
   if (report.camera && CAMERA_OUT.has(report.camera.state)) {
-    return `The camera: ${camera(report.camera)[1]}.`;
+    return cameraTold(report.camera);
   }
   if (!report.active) return "No model serves yet.";
   if (!begun) return "Waiting for the first frame.";

@@ -35,10 +35,6 @@ function UnderWay({ report }) {
   </div>`;
 }
 
-function Digest({ digest }) {
-  return digest ? html`<code>${digest}</code>` : null;
-}
-
 export function Release({ name, pipeline, now }) {
   const { report, offered } = pipeline;
   const { active } = report;
@@ -53,7 +49,7 @@ export function Release({ name, pipeline, now }) {
           ["Computed by", active?.delegate && html`<strong>${active.delegate}</strong>`],
           ["Why there", active?.delegate_reason],
           ["Runtime", active?.runtime],
-          ["File's digest", html`<${Digest} digest=${active?.digest} />`],
+          ["File's digest", active?.digest && html`<code>${active.digest}</code>`],
           ["Stream", report.stream],
         ]}
       />

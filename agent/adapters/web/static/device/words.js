@@ -19,6 +19,12 @@ export function camera(told) {
   return [tone, `${kind}${words}`];
 }
 
+/** The same as a sentence, with what the device itself found. */
+export function cameraTold(told) {
+  const found = told.detail ? ` (${told.detail})` : "";
+  return `The camera: ${camera(told)[1]}${found}.`;
+}
+
 export const CAMERA_OUT = new Set(["opening", "lost", "busy", "frozen"]);
 
 export function release(one) {
@@ -135,5 +141,17 @@ export function power(vitals) {
   const now = said(vitals.now);
   const before = said(vitals.since_boot).filter((words) => !now.includes(words));
   if (now.length) return ["bad", now.join(", ")];
-  return before.length ? ["warn", `${before.join(", ")} since boot`] : ["good", "right"];
+  return before.length ? ["warn", `${before.join(", ")} since boot`] : ["good", "as they should be"];
+}
+
+/** What to do about it; empty where nothing is wrong. */
+export function remedy(vitals) {
+  const told = [vitals?.now, vitals?.since_boot];
+  if (told.some((bits) => bits?.under_voltage)) return "a stronger power supply, or a shorter cable";
+  return told.some((bits) => bits?.throttled || bits?.soft_limit) ? "a heat sink, a fan, or more air around it" : "";
+}
+
+/** What a clock that nobody set means here. */
+export function timekeeping(vitals) {
+  return vitals.clock_synchronized ? "synchronized" : "not synchronized: times on this page may be wrong";
 }
