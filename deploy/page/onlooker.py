@@ -47,6 +47,8 @@ READ_S: Final = 300.0
 BURST: Final = 500
 """Devices that spoke between two looks: a Mosquitto as it comes keeps 1,000 messages for us."""
 AFTER_BURST_S: Final = 5.0
+TOLD_MAX: Final = 2_000
+"""Rows that are told as what changed, some 700 kB; where more did, the whole table packed is less."""
 NOBODY: Final = (
     "no controller runs here: what is ordered stands in the ledger, and nobody carries it out until "
     "shoal serve runs"
@@ -160,6 +162,12 @@ class Onlooker:
             refused=shown.refused,
             fault=shown.fault,
         )
+
+    def running(self) -> tuple[str, ...] | None:
+        """What each pipeline runs; None: it is not known of all of them. On any thread."""
+        shown = self._shown
+        known = shown.version and self._told_of.broker.up and not (shown.missing or shown.fault)
+        return tuple(row.running for row in shown.rows.values()) if known else None
 
     def figures(self) -> tuple[Family, ...]:
         """
@@ -286,12 +294,14 @@ class Onlooker:
         if before.version and not (found.rows or found.gone) and _besides(now) == _besides(before):
             return b""
         self._shown = now
+        anew = len(found.rows) + len(found.gone) > TOLD_MAX
         changed = Changed(
             version=now.version,
             at=now.at,
             counts=now.counts,
-            rows=found.rows,
-            gone=found.gone,
+            rows=() if anew else found.rows,
+            gone=() if anew else found.gone,
+            anew=anew,
             missing=now.missing,
             refused=now.refused,
             fault=now.fault,

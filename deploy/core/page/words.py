@@ -118,6 +118,8 @@ class Changed(Struct, frozen=True, kw_only=True):
     """Each in the place of the one with its device and pipeline, or new."""
     gone: tuple[str, ...] = ()
     """`device`, or `device/pipeline`."""
+    anew: bool = False
+    """More changed than is told here: read the table, which is packed, and made once for everybody."""
     missing: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     fault: str = ""

@@ -36,7 +36,7 @@ export function start() {
   return listen(
     "api/stream",
     {
-      fleet: (changed) => fleet.amend(changed),
+      fleet: (changed) => (changed.anew ? readFleet() : fleet.amend(changed)),
       broker: (turned) => fleet.turn(turned),
       rollout: (brief) => tell("rollout", brief),
       line: (line) => tell("line", line),

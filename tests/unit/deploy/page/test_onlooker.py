@@ -14,6 +14,7 @@ from agent.wire.topics import DeviceId
 from deploy.core.page import table
 from deploy.core.page.words import SteerAsked
 from deploy.core.refusal import Refused
+from deploy.page import onlooker
 from deploy.page.broker_news import BrokerNews
 from deploy.page.onlooker import Onlooker
 from deploy.page.orders import Orders
@@ -227,3 +228,13 @@ def test_a_row_that_is_as_before_is_no_news_and_one_that_is_gone_is(looker):
     del changed["pi-002"]
     found = table.difference(now, changed)
     assert ([row.device for row in found.rows], found.gone) == (["pi-001"], ("pi-002",))
+
+
+def test_a_change_of_much_of_the_fleet_says_that_the_table_is_to_be_read(looker, fleet, monkeypatch):
+    assert looker.running() is None
+    seen(looker)
+    assert len(looker.running()) == 3
+    monkeypatch.setattr(onlooker, "TOLD_MAX", 2)
+    fleet.start(looker.desk, "1", "100%")
+    changed = of(looker.turn(), "fleet")[-1]
+    assert (changed["anew"], changed["rows"], changed["version"]) == (True, [], looker.version)
