@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.wire.errors import Malformed, StoreFailed
-from deploy.core.page.series_sums import Answered, Heard, Piece, Pile, Sums, pack, unpack
+from deploy.core.page.series_sums import Answered, Counted, Heard, Piece, Pile, Sums, pack, unpack
 from deploy.ports.series import (
     DAY_S,
     HOURS_KEPT_S,
@@ -43,6 +43,9 @@ CREATE TABLE IF NOT EXISTS sketch
 CREATE TABLE IF NOT EXISTS answer
     (span INTEGER, release TEXT, at INTEGER, packed BLOB NOT NULL,
      PRIMARY KEY (span, release, at)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS census
+    (span INTEGER, at INTEGER, release TEXT, pipelines INTEGER NOT NULL,
+     PRIMARY KEY (span, at, release)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS release
     (name TEXT PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
@@ -96,6 +99,24 @@ class SqliteSeries:
         found = self._read("SELECT first FROM release WHERE name = ?", (release,))
         return int(found[0][0]) if found else None
 
+    def count(self, at: int, running: Mapping[str, int]) -> None:
+        with self._opened() as opened:
+            opened.execute("BEGIN IMMEDIATE")
+            for span, kept_s in ((Span.MINUTE, MINUTES_KEPT_S), (Span.HOUR, HOURS_KEPT_S)):
+                begun = at - at % span
+                opened.execute("DELETE FROM census WHERE span = ? AND at = ?", (span, begun))
+                rows = [(span, begun, release, pipelines) for release, pipelines in running.items()]
+                opened.executemany("INSERT INTO census VALUES (?, ?, ?, ?)", rows)
+                opened.execute("DELETE FROM census WHERE span = ? AND at < ?", (span, at - kept_s))
+            opened.execute("COMMIT")
+
+    def counted(self, wanted: Wanted) -> tuple[Counted, ...]:
+        found = self._read(
+            "SELECT at, release, pipelines FROM census WHERE span = ? AND at >= ? AND at < ? ORDER BY at",
+            (wanted.span, wanted.since, wanted.until),
+        )
+        return tuple(Counted(at, release, pipelines) for at, release, pipelines in found)
+
     def names(self) -> Names:
         releases = self._read("SELECT name FROM release ORDER BY last DESC, name", ())
         hardware = self._read(
@@ -127,7 +148,7 @@ class SqliteSeries:
             with contextlib.closing(
                 sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
             ) as opened:
-                if not opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'release'").fetchone():
+                if not opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'census'").fetchone():
                     opened.executescript(_SCHEMA)
                 yield opened
         except (sqlite3.Error, OSError, Malformed) as error:
@@ -198,7 +219,7 @@ def _shrink(opened: sqlite3.Connection, limit_bytes: int) -> None:
             (oldest,) = opened.execute("SELECT min(at) FROM sketch WHERE span = ?", (span,)).fetchone()
             if oldest is None:
                 break
-            for table in ("sketch", "answer"):
+            for table in ("sketch", "answer", "census"):
                 opened.execute(
                     f"DELETE FROM {table} WHERE span = ? AND at < ?",  # noqa: S608 - one of the two above
                     (span, oldest + at_once),

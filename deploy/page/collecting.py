@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,13 +36,13 @@ from deploy.core.page.series import (
     Collected,
     DeviceSeries,
     Latency,
-    Reference,
+    RunningBy,
     SeriesNames,
 )
 from deploy.core.page.series_bounds import STAGES
 from deploy.core.page.series_gathering import Gathering
 from deploy.core.page.series_query import Compared, Steps
-from deploy.core.page.series_sums import Answered
+from deploy.core.page.series_sums import census
 from deploy.ports.series import DAY_S, HOURS_KEPT_S, MINUTES_KEPT_S, Series, Span, Wanted
 
 log = logging.getLogger(__name__)
@@ -228,6 +228,25 @@ class Collecting:
         heard = self._series.answers(Wanted(_span(grid), grid.since, grid.until, release))
         return series_query.classes(release, grid, heard, self._reference(release, against))
 
+    def count(self, running: Iterable[str]) -> None:
+        """Keep how many pipelines run which release now; what cannot be kept is missing in the series.
+
+        Args:
+            running: of each pipeline, as `name@version`, or empty.
+        """
+        try:
+            self._series.count(int(self._clock.now().timestamp()), census(running))
+        except StoreFailed as error:
+            log.warning("series.uncounted", extra={"reason": str(error)})
+
+    def running_by(self, range_: Range) -> RunningBy:
+        """
+        Raises:
+            As `latency`.
+        """
+        grid = self._grid(range_)
+        return series_query.running(grid, self._series.counted(Wanted(_span(grid), grid.since, grid.until)))
+
     def families(self) -> tuple[Family, ...]:
         """For the metrics of the fleet, but for its drifts."""
         with self._lock:
@@ -235,13 +254,14 @@ class Collecting:
         return *measured, *figures.of_collection(self.collected())
 
     def drifts(self) -> tuple[Classes, ...]:
-        """Of the releases that were heard in the last hour, that hour against their first day.
+        """Of the releases that were heard last, the last day against their first: so much of a camera's
+        world is the same each day, and so little each hour.
 
         Raises:
             StoreFailed: the disk refused.
         """
-        hour = Range(self._clock.now() - timedelta(seconds=Span.HOUR))
-        found = (self.classes(release, hour) for release in self._series.names().releases[:DRIFTS_MAX])
+        day = Range(self._clock.now() - timedelta(seconds=DAY_S))
+        found = (self.classes(release, day) for release in self._series.names().releases[:DRIFTS_MAX])
         return tuple(classes for classes in found if any(classes.frames))
 
     def _grid(self, range_: Range) -> Steps:
@@ -258,21 +278,13 @@ class Collecting:
             if began is None:
                 return None
             hour = began - began % Span.HOUR
-            return self._compared(release, Steps(hour, hour + DAY_S, Span.HOUR), Against.FIRST_DAY)
+            return self._compared(release, Steps(hour, hour + DAY_S, Span.HOUR), Against.SAME_HOURS)
         return self._compared(release, self._grid(against), Against.GIVEN)
 
     def _compared(self, release: str, grid: Steps, kind: Against) -> Compared:
-        answered = Answered()
-        for one in self._series.answers(Wanted(_span(grid), grid.since, grid.until, release)):
-            answered.add(one.answered)
-        zone = self._clock.now().tzinfo
-        reference = Reference(
-            since=datetime.fromtimestamp(grid.since, zone),
-            until=datetime.fromtimestamp(grid.until, zone),
-            kind=kind,
-            frames=answered.frames,
+        return Compared(
+            grid, kind, self._series.answers(Wanted(_span(grid), grid.since, grid.until, release))
         )
-        return Compared(reference, answered)
 
 
 @contextmanager

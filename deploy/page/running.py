@@ -28,6 +28,8 @@ from deploy.page.series_api import SeriesApi
 from deploy.page.thread import LookerThread
 
 WATCHERS_MAX: Final = 64
+COUNTED_EVERY_S: Final = 30.0
+"""Of a minute, so that each has one."""
 
 
 def run(workspace: Workspace, *, until_eof: bool, tell: Callable[[str], None]) -> None:
@@ -96,7 +98,8 @@ async def _serve(
     app = site([*api.routes(), *series.routes()], gate, {"fleet": STATIC})
     server = Server(app, streams, place, tls, lambda turned: tell(_said(turned)))
     looking = thread.turn(onlooker.turn, api.fanout.tell, lambda: api.fanout.listeners > 0)
-    tasks = [asyncio.ensure_future(each) for each in (server.run(), looking, _told_to_end(until_eof))]
+    works = (server.run(), looking, _counted(onlooker, measured), _told_to_end(until_eof))
+    tasks = [asyncio.ensure_future(each) for each in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -106,6 +109,15 @@ async def _serve(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         thread.close()
+
+
+async def _counted(onlooker: Onlooker, measured: Collecting) -> None:
+    """Keep what the fleet runs, for ever."""
+    while True:
+        running = onlooker.running()
+        if running is not None:
+            await asyncio.to_thread(measured.count, running)
+        await asyncio.sleep(COUNTED_EVERY_S if running is not None else COUNTED_EVERY_S / 10)
 
 
 async def _told_to_end(until_eof: bool) -> None:  # noqa: FBT001 - passed on within this module

@@ -47,6 +47,7 @@ class SeriesApi:
             Route("/api/series", self._names),
             Route("/api/series/latency", self._latency),
             Route("/api/series/classes", self._classes),
+            Route("/api/series/running", self._running),
             Route("/api/series/devices/{device}", self._device),
             Route("/metrics", self._metrics),
         ]
@@ -72,6 +73,9 @@ class SeriesApi:
         against = _range(request, "from", "to") if "from" in asked else None
         range_ = _range(request, "since", "until")
         return document(await _read(partial(self._collecting.classes, asked["release"], range_, against)))
+
+    async def _running(self, request: Request) -> Response:
+        return document(await _read(partial(self._collecting.running_by, _range(request, "since", "until"))))
 
     async def _device(self, request: Request) -> Response:
         pipeline = request.query_params.get("pipeline", MAIN)

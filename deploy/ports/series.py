@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
-from deploy.core.page.series_sums import Heard, Piece, Sums
+from deploy.core.page.series_sums import Counted, Heard, Piece, Sums
 
 DAY_S: Final = 86_400
 MINUTES_KEPT_S: Final = DAY_S
@@ -58,6 +58,14 @@ class Series(Protocol):
 
     def began(self, release: str) -> int | None:
         """When it was first heard; None: never, or not for so long that it was forgotten."""
+        ...
+
+    def count(self, at: int, running: Mapping[str, int]) -> None:
+        """Keep how many pipelines run which release at this instant, the last of each span."""
+        ...
+
+    def counted(self, wanted: Wanted) -> tuple[Counted, ...]:
+        """In the order of time; of all releases, whichever is wanted."""
         ...
 
     def names(self) -> Names: ...

@@ -13,6 +13,7 @@ from agent.wire.reports import Percentiles, Telemetry
 
 Column = tuple[float | None, ...]
 
+NOTHING = "nothing"
 REST = ""
 """The label, release or hardware class under which the less frequent ones are counted together."""
 
@@ -63,6 +64,8 @@ class Drift(StrEnum):
 class Against(StrEnum):
     FIRST_DAY = "first-day"
     """Of the release in this fleet."""
+    SAME_HOURS = "same-hours"
+    """The same hours of that day: a night is held against a night."""
     GIVEN = "given"
 
 
@@ -102,10 +105,28 @@ class Classes(Struct, frozen=True, kw_only=True):
     psi_whole: float | None
     """Of the range; None of too few frames."""
     psi_noise: float | None
-    """What as many independent frames of the very same kind exceed once in a hundred times."""
+    """What as much of the very same kind exceeds once in a hundred times."""
     psi_confidence: float | None
     drift_confidence: Drift
     reference: Reference | None = None
+
+
+class RunningLine(Struct, frozen=True, kw_only=True):
+    release: str
+    """`name@version`; NOTHING: of pipelines that run none; REST: all others."""
+    counts: Column
+    """Pipelines, online or not: at the end of each step."""
+
+
+class RunningBy(Struct, frozen=True, kw_only=True):
+    """`GET /api/series/running?since=…&until=…`: how many pipelines ran which release."""
+
+    since: Instant
+    until: Instant
+    step_s: int
+    at: tuple[int, ...]
+    lines: tuple[RunningLine, ...]
+    """The most frequent first, REST last."""
 
 
 class DeviceSeries(Struct, frozen=True, kw_only=True):

@@ -8,12 +8,24 @@ from typing import Final
 
 from agent.core.telemetry.latency import percentiles
 from agent.wire.reports import Percentiles
-from deploy.core.page.series import REST, Classes, Column, LabelLine, Latency, LatencyLine, Reference
+from deploy.core.page.series import (
+    REST,
+    Against,
+    Classes,
+    Column,
+    LabelLine,
+    Latency,
+    LatencyLine,
+    Reference,
+    RunningBy,
+    RunningLine,
+)
 from deploy.core.page.series_drift import Verdict, compare, compare_labels
-from deploy.core.page.series_sums import Answered, Heard, Piece, Pile, top
+from deploy.core.page.series_sums import Answered, Counted, Heard, Piece, Pile, top
 
 POINTS_MAX: Final = 360
 LABELS_SHOWN: Final = 12
+RELEASES_SHOWN: Final = 4
 MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
@@ -101,10 +113,36 @@ def _column(values: Iterable[float | None]) -> Column:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The reference and what was answered in it."""
+    """A reference: what was answered then, in the order of time."""
 
-    reference: Reference
-    answered: Answered
+    grid: Steps
+    kind: Against
+    heard: tuple[Heard, ...]
+
+    def beside(self, since: int, until: int) -> Answered:
+        """What is fit to be held against this range: of a first day, its same hours of the day, for a shop
+        is another at night; all of it where that is asked for, or the range has a day or more.
+        """
+        if self.kind is Against.SAME_HOURS and until - since < DAY_S:
+            hours = {at // HOUR_S % 24 for at in (*range(since, until, HOUR_S), until - 1)}
+            return _together(one for one in self.heard if one.at // HOUR_S % 24 in hours)
+        return _together(self.heard)
+
+    def reference(self, since: int, until: int) -> Reference:
+        whole = self.kind is Against.SAME_HOURS and until - since >= DAY_S
+        return Reference(
+            since=_instant(self.grid.since),
+            until=_instant(self.grid.until),
+            kind=Against.FIRST_DAY if whole else self.kind,
+            frames=self.beside(since, until).frames,
+        )
+
+
+def _together(heard: Iterable[Heard]) -> Answered:
+    whole = Answered()
+    for one in heard:
+        whole.add(one.answered)
+    return whole
 
 
 def classes(release: str, grid: Steps, heard: Iterable[Heard], against: Compared | None) -> Classes:
@@ -112,9 +150,16 @@ def classes(release: str, grid: Steps, heard: Iterable[Heard], against: Compared
     for one in heard:
         whole.add(one.answered)
         each[grid.place(one.at)].add(one.answered)
-    before = Answered() if against is None else against.answered
-    verdict = compare_labels(whole.labels, before.labels)
-    sureness = compare(whole.confidence, before.confidence)
+    spans = () if against is None else tuple(one.answered for one in against.heard)
+    labels = [span.labels for span in spans]
+
+    def beside(since: int, until: int) -> Answered:
+        return Answered() if against is None else against.beside(since, until)
+
+    before = beside(grid.since, grid.until)
+    verdict = compare_labels(whole.labels, before.labels, labels)
+    sureness = compare(whole.confidence, before.confidence, [span.confidence for span in spans])
+    steps_ = zip(grid.at, each, strict=True)
     return Classes(
         release=release,
         since=_instant(grid.since),
@@ -123,14 +168,48 @@ def classes(release: str, grid: Steps, heard: Iterable[Heard], against: Compared
         at=grid.at,
         frames=tuple(answered.frames for answered in each),
         labels=tuple(_labels(whole, before, each)),
-        psi=_column(compare_labels(answered.labels, before.labels).psi for answered in each),
+        psi=_column(
+            compare_labels(answered.labels, beside(at, at + grid.step_s).labels, labels).psi
+            for at, answered in steps_
+        ),
         drift=verdict.drift,
         psi_whole=_rounded(verdict),
         psi_noise=None if verdict.noise is None else round(verdict.noise, 4),
         psi_confidence=_rounded(sureness),
         drift_confidence=sureness.drift,
-        reference=None if against is None else against.reference,
+        reference=None if against is None else against.reference(grid.since, grid.until),
     )
+
+
+def running(grid: Steps, counted: Iterable[Counted]) -> RunningBy:
+    """Of each step what was counted last in it."""
+    steps: list[tuple[int, dict[str, float]]] = [(-1, {}) for _ in grid.at]
+    for one in counted:
+        place = grid.place(one.at)
+        if steps[place][0] != one.at:
+            steps[place] = (one.at, {})
+        steps[place][1][one.release] = one.pipelines
+    most = Counter[str]()
+    for _, found in steps:
+        most |= Counter({release: int(n) for release, n in found.items()})
+    shown = top(most, RELEASES_SHOWN)
+    return RunningBy(
+        since=_instant(grid.since),
+        until=_instant(grid.until),
+        step_s=grid.step_s,
+        at=grid.at,
+        lines=tuple(_running([found for _, found in steps], shown)),
+    )
+
+
+def _running(steps: Sequence[dict[str, float]], shown: tuple[str, ...]) -> Iterator[RunningLine]:
+    for release in shown:
+        counts = (found.get(release, 0) if found else None for found in steps)
+        yield RunningLine(release=release, counts=_column(counts))
+    others = [sum(n for release, n in found.items() if release not in shown) for found in steps]
+    if any(others):
+        counts = (n if found else None for n, found in zip(others, steps, strict=True))
+        yield RunningLine(release=REST, counts=_column(counts))
 
 
 def _rounded(verdict: Verdict) -> float | None:

@@ -5,7 +5,7 @@ Everything is bounded, whatever devices send: what is beyond a bound is counted 
 
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,7 +15,7 @@ from msgspec import Struct
 from agent.core.telemetry.latency import RELATIVE_ACCURACY
 from agent.wire.errors import Malformed
 from agent.wire.reports import BINS, Histogram, Telemetry
-from deploy.core.page.series import REST
+from deploy.core.page.series import NOTHING, REST
 from deploy.core.page.series_bounds import KEY_MAX, KEY_MIN, STAGES
 
 PLACES_MAX: Final = 16
@@ -105,6 +105,15 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """How many pipelines ran a release at the end of a span, which began `at`."""
+
+    at: int
+    release: str
+    pipelines: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What one release answered in a span."""
 
@@ -165,6 +174,14 @@ class Sums:
         return self.answers.setdefault(named, Answered())
 
 
+def census(running: Iterable[str]) -> dict[str, int]:
+    """What pipelines run, as `name@version` or empty, counted: at most RELEASES_MAX releases by name."""
+    found = Counter(release or NOTHING for release in running)
+    kept = dict(found.most_common(RELEASES_MAX))
+    others = found.total() - sum(kept.values())
+    return kept | ({REST: others} if others else {})
+
+
 def release_of(told: Telemetry) -> str:
     return f"{told.model}@{told.version}" if told.model and told.version else REST
 
@@ -215,7 +232,7 @@ def unpack(content: bytes) -> Histogram:
     )
 
 
-def top(labels: Counter[str], most: int) -> tuple[str, ...]:
+def top(labels: Mapping[str, float], most: int) -> tuple[str, ...]:
     """The most frequent labels, without REST; equals in the order of their names."""
     named = ((label, n) for label, n in labels.items() if label != REST and n)
     return tuple(label for label, _ in sorted(named, key=lambda pair: (-pair[1], pair[0]))[:most])

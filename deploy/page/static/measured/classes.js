@@ -12,6 +12,10 @@ const DRIFTS = {
   "too-few": ["", "too few frames to tell"], steady: ["good", "steady"], shifting: ["warn", "shifting"], drifted: ["bad", "drifted"],
 };
 
+const REFERENCES = {
+  "first-day": "its first day here", "same-hours": "the same hours of its first day here", given: "the chosen reference",
+};
+
 const name = (label) => label || "all others";
 
 const COLUMNS = [
@@ -30,7 +34,7 @@ const index = (value) => (value === null ? "not known" : number(value, 3));
 
 function inWords({ psi_whole: psi, psi_noise: noise, psi_confidence: confidence, reference }) {
   const against = reference
-    ? `against ${reference.kind === "first-day" ? "its first day here" : "the chosen reference"} (${instant(reference.since)} to ${instant(reference.until)}, ${number(reference.frames)} frames)`
+    ? `against ${REFERENCES[reference.kind] ?? reference.kind} (${instant(reference.since)} to ${instant(reference.until)}, ${number(reference.frames)} frames)`
     : "and there is nothing to hold it against";
   const chance = noise === null ? "" : `, where chance alone exceeds ${index(noise)} once in a hundred times`;
   return `Population stability index ${index(psi)}${chance}; of the confidence ${index(confidence)}; ${against}. From 0.1 on look at what the cameras see, from 0.25 on it is another picture.`;

@@ -6,6 +6,7 @@ import { Document } from "../document.js";
 import { useDocumentEvery } from "../live.js";
 import { amend } from "../router.js";
 import { Classes } from "./classes.js";
+import { Running } from "./running.js";
 
 const RANGES = [["3600", "1 hour"], ["21600", "6 hours"], ["86400", "1 day"], ["604800", "7 days"], ["2592000", "30 days"]];
 const RANGE = "21600";
@@ -86,6 +87,7 @@ function Chosen({ names, query }) {
         <${Choice} words="Percentile" value=${percentile} options=${["p50", "p95", "p99"].map((each) => [each, each])} onChange=${(value) => amend({ percentile: value })} />`}>
         <${Latency} address=${asked("api/series/latency", { stage, since: from, release, hardware })} percentile=${percentile} />
       <//>
+      <${Running} address=${asked("api/series/running", { since: from })} />
       ${drifting && html`<${Classes} release=${drifting} address=${asked("api/series/classes", { release: drifting, since: from })} />`}
     </div>
   </div>`;

@@ -4,7 +4,7 @@ import pytest
 
 from agent.wire.errors import StoreFailed
 from deploy.adapters.series_sqlite import SqliteSeries
-from deploy.core.page.series_sums import Sums
+from deploy.core.page.series_sums import Counted, Sums
 from deploy.ports.series import DAY_S, HOURS_KEPT_S, MINUTES_KEPT_S, Span, Wanted
 from tests.fakes.windows import window
 
@@ -121,3 +121,18 @@ def test_a_damaged_row_is_said_and_nothing_of_what_was_to_be_added_is(series, tm
     with pytest.raises(StoreFailed, match="damaged"):
         series.add({HOUR: sums(window(number=1))}, HOUR)
     assert counts(series, Span.MINUTE) == [(HOUR, 1)]
+
+
+def test_what_runs_is_kept_as_it_was_counted_last_in_each_span(series):
+    series.count(HOUR, {"cats@1": 5})
+    series.count(HOUR + 30, {"cats@1": 3, "cats@2": 2})
+    series.count(HOUR + 60, {"cats@2": 5})
+    minutes = series.counted(of(Span.MINUTE))
+    assert minutes == (
+        Counted(HOUR, "cats@1", 3),
+        Counted(HOUR, "cats@2", 2),
+        Counted(HOUR + 60, "cats@2", 5),
+    )
+    assert series.counted(of(Span.HOUR)) == (Counted(HOUR, "cats@2", 5),)
+    series.count(HOUR + HOURS_KEPT_S + 3_600, {"cats@2": 6})
+    assert [each.pipelines for span in Span for each in series.counted(of(span))] == [6, 6]

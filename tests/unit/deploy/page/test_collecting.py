@@ -8,7 +8,7 @@ from agent.wire import codec
 from agent.wire.errors import ConfigError, StoreFailed, Unavailable
 from agent.wire.topics import TELEMETRY, DeviceId, Root
 from deploy.adapters.series_sqlite import SqliteSeries
-from deploy.core.page.series import Against
+from deploy.core.page.series import NOTHING, Against
 from deploy.page import collecting
 from deploy.page.collecting import Collecting, Range
 from deploy.ports.series import DAY_S
@@ -139,3 +139,11 @@ def test_a_collection_that_is_told_to_stop_takes_a_moment(series, clock):
     began = time.monotonic()
     collected(series, clock)
     assert time.monotonic() - began < 5.0
+
+
+def test_what_the_fleet_runs_is_counted_and_a_full_disk_is_only_a_gap(series, clock, tmp_path):
+    collection = Collecting(series, clock, ROOT)
+    collection.count(["cats@1", "cats@1", ""])
+    (cats, nothing) = collection.running_by(Range(clock.now() - HOUR)).lines
+    assert (cats.release, cats.counts[-1], nothing.release) == ("cats@1", 2, NOTHING)
+    Collecting(SqliteSeries(tmp_path / "nowhere" / "series.sqlite"), clock, ROOT).count(["cats@1"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from deploy.core.page import series_query
 from deploy.core.page.series import REST, Against, Drift, Reference
 from deploy.core.page.series_query import DAY_S, LABELS_SHOWN, POINTS_MAX, Compared, Steps, steps
-from deploy.core.page.series_sums import Answered, Heard, Piece
+from deploy.core.page.series_sums import RELEASES_MAX, Answered, Counted, Heard, Piece, census
 from tests.fakes.windows import sketch
 
 NOW = datetime(2026, 11, 22, 15, 30, 20, tzinfo=UTC)
@@ -107,3 +107,30 @@ def test_a_label_that_is_gone_is_shown_and_the_rest_is_one_line():
 def test_without_a_reference_nothing_is_said_of_drift():
     told = series_query.classes("cats@1", GRID, (Heard(0, answered(cat=1_000)),), None)
     assert (told.drift, told.psi_whole, told.reference) == (Drift.TOO_FEW, None, None)
+
+
+def test_what_runs_is_told_by_release_as_it_was_last_counted_in_each_step():
+    counted = (
+        *(
+            Counted(0, release, 10 - place)
+            for place, release in enumerate(("a@1", "b@1", "c@1", "d@1", "e@1"))
+        ),
+        Counted(130, "a@1", 3),
+        Counted(150, "a@1", 1),
+        Counted(150, "e@1", 40),
+    )
+    told = series_query.running(GRID, counted)
+    assert [(line.release, line.counts) for line in told.lines] == [
+        ("e@1", (6, None, 40)),
+        ("a@1", (10, None, 1)),
+        ("b@1", (9, None, 0)),
+        ("c@1", (8, None, 0)),
+        (REST, (7, None, 0)),
+    ]
+
+
+@given(st.lists(st.sampled_from(["", *(f"cats@{number}" for number in range(40))])))
+def test_a_census_counts_every_pipeline_once_under_few_names(running):
+    found = census(running)
+    assert sum(found.values()) == len(running)
+    assert len(found) <= RELEASES_MAX + 1
