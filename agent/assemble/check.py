@@ -141,12 +141,9 @@ def _disk(about: Examination) -> Iterable[Finding]:
 
 
 def _permissions(about: Examination) -> Iterable[Finding]:
-    section = about.settings.broker
-    secrets = [
-        Path(path)
-        for path in (section.password_file, section.key, about.settings.device.seal_key_file)
-        if path
-    ]
+    broker, web, device = about.settings.broker, about.settings.web, about.settings.device
+    named = (broker.password_file, broker.key, device.seal_key_file, web.password_file, web.key)
+    secrets = [Path(path) for path in named if path]
     patterns = {pattern for line in pipelines(about.settings) for pattern in _NODES.get(line.camera.kind, ())}
     return files.permissions(
         machine_files.user(),

@@ -115,7 +115,7 @@ def secrets(settings: Settings) -> Iterator[str]:
     for path in (settings.broker.password_file, settings.web.password_file):
         if path:
             with contextlib.suppress(OSError, UnicodeDecodeError):
-                yield Path(path).read_text(encoding="utf-8").strip()
+                yield from map(str.strip, Path(path).read_text(encoding="utf-8").splitlines())
 
 
 def remote(shared: Shared, lines: Sequence[Pipeline], ring: Ring, config: Path) -> Commands:

@@ -237,3 +237,11 @@ def test_a_page_is_told_with_who_can_reach_it(tmp_path):
         }
         told = {section: list(found(tmp_path, Area.WEB, section)) for section in cases}
     assert told == {section: [name] for section, name in cases.items()}
+
+
+def test_a_pages_password_that_others_may_read_is_told(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("a wet shoal\n")
+    secret.chmod(0o644)
+    section = f"web = {{ listen = '0.0.0.0:0', password_file = '{secret}' }}"
+    assert "permissions.world-readable" in found(tmp_path, Area.PERMISSIONS, section)

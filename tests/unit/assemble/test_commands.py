@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.assemble.commands import FINDINGS_MAX, found, secrets
-from agent.config import Broker, Camera, CameraKind, Pipeline, Settings
+from agent.config import Broker, Camera, CameraKind, Pipeline, Settings, Web
 from agent.wire.commands import Checked, Finding
 from agent.wire.errors import Unavailable
 
@@ -31,13 +31,15 @@ def test_anything_else_is_no_check(said):
 
 def test_the_secrets_of_the_configuration_are_known(tmp_path):
     (tmp_path / "password").write_text("hunter2\n")
+    (tmp_path / "page").write_text("wet shoal\nfor the page of the hen house\n")
     camera = Camera(kind=CameraKind.RTSP, url="rtsp://cam:p%40ss@10.0.0.9/live")
     settings = Settings(
         broker=Broker(password_file=str(tmp_path / "password")),
+        web=Web(password_file=str(tmp_path / "page")),
         camera=camera,
         pipeline={"door": Pipeline(stream="s", camera=replace(camera, url="rtsp://cam:other@[bad"))},
     )
-    assert {"hunter2", "p%40ss", "p@ss"} <= set(secrets(settings))
+    assert {"hunter2", "wet shoal", "p%40ss", "p@ss"} <= set(secrets(settings))
 
 
 def test_a_password_file_that_cannot_be_read_holds_no_secret_of_ours(tmp_path):
