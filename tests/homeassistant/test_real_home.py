@@ -1,7 +1,7 @@
 """A real device in a real Home Assistant: `make test-homeassistant`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -32,6 +32,8 @@ HOST = {
     "binary_sensor.edge_camera_throttled",
     "binary_sensor.edge_camera_under_voltage",
 }
+LOST = "The connection was lost"
+"""What it says of a broker that was killed."""
 ALL = {UPDATE, LABEL, CONFIDENCE, P95, FPS, IMAGE, CAMERA, DEGRADED} | HOST
 
 
@@ -64,7 +66,7 @@ def test_a_home_shows_the_device_and_installs_what_it_offers(broker, tmp_path):
     made.roll_out("1.0.0")
     with Hass(tmp_path / "hass") as hass:
         hass.set_up(broker.port)
-        with agent(tmp_path, made):
+        with agent(tmp_path, made) as device:
             hass.until(lambda: set(hass.entities()) >= ALL)
             hass.until(lambda: state(hass, UPDATE) == "on")
             assert versions(hass) == ("none", "1.0.0", False)
@@ -75,17 +77,33 @@ def test_a_home_shows_the_device_and_installs_what_it_offers(broker, tmp_path):
             hass.until(lambda: state(hass, UPDATE) == "on")
             assert versions(hass) == ("1.0.0", "1.1.0", False)
             installs(hass, "1.1.0")
+            refuses(hass, made)
             comes_back(hass)
+            dies_and_is_back(hass, device.kill, device.start)
+            dies_and_is_back(hass, broker.kill, broker.start)
         hass.until(lambda: state(hass, LABEL) == "unavailable")
         with agent(tmp_path, made, enabled=False):
             hass.until(lambda: not hass.entities())
-        assert hass.complaints == []
+        assert [each for each in hass.complaints if LOST not in each] == []
 
 
 def installs(hass: Hass, version: str) -> None:
     hass.call("update/install", entity_id=UPDATE)
     hass.until(lambda: versions(hass) == (version, version, False))
     assert state(hass, UPDATE) == "off"
+
+
+def refuses(hass: Hass, made: Fleet) -> None:
+    """A release that does not load: the one before it stays, and the summary says why."""
+    cut_off = models.shared(models.TINY).read_bytes()[:-200_000]
+    made.release_bytes(made.manifest("1.0.0"), "1.2.0", cut_off)
+    made.roll_out("1.2.0")
+    hass.until(lambda: versions(hass) == ("1.1.0", "1.2.0", False))
+    hass.call("update/install", entity_id=UPDATE)
+    hass.until(lambda: versions(hass) == ("1.1.0", "1.1.0", False))
+    found = hass.entity(UPDATE)
+    assert found is not None
+    assert found["attributes"]["release_summary"].startswith("rig 1.2.0 was refused: ")
 
 
 def serves(hass: Hass) -> None:
@@ -109,5 +127,13 @@ def comes_back(hass: Hass) -> None:
     hass.stop()
     hass.start()
     hass.until(lambda: set(hass.entities()) >= ALL)
+    hass.until(lambda: state(hass, LABEL) not in {"unknown", "unavailable"})
+    hass.until(lambda: state(hass, UPDATE) == "off")
+
+
+def dies_and_is_back(hass: Hass, kill: Callable[[], None], start: Callable[[], None]) -> None:
+    kill()
+    hass.until(lambda: all(state(hass, each) == "unavailable" for each in ALL))
+    start()
     hass.until(lambda: state(hass, LABEL) not in {"unknown", "unavailable"})
     hass.until(lambda: state(hass, UPDATE) == "off")

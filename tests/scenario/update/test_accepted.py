@@ -4,7 +4,7 @@ import pytest
 
 from agent.adapters.acceptance_files import AcceptanceFiles
 from agent.loops.release import acceptance
-from agent.wire.errors import Unavailable
+from agent.wire.errors import Stale, Unavailable
 from agent.wire.reasons import Reason
 from agent.wire.reports import Phase
 from tests.scenario.one_device import living, run
@@ -128,6 +128,24 @@ def test_what_was_accepted_comes_no_more_when_another_release_is_offered(home):
             device.update.poke()
             await device.until(waits(device, "2"))
             assert device.update.acceptance.coming is None
+
+    run(life())
+
+
+def test_nothing_is_offered_while_what_was_signed_has_expired(home):
+    async def life():
+        async with living(home, asks=True) as device:
+            await device.until(waits(device, "1"))
+            home.scripted.refresh_fault = Stale("the timestamp has expired")
+            device.update.poke()
+            await device.until(lambda: home.report.reason is Reason.STALE_METADATA)
+            with pytest.raises(Unavailable, match="no release waits"):
+                device.update.acceptance.accept()
+            home.scripted.refresh_fault = None
+            device.update.poke()
+            await device.until(waits(device, "1"))
+            device.update.acceptance.accept()
+            await device.commits("1")
 
     run(life())
 
