@@ -21,7 +21,7 @@ from agent.wire.topics import TELEMETRY, DeviceId, Root, sha256
 from deploy.core.devices.roster import Counts
 from deploy.core.page import figures as fleet_figures
 from deploy.core.page import series_query
-from deploy.core.page.series import Against, Collected, Reference
+from deploy.core.page.series import Against, Collected
 from deploy.core.page.series_gathering import Gathering
 from deploy.core.page.series_query import Compared, Steps
 from deploy.core.page.series_sums import Answered, Heard
@@ -126,10 +126,11 @@ def fleet_now(rows=(ROW,)):
 
 
 def drifted():
-    reference = Reference(since=BEGIN, until=BEGIN, kind=Against.FIRST_DAY, frames=1_000)
-    first = Answered(frames=1_000, labels={"cat": 1_000})
+    first = Heard(0, Answered(frames=1_000, labels={"cat": 1_000}))
     heard = Heard(0, Answered(frames=1_000, labels={"fox": 1_000}))
-    return series_query.classes("cats@1", Steps(0, 3_600, 60), (heard,), Compared(reference, first))
+    return series_query.classes(
+        "cats@1", Steps(0, 3_600, 60), (heard,), Compared(Steps(0, 3_600, 3_600), Against.GIVEN, (first,))
+    )
 
 
 def of_fleet():

@@ -158,11 +158,11 @@ def of_collection(told: Collected) -> Iterator[Family]:
 
 
 def of_drifts(drifts: Iterable[Classes]) -> Iterator[Family]:
-    """The last hour of each release against its first day."""
+    """The last day of each release against its first."""
     every = tuple(drifts)
     yield gauge(
         "shoal_fleet_class_drift_psi",
-        "Population stability index of the labels of the last hour against the release's first day",
+        "Population stability index of the labels of the last day against the release's first",
         [({"release": one.release or OTHERS}, one.psi_whole) for one in every],
     )
     yield gauge(

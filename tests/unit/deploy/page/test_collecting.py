@@ -122,7 +122,7 @@ def test_classes_are_held_against_the_first_day_of_the_release(series, clock):
     foxes = window(*[9.0] * 600, number=9, classes={"fox": 600})
     collection = collected(series, clock, message("a", foxes))
     told = collection.classes("cats@1", Range(clock.now() - HOUR))
-    assert (told.drift, told.reference.kind, told.reference.frames) == ("drifted", Against.FIRST_DAY, 600)
+    assert (told.drift, told.reference.kind, told.reference.frames) == ("drifted", Against.SAME_HOURS, 600)
     [only] = collection.drifts()
     assert (only.release, only.drift) == ("cats@1", "drifted")
     given = collection.classes("cats@1", Range(clock.now() - HOUR), Range(clock.now() - HOUR))

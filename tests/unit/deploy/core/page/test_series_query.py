@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.core.page import series_query
-from deploy.core.page.series import REST, Against, Drift, Reference
-from deploy.core.page.series_query import DAY_S, LABELS_SHOWN, POINTS_MAX, Compared, Steps, steps
+from deploy.core.page.series import REST, Against, Drift
+from deploy.core.page.series_query import DAY_S, HOUR_S, LABELS_SHOWN, POINTS_MAX, Compared, Steps, steps
 from deploy.core.page.series_sums import RELEASES_MAX, Answered, Counted, Heard, Piece, census
 from tests.fakes.windows import sketch
 
@@ -75,8 +75,29 @@ def answered(**labels):
 
 
 def against(found):
-    reference = Reference(since=NOW, until=NOW, kind=Against.FIRST_DAY, frames=found.frames)
-    return Compared(reference, found)
+    return Compared(Steps(0, 3_600, 3_600), Against.GIVEN, (Heard(0, found),))
+
+
+def by_hour(labels_of):
+    return tuple(Heard(hour * HOUR_S, answered(**labels_of(hour))) for hour in range(24))
+
+
+def test_an_hour_is_held_against_the_same_hour_of_the_first_day_and_a_day_against_the_whole():
+    def labels_of(hour):
+        return {"nobody": 700, "cat": 300} if hour < 12 else {"nobody": 300, "cat": 700}
+
+    first = Compared(Steps(0, DAY_S, HOUR_S), Against.SAME_HOURS, by_hour(labels_of))
+    tomorrow = 2 * DAY_S
+    night = Steps(tomorrow + 3 * HOUR_S, tomorrow + 4 * HOUR_S, HOUR_S)
+    told = series_query.classes("cats@1", night, (Heard(night.since, answered(nobody=700, cat=300)),), first)
+    assert (told.psi_whole, told.psi, told.reference.frames) == (0.0, (0.0,), 1_000)
+    assert told.reference.kind is Against.SAME_HOURS
+    whole = Steps(tomorrow, tomorrow + DAY_S, HOUR_S)
+    heard = [Heard(tomorrow + one.at, one.answered) for one in first.heard]
+    told = series_query.classes("cats@1", whole, heard, first)
+    assert (told.drift, told.psi_whole, told.reference.frames) == (Drift.STEADY, 0.0, 24_000)
+    assert set(told.psi) == {0.0}
+    assert told.reference.kind is Against.FIRST_DAY
 
 
 def test_classes_are_shares_over_time_with_their_drift_step_by_step():
