@@ -220,7 +220,7 @@ def test_whatever_is_wrong_is_said_in_one_sentence(local: Served, path, sent_, s
 def test_every_answer_tells_a_browser_to_load_nothing_from_elsewhere(local: Served):
     for path in ("/", "/nowhere", "/static/base.css", "/api/who"):
         headers = local.ask(path).headers
-        assert headers["content-security-policy"].startswith("default-src 'self'")
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
         assert headers["x-content-type-options"] == "nosniff"
 
 
