@@ -25,9 +25,10 @@ from deploy.core.page.words import ApproveAsked, Done, Me, StartAsked, SteerAske
 from deploy.core.refusal import Refused
 from deploy.page import telling
 from deploy.page.fanout import Fanout
+from deploy.page.gate import FleetGate
 from deploy.page.onlooker import Onlooker
 from deploy.page.orders import Forbidden, Orders
-from deploy.page.people import FleetGate, People
+from deploy.page.people import People
 from deploy.page.telling import Telling, Unknown
 from deploy.page.thread import LookerThread
 

@@ -8,11 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from starlette.requests import HTTPConnection
-
 from agent.adapters.web import passwords
-from agent.adapters.web.gate import Gate
-from agent.core.page.access import Person, Role
+from agent.core.page.access import Person
 from agent.wire.errors import ConfigError, StoreFailed
 from deploy.adapters import users_file
 from deploy.adapters.users_file import User, Users
@@ -82,21 +79,6 @@ class People:
                 log.warning("users.unread", extra={"reason": str(error)})
             self._users, self.fault = Users(), str(error)
         self._mark = mark
-
-
-class FleetGate(Gate):
-    """Where nobody has a name yet, whoever is at this very machine may look."""
-
-    def __init__(self, people: People, name: str, *, tls: bool, loopback: bool) -> None:
-        super().__init__(people, name, tls=tls)
-        self._people, self._loopback = people, loopback
-
-    @property
-    def asks(self) -> bool:
-        return self._people.any or not self._loopback
-
-    def admit(self, request: HTTPConnection) -> Person | None:
-        return super().admit(request) if self.asks else Person("", Role.VIEWER)
 
 
 def stored(password: str) -> str:

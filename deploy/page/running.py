@@ -22,8 +22,9 @@ from deploy.assemble.session import standing_by
 from deploy.page.api import STATIC, FleetApi
 from deploy.page.broker_news import BrokerNews
 from deploy.page.collecting import Collecting, collecting
+from deploy.page.gate import FleetGate
 from deploy.page.onlooker import Onlooker
-from deploy.page.people import FleetGate, People
+from deploy.page.people import People
 from deploy.page.series_api import SeriesApi
 from deploy.page.thread import LookerThread
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy.cli.main import COMMANDS
+
 ROOT = Path(__file__).parents[2]
+PAGES = {"starlette", "uvicorn", "prometheus_client", "anyio"}
 HEAVY = {"numpy", "PIL", "ai_edge_litert", "tflite_runtime", "tensorflow", "picamera2", "cv2"}
 
 LOADED = """
@@ -67,8 +70,12 @@ def test_the_supervisor_loads_neither_arrays_nor_a_runtime(modules):
 
 def test_a_device_without_a_page_loads_nothing_of_what_pages_are_made_of():
     """They come with `[web]`, and cost memory and a second of imports on a small board."""
-    pages = {"starlette", "uvicorn", "prometheus_client", "anyio"}
-    assert loaded_by("agent.assemble.supervisor", "agent.cli.run") & pages == set()
+    assert loaded_by("agent.assemble.supervisor", "agent.cli.run") & PAGES == set()
+
+
+def test_no_command_of_the_operator_but_the_page_itself_loads_what_pages_are_made_of():
+    commands = {f"deploy.cli.{place.rpartition('.')[0]}" for place in COMMANDS.values()}
+    assert loaded_by(*commands - {"deploy.cli.page_command"}) & PAGES == set()
 
 
 def test_every_module_of_the_device_imports_and_none_loads_the_operator():

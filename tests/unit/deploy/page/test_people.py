@@ -14,7 +14,8 @@ from agent.wire.errors import ConfigError
 from deploy.adapters import users_file
 from deploy.adapters.users_file import User, Users
 from deploy.page import people, running
-from deploy.page.people import FleetGate, People
+from deploy.page.gate import FleetGate
+from deploy.page.people import People
 
 CHEAP = passwords.stored("correct horse")
 OLGA = User(name="olga", role=Role.OPERATOR, password=CHEAP, token=sha256(b"token of olga").hexdigest())
