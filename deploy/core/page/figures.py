@@ -151,6 +151,11 @@ def of_collection(told: Collected) -> Iterator[Family]:
         "Messages that came faster than they could be read, and were lost",
         [({}, told.overrun)],
     )
+    yield counter(
+        "shoal_telemetry_missing",
+        "Windows that lie between those that came: lost in the broker or while a device was cut off",
+        [({}, told.missing)],
+    )
     yield gauge("shoal_telemetry_backlog", "Messages that wait to be read", [({}, told.backlog)])
     yield gauge("shoal_telemetry_devices", "Devices of which windows are kept", [({}, told.devices)])
     yield counter("shoal_series_failures", "Times that the disk refused measurements", [({}, told.unkept)])

@@ -166,6 +166,8 @@ class Collected(Struct, frozen=True, kw_only=True):
     """Those that count."""
     repeated: Count = 0
     """That came a second time."""
+    missing: Count = 0
+    """That lie between two of a device that came: lost on the way, or while it was cut off for minutes."""
     refused: dict[str, Count] = {}
     """By a word for the reason."""
     overrun: Count = 0

@@ -25,6 +25,9 @@ LASTS_MAX: Final = 5_000
 """Documents that are kept whole, of the devices that were heard last: 80 MB at most, 15 MB as they are."""
 ATS_KEPT: Final = 4
 WINDOWS_A_MINUTE_MAX: Final = 240
+WINDOW_MIN_S: Final = 1.0
+MISSING_MAX: Final = 30
+"""Windows in a row that count as missing: five minutes of them."""
 
 _POINT: Final = struct.Struct("<I5fII?")
 
@@ -113,6 +116,18 @@ def is_repeat(track: Track, told: Telemetry) -> bool:
         return True
     track.ats = (*track.ats[1 - ATS_KEPT :], at)
     return False
+
+
+def missing(track: Track, told: Telemetry) -> int:
+    """How many windows like this one lie between it and the one before, whichever way they were lost; none
+    where the device was away for longer than a broker's queue and a new connection account for. To be asked
+    before `is_repeat`.
+    """
+    if not track.ats or told.window_s < WINDOW_MIN_S:
+        return 0
+    unheard_s = told.at.timestamp() - told.window_s - max(track.ats)
+    windows = round(unheard_s / told.window_s)
+    return windows if 0 < windows <= MISSING_MAX else 0
 
 
 def is_flood(track: Track, minute: int) -> bool:

@@ -14,13 +14,15 @@ from agent.wire import codec
 from agent.wire.errors import WireError
 from agent.wire.reports import Telemetry
 from agent.wire.topics import TELEMETRY, Root
-from deploy.core.page.series import REST, Collected, DeviceSeries
+from deploy.core.page.series import Collected, DeviceSeries
 from deploy.core.page.series_bounds import STAGES, Absurd, Fault, require
-from deploy.core.page.series_devices import Tracks, is_flood, is_repeat
+from deploy.core.page.series_devices import Tracks, is_flood, is_repeat, missing
 from deploy.core.page.series_sums import PLACES_MAX, Place, Sums
 
 OTHERS: Final = "other"
 """What REST is called as a label."""
+TALLIES_MAX: Final = (PLACES_MAX + 1) * len(STAGES)
+"""As many as one span can have, so that whoever is heard now has one."""
 MINUTES_WAITING_MAX: Final = 60
 """While the disk refuses. What is older is lost, and counted."""
 
@@ -35,6 +37,8 @@ class Gathering:
     messages: int = 0
     windows: int = 0
     repeated: int = 0
+    missing: int = 0
+    """That lie between those that came."""
     minutes_lost: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     why: str = ""
@@ -65,7 +69,9 @@ class Gathering:
         minute = now - now % 60
         if track is None or is_flood(track, minute):
             self._refuse(Fault.TOO_OFTEN, f"{device} sends more windows or pipelines than it can measure")
-        elif is_repeat(track, told):
+            return
+        self.missing += missing(track, told)
+        if is_repeat(track, told):
             self.repeated += 1
         else:
             self.windows += 1
@@ -103,6 +109,7 @@ class Gathering:
             messages=self.messages,
             windows=self.windows,
             repeated=self.repeated,
+            missing=self.missing,
             refused=dict(self.refused),
             devices=len(self._tracks),
             why=self.why,
@@ -141,7 +148,12 @@ class Gathering:
         self.why = why[:500]
 
     def _tally(self, place: Place, stage: str) -> Tally:
+        """One that was not heard for longest makes room: else no release of a controller's second year would
+        have a figure. Where it is heard again it begins at nothing, as after a restart.
+        """
         key = (place.release, place.hardware, stage)
-        if key not in self._since_start and len(self._since_start) >= PLACES_MAX * len(STAGES):
-            key = (REST, REST, stage)
-        return self._since_start.setdefault(key, Tally())
+        tally = self._since_start.pop(key, None) or Tally()
+        if len(self._since_start) >= TALLIES_MAX:
+            del self._since_start[next(iter(self._since_start))]
+        self._since_start[key] = tally
+        return tally
