@@ -1,11 +1,14 @@
-"""Stands in front of `shoal` and `shoal-agent`: what runs until it is stopped goes on behind the reader's
-back as soon as it does what it is there for; a device that is enrolled comes and reports.
+"""Stands in front of the commands of `shoal` and `shoal-agent` that do not just answer and end.
+
+What runs until it is stopped goes on behind the reader's back as soon as it does what it is there for; a
+device that is enrolled comes and reports; who is asked for a password types one.
 
 The arguments are FOLDER PROGRAM WORDS...; FOLDER gets a file for each process that goes on, named by its
 number, with what it said.
 """
 
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -13,9 +16,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.docs import devices
-
 PACKAGES: Final = {"shoal": "deploy", "shoal-agent": "agent"}
+ATTENDED: Final = {"shoal": ("serve", "watch", "enrol", "users"), "shoal-agent": ("run",)}
+"""The commands that this stands in front of."""
 READY: Final = {
     ("shoal", "serve"): r"^serving ",
     ("shoal", "watch"): r"^\d\d:\d\d:\d\d ",
@@ -28,11 +31,10 @@ WAIT_S: Final = 300.0
 def main(folder: Path, program: str, words: list[str]) -> int:
     argv = [sys.executable, "-P", "-m", PACKAGES[program], *words]
     ready = READY.get((program, words[0] if words else ""))
+    if words[0] == "users":
+        return _answered(argv)
     if ready is None:
-        code = subprocess.call(argv, env=_environment())
-        if code == 0 and words[0] == "enrol":
-            devices.appear(Path(), [words[1]])
-        return code
+        return _enrolled(argv, words[1])
     said = folder / f"{program}-{words[0]}-{time.monotonic_ns()}.log"
     with said.open("wb") as log:
         process = subprocess.Popen(
@@ -40,6 +42,28 @@ def main(folder: Path, program: str, words: list[str]) -> int:
         )
     said.rename(folder / f"{process.pid}.log")
     return _wait(process, folder / f"{process.pid}.log", re.compile(ready, re.MULTILINE))
+
+
+def _enrolled(argv: list[str], device: str) -> int:
+    from tests.docs import devices
+
+    code = subprocess.call(argv, env=_environment())
+    if code == 0:
+        devices.appear(Path(), [device])
+    return code
+
+
+def _answered(argv: list[str]) -> int:
+    """Of a command that has a terminal, at which the password is typed as often as it is asked for."""
+
+    def heard(terminal: int) -> bytes:
+        said = os.read(terminal, 1024)
+        if said.rstrip().endswith(b":"):
+            os.write(terminal, b"a horse that counts\n")
+        return said
+
+    os.environ.pop("PYTHONPATH", None)
+    return os.waitstatus_to_exitcode(pty.spawn(argv, heard))
 
 
 def _environment() -> dict[str, str]:

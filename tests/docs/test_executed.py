@@ -55,11 +55,10 @@ def follow(found: list[Block], broker: LocalBroker, folder: Path) -> None:
 
 
 def test_a_wrong_word_in_the_readme_is_noticed(broker, tmp_path):
-    name = next(name for name in SECTIONS if any("shoal model fetch" in each.text for each in SECTIONS[name]))
-    first = SECTIONS[name][0]
-    wrong = replace(first, text=first.text.replace("--labels labels.txt", "--labels label.txt"))
-    assert wrong != first
-    with pytest.raises(AssertionError, match=r"label\.txt: No such file"):
+    right = next(each for kept in SECTIONS.values() for each in kept if "shoal-agent inspect" in each.text)
+    wrong = replace(right, text=right.text.replace("--labels models/", "--labels model/"))
+    assert (right.document.name, wrong == right) == ("README.md", False)
+    with pytest.raises(AssertionError, match=r"labels\.txt: No such file"):
         follow([wrong], broker, tmp_path)
 
 

@@ -1,7 +1,10 @@
 """The configuration in docs/recipes/two-cameras.md, with two network cameras."""
 
 import contextlib
+import os
 import re
+
+import pytest
 
 from agent.core.findings.finding import Area
 from tests import models
@@ -12,6 +15,9 @@ from tests.rig import Agent, fleet, listening
 RECIPE = blocks.ROOT / "docs/recipes/two-cameras.md"
 
 
+@pytest.mark.skipif(
+    "SHOAL_DOCS" not in os.environ, reason="a device with two workers is slow: make test-docs"
+)
 def test_a_device_with_two_network_cameras_serves_a_model_for_each(any_broker, tmp_path):
     text = next(block.text for block in blocks.blocks(RECIPE) if block.language == "toml")
     made = fleet(tmp_path, any_broker.url)

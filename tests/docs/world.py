@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deploy.cli.main import main
 from tests import labelled_pictures
-from tests.docs import devices
+from tests.docs import background, devices
 from tests.docs.blocks import ROOT, Block
 from tests.processes import running
 
@@ -113,9 +113,14 @@ def made(folder: Path, broker: str, root: str, found: list[Block]) -> Iterator[W
 def _programs(world: World) -> None:
     """`git clone` gives the checkout, `python3 -m venv` what is installed; pip finds all there already."""
     here, python = world.folder / "bin", sys.executable
-    for program in ("shoal", "shoal-agent"):
+    for program, package in background.PACKAGES.items():
         behind = f"-P -m tests.docs.background {world.behind} {program}"
-        _program(here / program, f'PYTHONPATH={ROOT} exec {python} {behind} "$@"')
+        _program(
+            here / program,
+            f'case "$1" in {"|".join(background.ATTENDED[program])})\n'
+            f'  PYTHONPATH={ROOT} exec {python} {behind} "$@";;\nesac\n'
+            f'exec {python} -P -m {package} "$@"',
+        )
     _program(here / "git", f'mkdir "$3" && ln -s {ROOT}/[!.]* "$3"')
     _program(here / "pip", "test $# -ge 2")
     venv = f'mkdir -p "$3/bin" && ln -s {here}/* "$3/bin" && echo "PATH={here}:$PATH" > "$3/bin/activate"'
