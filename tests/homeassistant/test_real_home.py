@@ -53,6 +53,12 @@ def state(hass: Hass, entity_id: str) -> str:
     return "gone" if found is None else found["state"]
 
 
+def number(hass: Hass, entity_id: str) -> float:
+    """0 where there is none."""
+    told = state(hass, entity_id)
+    return 0.0 if told in {"unknown", "unavailable"} else float(told)
+
+
 def versions(hass: Hass) -> tuple[str, str, bool]:
     found = hass.entity(UPDATE)
     assert found is not None
@@ -107,13 +113,13 @@ def refuses(hass: Hass, made: Fleet) -> None:
 
 
 def serves(hass: Hass) -> None:
-    hass.until(lambda: float(state(hass, CONFIDENCE)) > 0 if state(hass, CONFIDENCE) != "unknown" else False)
+    hass.until(lambda: number(hass, CONFIDENCE) > 0)
     label = hass.entity(LABEL)
     assert label is not None
     assert label["state"] == label["attributes"]["predictions"][0]["label"]
     assert label["attributes"]["version"] == "1.0.0"
-    hass.until(lambda: state(hass, P95) not in {"unknown", "unavailable"} and float(state(hass, P95)) > 0)
-    hass.until(lambda: float(state(hass, FPS)) > 0)
+    hass.until(lambda: number(hass, P95) > 0)
+    hass.until(lambda: number(hass, FPS) > 0)
     assert (state(hass, CAMERA), state(hass, DEGRADED)) == ("off", "off")
     assert all(state(hass, each) != "unavailable" for each in HOST)
     hass.until(lambda: state(hass, IMAGE) != "unknown")
