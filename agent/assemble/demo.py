@@ -43,7 +43,7 @@ from agent.wire import topics
 from agent.wire.commands import Looked
 from agent.wire.documents import Delegate
 from agent.wire.errors import Malformed, ModelUnloadable, Unavailable
-from agent.wire.ipc import EdgeTpu, ModelSpec, Predicted, ServeFailed
+from agent.wire.ipc import CameraTurned, EdgeTpu, ModelSpec, Predicted, ServeFailed
 from agent.wire.reports import Capabilities, Report
 from agent.wire.topics import MAIN, Digest
 
@@ -61,6 +61,7 @@ class Told:
 
     page: "Callable[[Up | Down], None]"
     seen: Callable[[Predicted], None]
+    camera: Callable[[CameraTurned], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class _Demo:
         self._news = WorkerNews(self.worker, self._reporter, self._service)
         about = About(device, _capabilities().agent, lambda: settings.telemetry.window_s, None, _MAY)
         self._page = Page(settings.web, about, (self,), clock, turned=told.page)
-        self._seen, self._stopped = told.seen, asyncio.Event()
+        self._told, self._stopped = told, asyncio.Event()
         self._failure: ServeFailed | None = None
 
     def _serving(self, settings: Settings, clock: SystemClock) -> Service:
@@ -195,9 +196,11 @@ class _Demo:
             self._reporter.serving(answer)
 
     def _count(self, observed: Observation) -> None:
+        if isinstance(observed, CameraTurned):
+            self._told.camera(observed)
         if not isinstance(observed, Predicted):
             return
-        self._seen(observed)
+        self._told.seen(observed)
         if self._frames is not None and self._service.predictions >= self._frames:
             self._stopped.set()
 

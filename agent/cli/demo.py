@@ -12,7 +12,7 @@ from agent.wire.errors import ConfigError
 if TYPE_CHECKING:
     from agent.adapters.web.server import Down, Up
     from agent.config import Camera, Settings
-    from agent.wire.ipc import Predicted
+    from agent.wire.ipc import CameraTurned, Predicted
 
 LISTEN: Final = "127.0.0.1:8480"
 CAMERA_FPS: Final = 10.0
@@ -106,7 +106,7 @@ def _run(arguments: argparse.Namespace) -> int:
         model, labels = folder / shipped.MODEL, labels or folder / shipped.LABELS
     settings = _settings(arguments)
     wanted = demo.Wanted(settings, Path(model), Path(labels) if labels else None, arguments.frames)
-    demo.run(wanted, demo.Told(_page, _Seen().frame))
+    demo.run(wanted, demo.Told(_page, _Seen().frame, _turned))
     return 0
 
 
@@ -181,6 +181,11 @@ def _page(turned: "Up | Down") -> None:
         _say(f"page: {turned.url}")
     else:
         _say(f"no page: {turned.reason}; trying again")
+
+
+def _turned(camera: "CameraTurned") -> None:
+    found = f": {camera.detail}" if camera.detail else ""
+    _say(f"camera: {camera.kind or 'none'}, {camera.state}{found}")
 
 
 class _Seen:

@@ -20,7 +20,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from agent.ports.link import Link, Message, Outgoing, Up
+from agent.ports.link import Link, Message, Up
 from agent.wire import codec, topics
 from agent.wire.errors import ConfigError, WireError
 from agent.wire.reasons import IN_WORDS, Reason
@@ -28,6 +28,7 @@ from agent.wire.reports import Event, Outcome, Phase, Prediction, Progress, Repo
 from agent.wire.topics import DeviceId, Qos, Root
 from deploy.assemble.demo import open_link, start_broker
 from deploy.demo import models, places
+from deploy.demo.clearing import clean
 from deploy.demo.errands import Errands, Failed, Started, run, shown
 from deploy.demo.models import Chosen
 from deploy.demo.tally import Tally
@@ -38,10 +39,11 @@ RATE_FPS = 10
 FRAME_PX = 480
 """Square frames, so that portraits are not cut to a landscape camera before the model sees them."""
 UNTIMED_PREDICTIONS = 300
+STORY_MAX_S = 120.0
+"""How long after the last prediction that was asked for the story may still take: a machine may be busy."""
 FETCH_TIMEOUT_S = 5
 PATIENCE_S = 300.0
 LEAVE_S = 8.0
-CLEAN_ROUNDS = 20
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, an orderly end, and a terminal that was closed: the device must not be left behind."""
 
@@ -119,7 +121,7 @@ def _play(options: Options, stage: Stage, url: str, root: Root, tally: Tally, vi
             show.run(inbox, root, told)
         show.drain(inbox, root)
         if options.broker is not None:
-            _clean(link, root)
+            clean(link, root)
 
 
 def _interrupt(*_: object) -> None:
@@ -241,6 +243,9 @@ def _device(stage: Stage, url: str, root: Root, page: str) -> Iterator[None]:
             process.wait()
 
 
+LAST_VERSION = "1.2.0"
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """A rollout of the story, and what it waits for."""
@@ -261,16 +266,17 @@ class Show:
         self._errands = Errands(stage.workspace)
         self._waiting = [
             Act("1.1.0", "1.0.0", (goal or UNTIMED_PREDICTIONS) // 10),
-            Act("1.2.0", "1.1.0", (goal or UNTIMED_PREDICTIONS) * 2 // 5),
+            Act(LAST_VERSION, "1.1.0", (goal or UNTIMED_PREDICTIONS) * 2 // 5),
         ]
+        self._reached_at: float | None = None
         self._phase: Phase | None = None
         self._told = ("", 0)
 
     def run(self, inbox: "queue.Queue[Message]", root: Root, told: threading.Event) -> None:
-        """Until the goal is reached, or one is told to end."""
+        """Until the goal is reached and the story told, or one is told to end."""
         self._sign_the_others()
         heard_at = time.monotonic()
-        while not told.is_set() and (self._goal is None or self._tally.predictions < self._goal):
+        while not told.is_set() and not self._complete():
             with contextlib.suppress(queue.Empty):
                 self._take(inbox.get(timeout=0.2), root)
                 heard_at = time.monotonic()
@@ -278,6 +284,13 @@ class Show:
                 raise ConfigError(f"the device has published nothing for {PATIENCE_S:.0f} s")
             self._advance()
             self._view.update(self._tally, self._goal)
+
+    def _complete(self) -> bool:
+        if self._goal is None or self._tally.predictions < self._goal:
+            return False
+        if self._reached_at is None:
+            self._reached_at = time.monotonic()
+        return self._tally.over(LAST_VERSION) or time.monotonic() - self._reached_at > STORY_MAX_S
 
     def drain(self, inbox: "queue.Queue[Message]", root: Root) -> None:
         """What the device said while it went down: the last bit of telemetry."""
@@ -376,22 +389,3 @@ class Show:
                 )
             case _:
                 pass
-
-
-def _clean(link: Link, root: Root) -> None:
-    """Take everything retained off a broker that is not ours, in rounds: one read may be cut short."""
-    everything = f"{root.prefix}/#"
-    for _ in range(CLEAN_ROUNDS):
-        seen: queue.Queue[Message] = queue.Queue()
-        link.subscribe([everything], Qos.AT_MOST_ONCE, seen.put)
-        found = set()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                message = seen.get(timeout=1.0)
-                if message.retained:
-                    found.add(message.topic)
-        link.unsubscribe([everything])
-        if not found:
-            return
-        for topic in found:
-            link.publish(Outgoing(topic, b"", Qos.AT_LEAST_ONCE, retain=True)).result(timeout=10.0)

@@ -58,3 +58,16 @@ def test_a_page_for_others_is_not_opened_without_a_password():
     assert ran.returncode == 78
     assert ran.stderr.count("\n") == 1
     assert "can be reached from elsewhere" in ran.stderr
+
+
+def test_a_camera_that_gives_nothing_is_said_in_the_terminal_and_ctrl_c_still_ends_it(tmp_path):
+    argv = (*ARGV, "--camera=replay", f"--photographs={tmp_path / 'none'}", "--listen=127.0.0.1:0")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            assert next(line for line in running.stdout if line.startswith("camera: replay, lost: "))
+            running.send_signal(signal.SIGTERM)
+            said, complained = running.communicate(timeout=WITHIN_S)
+        finally:
+            running.kill()
+    assert (running.returncode, complained) == (0, "")
+    assert "Traceback" not in said
