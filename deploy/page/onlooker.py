@@ -14,7 +14,7 @@ from typing import Final
 from agent.adapters.web.events import event
 from agent.core.telemetry.families import Family
 from agent.wire.errors import AgentError, ConfigError, PortError
-from agent.wire.topics import DeviceId
+from agent.wire.topics import MAIN, DeviceId
 from deploy.adapters import lock_file
 from deploy.assemble import sight
 from deploy.assemble.controlling import Desk
@@ -150,7 +150,7 @@ class Onlooker:
 
     def now(self) -> FleetNow:
         shown, turned = self._shown, self._told_of
-        rows = sorted(shown.rows.values(), key=lambda row: (row.device, row.pipeline != "main", row.pipeline))
+        rows = sorted(shown.rows.values(), key=lambda row: (row.device, row.pipeline != MAIN, row.pipeline))
         return FleetNow(
             version=shown.version,
             at=shown.at,

@@ -6,7 +6,7 @@ from agent.core.telemetry.latency import percentiles
 from agent.wire.documents import Manifest, Plan, ReleaseRef
 from agent.wire.errors import AgentError, StoreFailed
 from agent.wire.reports import Evidence, Percentiles
-from agent.wire.topics import DeviceId
+from agent.wire.topics import MAIN, DeviceId
 from deploy.adapters.secret_files import read_secret
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import auditing, controlling
@@ -58,7 +58,7 @@ class Telling:
         rows = [row for row in self._onlooker.rows.values() if row.device == device]
         if not rows:
             raise Unknown(self._nobody(device))
-        ordered = sorted(rows, key=lambda row: (row.pipeline != "main", row.pipeline))
+        ordered = sorted(rows, key=lambda row: (row.pipeline != MAIN, row.pipeline))
         member = next((each for name, each in self._onlooker.fleet.members.items() if name == device), None)
         return DeviceNow(
             device=device,

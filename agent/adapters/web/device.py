@@ -17,6 +17,7 @@ from agent.adapters.web.site import STATIC, page
 from agent.core.page.words import Now
 from agent.ports.page import Showing
 from agent.wire.errors import CameraFailed, PortError, Unavailable
+from agent.wire.topics import MAIN
 
 Metrics = Callable[[str], tuple[bytes, str]]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -24,12 +25,12 @@ Name = Annotated[str, Meta(min_length=1, max_length=64)]
 
 class Accept(msgspec.Struct, frozen=True, kw_only=True):
     version: Name
-    pipeline: Name = "main"
+    pipeline: Name = MAIN
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool
-    pipeline: Name = "main"
+    pipeline: Name = MAIN
 
 
 class DevicePage:
@@ -134,4 +135,4 @@ class DevicePage:
 
 
 def _pipeline(request: Request) -> str:
-    return request.query_params.get("pipeline", "main")
+    return request.query_params.get("pipeline", MAIN)

@@ -176,7 +176,7 @@ def _wave(number: int, view: WaveView, rollout: Rollout) -> WaveNow:
     needed = approvals.lacking(rollout.order, number, ())
     return WaveNow(
         label=view.label,
-        state=str(view.state),
+        state=view.state,
         devices=view.devices,
         standings=_by_name(view.standings),
         begun_at=turn.at if turn is not None and out else None,

@@ -13,7 +13,8 @@ from agent.core.page.access import Role
 from agent.core.page.words import Broker
 from agent.wire.documents import Count, InputContract, Instant, OutputContract
 from agent.wire.reports import CameraState, Percentiles, Phase, Report
-from agent.wire.topics import Digest
+from agent.wire.topics import MAIN, Digest
+from deploy.core.devices.outlook import WaveState
 from deploy.core.devices.roster import Counts
 from deploy.core.devices.why import Explained
 from deploy.core.factory.evaluation import document
@@ -49,7 +50,7 @@ class Row(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One pipeline of a device. What is as its default is left out."""
 
     device: str
-    pipeline: str = "main"
+    pipeline: str = MAIN
     online: bool = False
     running: str = ""
     """`name@version`."""
@@ -80,7 +81,7 @@ class Row(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> str:
         """What a row is known by: `device`, or `device/pipeline` of a further one."""
-        return self.device if self.pipeline == "main" else f"{self.device}/{self.pipeline}"
+        return self.device if self.pipeline == MAIN else f"{self.device}/{self.pipeline}"
 
 
 class Controller(Struct, frozen=True, kw_only=True):
@@ -165,8 +166,7 @@ class DeviceNow(Struct, frozen=True, kw_only=True):
 
 class WaveNow(Struct, frozen=True, kw_only=True):
     label: str
-    state: str
-    """`out`, `current` or `coming`."""
+    state: WaveState
     devices: Count
     """That it lets in and the one before it did not."""
     standings: dict[str, int]

@@ -1,4 +1,4 @@
-import { number, plural } from "../../format.js";
+import { instant, number, plural } from "../../format.js";
 import { html } from "../../ui.js";
 import { gathered } from "./words.js";
 
@@ -24,9 +24,10 @@ function Signatures({ wave }) {
 
 function Wave({ wave, place }) {
   const coming = wave.state === "coming";
+  const since = wave.begun_at ? html` since <time datetime=${wave.begun_at}>${instant(wave.begun_at)}</time>` : "";
   return html`<li class="wave ${wave.state}" aria-current=${wave.state === "current" ? "step" : undefined}>
     <h3>Wave ${place + 1}: ${wave.label}</h3>
-    <p>${plural(wave.devices, "device")}, ${STATES[wave.state] ?? wave.state}</p>
+    <p>${plural(wave.devices, "device")}, ${STATES[wave.state]}${since}</p>
     ${coming ? null : html`<${Bar} standings=${wave.standings} devices=${wave.devices} />
     <ul class="wave-counts">${gathered(wave.standings).map(([name, count]) =>
       html`<li key=${name} class=${name.replace(" ", "-")}><b>${number(count)}</b> ${name}</li>`)}</ul>`}
