@@ -170,7 +170,7 @@ def _show(found: tuple[Row, ...], counts: Counts, limit: int | None) -> None:
         below = sum(1 + len(line) // room.columns for line in said)
         limit = max(room.lines - below - OTHER_LINES, LINES_MIN)
     shown = found[:limit]
-    output.say(*devices_table.table(shown, None if room is None else room.columns))
+    output.say(devices_table.table(shown, None if room is None else room.columns))
     if len(found) > len(shown):
         said.append(f"{len(found) - len(shown):,} more rows{hint}")
     sys.stdout.flush()

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from rich.cells import cell_len, set_cell_size
+
 from agent.wire.reports import CameraState
 from agent.wire.topics import MAIN
 from deploy.cli import output
@@ -19,8 +21,8 @@ CAUSE_MIN: Final = 40
 """Letters of the cause that a terminal shows, if it can."""
 
 
-def table(rows: Sequence[Row], width: int | None) -> list[str]:
-    """The rows below their headings.
+def table(rows: Sequence[Row], width: int | None) -> output.Table:
+    """A line for each row.
 
     Args:
         rows: at least one.
@@ -29,22 +31,26 @@ def table(rows: Sequence[Row], width: int | None) -> list[str]:
     every = [HEADINGS, *map(cells, rows)]
     if width is not None:
         every = _fitting(every, width)
-    return [line if width is None else _cut(line, width) for line in output.columns(every[0], every[1:])]
+    return output.Table(every[0], every[1:])
 
 
 def _fitting(every: Sequence[tuple[str, ...]], width: int) -> list[tuple[str, ...]]:
     columns = dict(zip(HEADINGS, zip(*every, strict=True), strict=True))
-    widths = {heading: 2 + max(map(len, column)) for heading, column in columns.items()}
-    cause = min(widths["WHY"] - 2, CAUSE_MIN)
+    widths = {heading: 2 + max(map(cell_len, column)) for heading, column in columns.items()}
+    causes = columns.pop("WHY")
+    cause = min(widths.pop("WHY") - 2, CAUSE_MIN)
     for heading in SPARED:
-        if sum(widths[each] for each in columns if each != "WHY") + cause <= width:
+        if sum(widths.values()) + cause <= width:
             break
-        del columns[heading]
-    return list(zip(*columns.values(), strict=True))
+        del columns[heading], widths[heading]
+    room = width - sum(widths.values())
+    if room >= output.LAST_MIN:
+        causes = tuple(_cut(each, room) for each in causes)
+    return list(zip(*columns.values(), causes, strict=True))
 
 
-def _cut(line: str, width: int) -> str:
-    return line if len(line) <= width else f"{line[: max(width - 3, 0)]}..."
+def _cut(words: str, width: int) -> str:
+    return words if cell_len(words) <= width else f"{set_cell_size(words, width - 3)}..."
 
 
 def summary(counts: Counts) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Final, TextIO
 import msgspec
 import rich.box
 import rich.table
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.text import Text
@@ -50,7 +51,7 @@ def say(*said: Said) -> None:
 
 def _drawn(told: Table, width: int) -> rich.table.Table | Text:
     """The last column goes on below where it must; where there is no room for that, a row is lines."""
-    widths = [max(map(len, column)) for column in zip(told.headings, *told.rows, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(told.headings, *told.rows, strict=True)]
     *before, last = widths
     if sum(before) + 2 * len(before) + min(last, LAST_MIN) > width:
         return Text("\n\n".join(_card(told.headings, row) for row in told.rows))
@@ -114,9 +115,11 @@ def say_json(answer: object) -> None:
 
 def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Left-aligned columns, as wide as their widest cell, two blanks apart."""
-    widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
+    widths = [max(cell_len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in (headings, *rows)
     ]
 

@@ -2,6 +2,8 @@ import os
 import sys
 
 import pytest
+from msgspec.structs import replace
+from rich.cells import cell_len
 
 from agent.wire.reports import CameraState, Phase
 from deploy.cli import devices_table, output
@@ -82,17 +84,34 @@ FAILED = Row(
 )
 
 
-@pytest.mark.parametrize("width", [20, 80, 120, 200])
-def test_in_a_terminal_no_row_is_wider_and_the_cause_has_the_room(width):
-    headings, row = devices_table.table([FAILED], width)
-    assert max(len(headings), len(row)) <= width
+@pytest.mark.parametrize("width", [80, 120, 200])
+@pytest.mark.parametrize("running", ["cats@19", "猫@19"])
+def test_in_a_terminal_a_device_is_a_line_and_the_cause_has_the_room(width, running, monkeypatch, capsys):
+    monkeypatch.setattr(output, "room", lambda: os.terminal_size((width, 24)))
+    output.say(devices_table.table([replace(FAILED, running=running)], width))
+    headings, *_, row = lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert max(map(cell_len, lines)) <= width
     assert row.startswith("berlin-00975")
-    assert width < 80 or "worker-crashed: the worker" in row
+    assert "worker-crashed: the worker" in row
     assert ("TAGS" in headings) is (width == 200)
 
 
+def test_in_a_terminal_without_room_for_a_line_a_device_is_several(monkeypatch, capsys):
+    monkeypatch.setattr(output, "room", lambda: os.terminal_size((26, 24)))
+    output.say(devices_table.table([FAILED], 26))
+    said = capsys.readouterr().out
+    assert "DEVICE     berlin-00975" in said
+    assert said.count("worker") == 4
+
+
 def test_elsewhere_every_row_is_whole():
-    assert devices_table.table([FAILED], None)[1].endswith(FAILED.why.rstrip())
+    assert devices_table.table([FAILED], None).rows[0][-1].endswith(FAILED.why)
+
+
+def test_letters_of_double_width_move_no_column():
+    lines = output.columns(("A", "B"), [("猫猫", "x"), ("cat", "y")])
+    assert [cell_len(line[: line.index(end)]) for line, end in zip(lines, "Bxy", strict=True)] == [6, 6, 6]
 
 
 TABLE = output.Table(
