@@ -2,10 +2,14 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
 
@@ -15,6 +19,7 @@ from agent.wire.topics import CHECK, Qos
 from deploy.adapters.broker_local import LocalBroker
 from tests import models
 from tests.brokers import Inbox
+from tests.mosquittos import free_port
 from tests.rig import DEVICE, Agent, Ear, Fleet, fleet, listening
 
 MORE = "[log]\nverbose = false\n"
@@ -120,3 +125,53 @@ def test_a_storm_of_sighup_is_survived_in_silence(device):
     path.write_text(before)
     assert agent.running()
     assert "Traceback" not in agent.log.read_text()
+
+
+def test_a_page_for_the_network_comes_with_sighup_and_lets_in_whoever_knows_its_password(device, tmp_path):
+    _, _, agent, path = device
+    password, port = tmp_path / "password", free_port()
+    password.write_text("a wet shoal\n")
+    before = path.read_text()
+    page = f'[web]\nlisten = "0.0.0.0:{port}"\npassword_file = "{password}"\n'
+    path.write_text(f"{before}{page}")
+    agent.process.send_signal(signal.SIGHUP)
+    url = f"http://{_own_address()}:{port}"
+    assert _asked(f"{url}/api/now").code == 401
+    browser = build_opener(HTTPCookieProcessor())
+    for wrong in range(3):
+        guess = Request(f"{url}/api/sign-in", json.dumps({"password": str(wrong)}).encode(), JSON)
+        assert _asked(guess, browser).code == 401
+    right = Request(f"{url}/api/sign-in", b'{"password": "a wet shoal"}', JSON)
+    assert _asked(right, browser).code == 200
+    with _asked(f"{url}/api/now", browser) as answer:
+        assert json.load(answer)["pipelines"]["main"]["report"]["active"]["version"] == "1"
+    assert _asked(f"{url}/api/now").code == 401
+    path.write_text(before)
+    agent.process.send_signal(signal.SIGHUP)
+    assert agent.running()
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def _own_address() -> str:
+    """Of this host as its neighbours see it; loopback where it has no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        try:
+            line.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return line.getsockname()[0]
+
+
+def _asked(wanted, opener=None, within_s: float = 30.0):
+    """What it answers, once it listens."""
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            return (opener or build_opener()).open(wanted, timeout=within_s)
+        except HTTPError as refused:
+            return refused
+        except URLError:
+            assert time.monotonic() < end, "no page has come up"
+            time.sleep(0.1)
