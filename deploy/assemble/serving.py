@@ -47,6 +47,10 @@ class Pace:
     """Between two looks at what the broker holds."""
     fresh_s: float = 10.0
     """How old a complete reading may be where something is decided."""
+    heard_s: float = 300.0
+    """How old it may be else while a rollout is under way: a broker drops what it has for a slow listener,
+    and a device that has said everything does not say it again.
+    """
     claims_s: float = 30.0
     """Between two looks at who claims an identity."""
     lag_s: float = 900.0
@@ -191,12 +195,13 @@ class Controller:
             claiming.accept_all(workspace, self.desk.session)
 
     def _decide(self, name: str) -> None:
-        """Where more follows than a changed verdict, all is read again first."""
+        """Where more follows than a changed verdict, all is read again first; and now and then besides."""
         desk, stale = self.desk, threading.Event()
 
         def make(fleet: Fleet, picture: Picture) -> tuple[AnyEntry, ...]:
             entries = self._step(fleet, name, picture)
-            if steps.decisive(entries) and desk.live().age_s > self.pace.fresh_s:
+            longest = self.pace.fresh_s if steps.decisive(entries) else self.pace.heard_s
+            if desk.live().age_s > longest:
                 stale.set()
                 return ()
             return () if self._restates_soon(fleet.rollouts[name], entries) else entries

@@ -68,6 +68,19 @@ def test_a_good_release_reaches_everybody_wave_by_wave(fleet):
         assert verdicts(desk) == [Verdict.PROMOTE] * 3
 
 
+def test_what_the_broker_dropped_on_its_way_to_the_controller_is_read_later(fleet):
+    with fleet.desk() as desk:
+        fleet.start(desk, "100%")
+        fleet.turn(desk)
+        fleet.broker.lose("#")
+        fleet.puppets.follow(fleet.plan())
+        fleet.broker.heal()
+        fleet.turn(desk)
+        assert desk.fleet().rollouts["r"].outcome is None
+        Controller(desk, Event(), pace=Pace(heard_s=0.0)).turn()
+        assert desk.fleet().rollouts["r"].outcome is Outcome.COMPLETED
+
+
 def test_a_bad_release_is_taken_back_from_everybody_and_revoked(fleet):
     with fleet.desk() as desk:
         fleet.start(desk, "1", "100%")
