@@ -2,7 +2,7 @@
 
 import { signOut } from "../api.js";
 import { attempt } from "../components.js";
-import { clock, duration, instant, sentence } from "../format.js";
+import { clock, duration, instant, number, sentence } from "../format.js";
 import { useNow } from "../store.js";
 import { html } from "../ui.js";
 import { useFleet } from "./fleet_store.js";
@@ -53,7 +53,8 @@ function troubles(told, server, me, now) {
   if (told && !told.broker.up) found.push(["bad", brokerWords(told, now)]);
   if (told?.fault) found.push(["bad", sentence(told.fault)]);
   if (told && !told.controller.runs) found.push(["warn", sentence(told.controller.words)]);
-  for (const words of told?.missing ?? []) found.push(["warn", `Incomplete: ${words}.`]);
+  const [first, ...others] = told?.missing ?? [];
+  if (first) found.push(["warn", `Incomplete: ${first}${others.length ? `; and ${number(others.length)} more like it` : ""}.`]);
   if (me.note) found.push(["", sentence(me.note)]);
   return found;
 }
