@@ -19,7 +19,7 @@ which a day's rhythm disturbs little.
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -46,16 +46,14 @@ class Verdict:
     """What chance exceeds once in a hundred times."""
 
 
-def compare(seen: Sequence[int], reference: Sequence[int], spans: Sequence[Sequence[int]] = ()) -> Verdict:
+def compare(seen: Sequence[int], reference: Sequence[int], frames: float = 1.0) -> Verdict:
     """
     Args:
         seen: the counts of some classes.
         reference: of the same classes.
-        spans: the same of successive spans of the reference, of which one tells nothing: then each frame
-            counts as a sight of its own.
+        frames: that make one sight, at least 1.
     """
     n, m = sum(seen), sum(reference)
-    frames = frames_a_sight(spans)
     if min(n, m) < max(FRAMES_MIN, SIGHTS_MIN * frames):
         return Verdict(Drift.TOO_FEW)
     psi = index([each / frames for each in seen], [each / frames for each in reference])
@@ -65,9 +63,7 @@ def compare(seen: Sequence[int], reference: Sequence[int], spans: Sequence[Seque
     return Verdict(Drift.DRIFTED if psi >= DRIFTED_FROM else Drift.SHIFTING, psi, noise)
 
 
-def compare_labels(
-    seen: Mapping[str, int], reference: Mapping[str, int], spans: Sequence[Mapping[str, int]] = ()
-) -> Verdict:
+def compare_labels(seen: Mapping[str, int], reference: Mapping[str, int], frames: float = 1.0) -> Verdict:
     """By the labels that are frequent here or there, whichever was watched for longer."""
     shares: dict[str, float] = defaultdict(float)
     for counts in (seen, reference):
@@ -75,13 +71,22 @@ def compare_labels(
         for label, n in counts.items():
             shares[label] += n / whole if n else 0.0
     labels = top(shares, CLASSES_COMPARED)
-    return compare(
-        columns(seen, labels), columns(reference, labels), [columns(span, labels) for span in spans]
-    )
+    return compare(columns(seen, labels), columns(reference, labels), frames)
+
+
+def frames_a_label(spans: Iterable[Mapping[str, int]]) -> float:
+    """As `frames_a_sight`, of labels."""
+    every = tuple(spans)
+    whole: dict[str, float] = defaultdict(float)
+    for span in every:
+        for label, n in span.items():
+            whole[label] += n
+    labels = top(whole, CLASSES_COMPARED)
+    return frames_a_sight([columns(span, labels) for span in every])
 
 
 def frames_a_sight(spans: Sequence[Sequence[int]]) -> float:
-    """At least 1; the counts of the same classes in successive spans."""
+    """At least 1, which is also of a single span; the counts of the same classes in successive spans."""
     whole = sum(map(sum, spans))
     shares = [sum(counts) / whole for counts in zip(*spans, strict=True)] if whole else []
     there = [(place, share) for place, share in enumerate(shares) if share]

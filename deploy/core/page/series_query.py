@@ -20,7 +20,7 @@ from deploy.core.page.series import (
     RunningBy,
     RunningLine,
 )
-from deploy.core.page.series_drift import Verdict, compare, compare_labels
+from deploy.core.page.series_drift import Verdict, compare, compare_labels, frames_a_label, frames_a_sight
 from deploy.core.page.series_sums import Answered, Counted, Heard, Piece, Pile, top
 
 POINTS_MAX: Final = 360
@@ -67,11 +67,11 @@ def steps(since: datetime, until: datetime, minutes_from: datetime) -> Steps:
 
 
 def latency(stage: str, grid: Steps, pieces: Iterable[Piece]) -> Latency:
-    of_place: dict[tuple[str, str], list[Piece]] = defaultdict(list)
+    of_place: dict[tuple[str, str], list[Pile]] = defaultdict(lambda: [Pile() for _ in grid.at])
     for piece in pieces:
-        of_place[piece.release, piece.hardware].append(piece)
-    every = [piece for found in of_place.values() for piece in found]
-    lines = (_line(release, hardware, grid, found) for (release, hardware), found in of_place.items())
+        of_place[piece.release, piece.hardware][grid.place(piece.at)].add(piece.durations)
+    every = [_merged(step) for step in zip(*of_place.values(), strict=True)]
+    lines = (_line(release, hardware, piles) for (release, hardware), piles in of_place.items())
     return Latency(
         stage=stage,
         since=_instant(grid.since),
@@ -79,17 +79,21 @@ def latency(stage: str, grid: Steps, pieces: Iterable[Piece]) -> Latency:
         step_s=grid.step_s,
         at=grid.at,
         lines=tuple(sorted(lines, key=lambda line: (line.release, line.hardware))),
-        everything=_line(REST, REST, grid, every) if every else None,
+        everything=_line(REST, REST, every) if every else None,
     )
 
 
-def _line(release: str, hardware: str, grid: Steps, pieces: Sequence[Piece]) -> LatencyLine:
-    whole, piles = Pile(), [Pile() for _ in grid.at]
-    for piece in pieces:
-        whole.add(piece.durations)
-        piles[grid.place(piece.at)].add(piece.durations)
+def _merged(piles: Iterable[Pile]) -> Pile:
+    whole = Pile()
+    for pile in piles:
+        whole.add(pile.document())
+    return whole
+
+
+def _line(release: str, hardware: str, piles: Sequence[Pile]) -> LatencyLine:
+    """Of the durations of each step."""
     told = [_percentiles(pile) for pile in piles]
-    document = whole.document()
+    document = _merged(piles).document()
     return LatencyLine(
         release=release,
         hardware=hardware,
@@ -151,14 +155,16 @@ def classes(release: str, grid: Steps, heard: Iterable[Heard], against: Compared
         whole.add(one.answered)
         each[grid.place(one.at)].add(one.answered)
     spans = () if against is None else tuple(one.answered for one in against.heard)
-    labels = [span.labels for span in spans]
+    frames = frames_a_label(span.labels for span in spans)
 
     def beside(since: int, until: int) -> Answered:
         return Answered() if against is None else against.beside(since, until)
 
     before = beside(grid.since, grid.until)
-    verdict = compare_labels(whole.labels, before.labels, labels)
-    sureness = compare(whole.confidence, before.confidence, [span.confidence for span in spans])
+    verdict = compare_labels(whole.labels, before.labels, frames)
+    sureness = compare(
+        whole.confidence, before.confidence, frames_a_sight([span.confidence for span in spans])
+    )
     steps_ = zip(grid.at, each, strict=True)
     return Classes(
         release=release,
@@ -169,7 +175,7 @@ def classes(release: str, grid: Steps, heard: Iterable[Heard], against: Compared
         frames=tuple(answered.frames for answered in each),
         labels=tuple(_labels(whole, before, each)),
         psi=_column(
-            compare_labels(answered.labels, beside(at, at + grid.step_s).labels, labels).psi
+            compare_labels(answered.labels, beside(at, at + grid.step_s).labels, frames).psi
             for at, answered in steps_
         ),
         drift=verdict.drift,

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.core.page.series import Drift
-from deploy.core.page.series_drift import FRAMES_MIN, compare, compare_labels, frames_a_sight, index
+from deploy.core.page.series_drift import (
+    FRAMES_MIN,
+    compare,
+    compare_labels,
+    frames_a_label,
+    frames_a_sight,
+    index,
+)
 
 counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=30)
 
@@ -91,20 +98,20 @@ def test_of_a_camera_that_sees_the_same_each_day_nothing_is_said_on_any(seed):
     hours = list(camera(seed, days=6))
     first = hours[:24]
     for day in range(24, len(hours) - 23, 12):
-        verdict = compare_labels(together(hours[day : day + 24]), together(first), first)
+        verdict = compare_labels(together(hours[day : day + 24]), together(first), frames_a_label(first))
         assert verdict.drift is Drift.STEADY, (day, verdict)
 
 
 def test_a_camera_that_is_covered_is_told_within_hours():
     first = list(camera(1, days=1))
     covered = list(camera(2, days=1))[:20] + [{"dark": 36_000}] * 4
-    assert compare_labels(together(covered), together(first), first).drift is Drift.DRIFTED
+    assert compare_labels(together(covered), together(first), frames_a_label(first)).drift is Drift.DRIFTED
 
 
 def test_a_camera_that_sees_something_else_more_often_is_told_within_two_days():
     first = list(camera(1, days=1))
     other = list(camera(2, days=1, shares=(0.7, 0.03, 0.07, 0.2)))
-    assert compare_labels(together(other), together(first), first).drift is not Drift.STEADY
+    assert compare_labels(together(other), together(first), frames_a_label(first)).drift is not Drift.STEADY
 
 
 @pytest.mark.parametrize("frames", [1, 50, 600])
@@ -120,4 +127,4 @@ def test_frames_that_come_in_runs_count_as_often_as_what_they_show_changes(frame
 
 def test_too_few_sights_are_too_few_however_many_frames_they_fill():
     spans = [[36_000, 0], [0, 36_000]] * 3
-    assert compare([36_000, 0], [108_000, 108_000], spans).drift is Drift.TOO_FEW
+    assert compare([36_000, 0], [108_000, 108_000], frames_a_sight(spans)).drift is Drift.TOO_FEW
