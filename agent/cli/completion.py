@@ -15,6 +15,7 @@ _EPILOG = """\
 examples:
   source <(shoal-agent completion bash)
   shoal-agent completion bash > ~/.local/share/bash-completion/completions/shoal-agent
+  shoal-agent completion zsh > "${fpath[1]}/_shoal-agent"
   shoal-agent completion fish > ~/.config/fish/completions/shoal-agent.fish"""
 
 

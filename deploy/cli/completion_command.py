@@ -46,6 +46,10 @@ METAVARS: Final[Mapping[str, Named]] = {
 }
 """What an argument is called that takes the name of something there is."""
 FOLDER: Final = "DIR"
+NAMES_IN_ZSH: Final = """\
+_shoal_names() { compadd -- ${(f)"$(shoal completion --names $1 2>/dev/null)"} }
+"""
+"""A function, which runs when a name is wanted; a list of words would be made when the program is loaded."""
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -70,7 +74,7 @@ def script(shell: Shell) -> str:
 
     parser = main.parser()
     _mark(parser)
-    return shtab.complete(parser, shell)
+    return shtab.complete(parser, shell, preamble=NAMES_IN_ZSH if shell is Shell.ZSH else "")
 
 
 def _mark(parser: ArgumentParser) -> None:
@@ -85,7 +89,9 @@ def _mark(parser: ArgumentParser) -> None:
 def _completion(action: Action) -> object:
     metavar = action.metavar if isinstance(action.metavar, str) else ""
     if (named := METAVARS.get(metavar)) is not None:
-        return shtab.cmd(f"shoal completion --names {named} 2>/dev/null")
+        return dict(shtab.cmd(f"shoal completion --names {named} 2>/dev/null")) | {
+            "zsh": f" _shoal_names {named}"
+        }
     if action.type is Path:
         return shtab.DIRECTORY if metavar == FOLDER else shtab.FILE
     return None
