@@ -218,9 +218,9 @@ def unpack(content: bytes) -> Histogram:
         packed = msgspec.msgpack.decode(zlib.decompress(content), type=_Packed)
     except (zlib.error, msgspec.DecodeError) as error:
         raise Malformed(f"a kept sketch is damaged: {error}") from error
-    bins = {packed.first + place: n for place, n in enumerate(packed.counts) if n}
-    if any(not KEY_MIN <= key <= KEY_MAX for key in bins):
+    if packed.counts and not KEY_MIN <= packed.first <= packed.first + len(packed.counts) - 1 <= KEY_MAX:
         raise Malformed("a kept sketch has bins beyond their bounds")
+    bins = {key: n for key, n in enumerate(packed.counts, packed.first) if n}
     return Histogram(
         relative_accuracy=RELATIVE_ACCURACY,
         count=packed.zeros + sum(bins.values()),
