@@ -141,6 +141,10 @@ def _ready(arguments: argparse.Namespace) -> None:
 
 
 def _camera(arguments: argparse.Namespace) -> "Camera":
+    """
+    Raises:
+        ConfigError: the photographs are not there.
+    """
     from agent.assemble import check_child, shipped  # noqa: PLC0415 - same
     from agent.config import Camera, CameraKind  # noqa: PLC0415 - same
     from agent.core.findings.devices import CameraFails  # noqa: PLC0415 - same
@@ -156,6 +160,8 @@ def _camera(arguments: argparse.Namespace) -> "Camera":
         kind = CameraKind.REPLAY
     if kind is CameraKind.REPLAY:
         folder = arguments.photographs or str(shipped.folder() / shipped.PHOTOGRAPHS)
+        if not Path(folder).is_dir():
+            raise ConfigError(f"--photographs {folder} is no folder: name one with jpg, png or bmp pictures")
         _say(f"camera: the photographs in {folder}")
         return Camera(kind=kind, folder=folder, rate_fps=arguments.rate or PHOTOGRAPHS_FPS)
     return camera
