@@ -31,8 +31,8 @@
 # make wheels             ARCH=arm64 PYTHON_VERSION=3.13: a folder, wheels/, to install from without internet
 # make deb                ARCH=arm64 PYTHON_VERSION=3.13: a Debian package with all it needs inside, in dist/
 # make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container; one is killed,
-#                         starved and told nonsense; then the package, the Ansible role, and what works of it on
-#                         trixie (needs root, debhelper, lintian; 50 minutes)
+#                         starved and told nonsense; then the package and the Ansible role; SUITE=trixie
+#                         PYTHON_VERSION=3.13 on that one (needs root, debhelper, lintian; 50 minutes)
 # make test-homeassistant a real device in a real Home Assistant, which gets an environment of its own (needs
 #                         Python 3.13 as HOME_PYTHON=...; 3 minutes)
 # make screenshots      docs/images of a real device and its page (needs chromium; 2 minutes)
@@ -56,6 +56,7 @@ PHOTOGRAPHS ?=
 ARCH ?=
 PYTHON_VERSION ?=
 FOLDER ?=
+SUITE ?= bookworm
 RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
 bin := $(VENV)/bin
 
@@ -202,10 +203,10 @@ deb: $(VENV)/.demo
 
 test-install: deb
 	lintian --fail-on error $(or $(FOLDER),dist)/shoal_*.deb
-	RIG_TIMEOUT_S=3600 tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/stranger
-	RIG_TIMEOUT_S=3600 tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/hostile
-	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/package
-	tests/rigs/systemd-boot $(RIGS)/bookworm . tests/installer/many
+	RIG_SUITE=$(SUITE) RIG_TIMEOUT_S=3600 tests/rigs/systemd-boot $(RIGS)/$(SUITE) . tests/installer/stranger
+	RIG_SUITE=$(SUITE) RIG_TIMEOUT_S=3600 tests/rigs/systemd-boot $(RIGS)/$(SUITE) . tests/installer/hostile
+	RIG_SUITE=$(SUITE) tests/rigs/systemd-boot $(RIGS)/$(SUITE) . tests/installer/package
+	RIG_SUITE=$(SUITE) tests/rigs/systemd-boot $(RIGS)/$(SUITE) . tests/installer/many
 
 # The newest that Python 3.13.0 takes, with what its frontend and its MQTT integration import.
 test-homeassistant: $(VENV)/.dev
