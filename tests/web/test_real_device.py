@@ -1,7 +1,6 @@
 """A real device with a real model over a real broker, seen in a real Chromium."""
 
 import contextlib
-import os
 import re
 import socket
 import time
@@ -15,13 +14,12 @@ from deploy.adapters.broker_local import mosquitto_path, mosquitto_settings
 from tests.mosquittos import Mosquitto, free_port
 from tests.rig import LABELS, SHIPPED, Agent, Fleet, fleet, listening, replay
 from tests.web.browser import DESK, PHONE, SIZES, Visits, findings, misplaced
+from tests.web.fleet_visits import crowding
 
 LIVE_S = 2.0
 """From opening the page to the first picture with its labels."""
 TRIES = 4
 """A browser has its fonts to find once, and a machine has other work at times."""
-LOAD_MAX = 1.5
-"""Runnable processes a core, above which a time says nothing of the page."""
 
 
 @dataclass(slots=True)
@@ -72,12 +70,11 @@ def test_the_page_is_live_within_two_seconds(visits: Visits, site: Site, size):
         page = visits.open(site.url, size).page
         page.locator(".picture figcaption").wait_for()
         took_s = time.monotonic() - began
-        if took_s < LIVE_S:
+        within_s = LIVE_S * crowding()
+        if took_s < within_s:
             return
         page.close()
-    if os.getloadavg()[0] > LOAD_MAX * (os.cpu_count() or 1):
-        pytest.skip(f"the machine is busy with other work: the last opening took {took_s:.1f} s")
-    assert took_s < LIVE_S
+    assert took_s < within_s
 
 
 @SIZES
