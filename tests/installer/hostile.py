@@ -13,7 +13,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from rigged import BROKER, DEVICE, INSTALLER, PORT, a_broker, changed, everything, predicts, run, say, step
+from rigged import (
+    BROKER,
+    DEVICE,
+    INSTALLER,
+    PORT,
+    UNIT,
+    a_broker,
+    changed,
+    everything,
+    predicts,
+    run,
+    say,
+    step,
+)
 from stranger import CURRENT, another_version, release
 
 WHEELS = Path("/root/my wheels")
@@ -195,6 +208,12 @@ class Heard:
 def upgrades_that_do_not_hold() -> None:
     install("--broker", BROKER, "--wheels", str(WHEELS))
     predicts(f"shoal/{DEVICE}", DEVICE)
+    with step("the model's probation ends"):
+        # A worker that dies within it is held against the model, whatever killed it.
+        until = time.monotonic() + 300
+        while "probation" in run("systemctl", "show", "--value", "--property=StatusText", UNIT):
+            assert time.monotonic() < until
+            time.sleep(1)
     before = release()
     with step("a version that starts and does not predict is taken back"), Heard() as heard:
         said = run(
