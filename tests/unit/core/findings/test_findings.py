@@ -9,7 +9,7 @@ import pytest
 
 from agent.core import findings
 from agent.core.edgetpu.words import Bus, Obstacle, Pycoral, Ready, Tpu, Trouble
-from agent.core.findings import broker, devices, files, host, packages, runtime, trust
+from agent.core.findings import broker, devices, files, host, packages, runtime, trust, web
 from agent.core.findings.child import Died, Failed, Late, Unstarted
 from agent.core.findings.devices import CameraFails, CameraWorks
 from agent.core.findings.files import Disk, Entry, Hidden, Missing, State, User
@@ -18,6 +18,7 @@ from agent.core.findings.host import Machine
 from agent.core.findings.packages import Imported
 from agent.core.findings.runtime import Computed
 from agent.core.findings.trust import Damaged, Expiring, Unreadable
+from agent.core.page.place import Place
 from agent.core.refusal import Refusal
 from agent.core.serving.delegate import RuntimeChoice
 
@@ -127,6 +128,12 @@ CASES = [
     ([host.clock("now", synchronized=True, plausible=True)], "clock", OK),
     ([host.clock("1970", synchronized=True, plausible=False)], "clock.past", DEGRADED),
     ([host.clock("now", synchronized=False, plausible=True)], "clock.unsynchronized", DEGRADED),
+    ([web.no_page()], "web", OK),
+    ([web.refused("web.password_file names nothing")], "web.refused", DEGRADED),
+    ([web.page(Place("127.0.0.1", 8480), "", tls=False, asks=False)], "web", OK),
+    ([web.page(Place("127.0.0.1", 8480), "in use", tls=False, asks=False)], "web.not-to-be-had", DEGRADED),
+    ([web.page(Place("0.0.0.0", 8480), "", tls=False, asks=True)], "web.plain", NOTE),
+    ([web.page(Place("0.0.0.0", 8480), "", tls=True, asks=True)], "web", OK),
     (disk(), "disk", OK),
     (disk(free_inodes=None), "disk", OK),
     (disk(read_only=True, free_bytes=0), "disk.read-only", FATAL),
