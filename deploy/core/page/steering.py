@@ -134,7 +134,7 @@ def _words(found: Outlook) -> str:
     rollout = found.rollout
     match rollout.outcome:
         case Outcome.COMPLETED:
-            return "completed: it is stable now"
+            return "completed: it became the stable release"
         case Outcome.REVERTED:
             return f"{_taken_back(found)}{_because(rollout.aborted)}"
         case None if rollout.aborted is not None:

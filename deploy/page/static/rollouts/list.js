@@ -11,7 +11,7 @@ const COLUMNS = [
   { key: "release", words: "Release", cell: (each) => each.release },
   { key: "state", words: "State", cell: (each) => html`<${State} is=${each.state} />` },
   { key: "words", words: "Where it stands", cell: (each) => each.words },
-  { key: "devices", words: "Devices", cell: (each) => counted(each.standings) || (each.exposed ? `${each.exposed} exposed` : "none yet") },
+  { key: "devices", words: "Devices", cell: (each) => counted(each.standings) || (each.exposed ? `${each.exposed} exposed` : each.outcome ? "" : "none yet") },
   { key: "stream", words: "Stream", cell: (each) => each.stream },
   { key: "started", words: "Begun", cell: (each) => html`<time dateTime=${each.started_at}>${instant(each.started_at)}</time> by ${each.by}` },
 ];

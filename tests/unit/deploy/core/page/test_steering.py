@@ -113,7 +113,7 @@ def test_a_signature_is_asked_for_where_one_is_lacking_and_over_what_counts(stat
         ("waits for its first signature", "waiting", "wave 1 needs 1 more signature"),
         ("is paused", "paused", "wave 1 of 2 (1), paused: those that have begun go on"),
         ("is being taken back", "going-back", "is being taken back (dogs)"),
-        ("has completed", "completed", "completed: it is stable now"),
+        ("has completed", "completed", "completed: it became the stable release"),
         ("was taken back", "reverted", "taken back: 0 of 1 devices serve what was stable (dogs)"),
     ],
 )
