@@ -92,7 +92,7 @@ def stands(found: Outlook) -> str:
     rollout = found.rollout
     match rollout.outcome:
         case Outcome.COMPLETED:
-            return "completed: it is stable now"
+            return "completed: it became the stable release"
         case Outcome.REVERTED:
             return f"reverted: {found.back} of {found.let_in} devices serve what was stable"
         case None if rollout.aborted is not None:

@@ -4,7 +4,11 @@ export const NONE = "–";
 
 export function number(value, digits = 0) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
-  return value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return value.toLocaleString("en-GB", {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    signDisplay: "negative",
+  });
 }
 
 /** Three significant digits, as far as they are worth reading. */

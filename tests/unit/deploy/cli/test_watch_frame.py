@@ -132,7 +132,7 @@ def test_what_a_device_told_cannot_steer_the_terminal():
             {"aborted": "bad", "wave": -1, "outcome": words.Outcome.REVERTED},
             "reverted: 6 of 10 devices serve what was stable",
         ),
-        ({"outcome": words.Outcome.COMPLETED}, "completed: it is stable now"),
+        ({"outcome": words.Outcome.COMPLETED}, "completed: it became the stable release"),
         ({"wave": -1, "wave_at": None, "plan": None, "turns": ()}, "has not begun"),
     ],
 )
