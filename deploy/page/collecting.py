@@ -1,10 +1,9 @@
 """The collection of a fleet's telemetry: from the broker into sums, and from time to time onto the disk.
 
-The link's thread only lays messages down and acknowledges them, for a broker that waits for a slow reader
-drops what it has for it (a Mosquitto as it comes, beyond 1,000 messages). A thread of its own reads and sums
-them. The session is a clean one: what devices send while no collection runs is lost, because a broker would
-hold a second's worth of it, and in its place of what comes then. A span that lacks windows says so by its
-counts.
+A process of its own receives (`receiver`), for a broker that waits for a slow reader drops what it has for
+it; a thread here sums what that hands over. The session is a clean one: what devices send while no collection
+runs is lost, because a broker would hold a second's worth of it, and in its place of what comes then. A span
+that lacks windows says so by its counts.
 """
 
 import logging
@@ -22,13 +21,14 @@ from msgspec.structs import replace
 from agent.adapters.clock_system import SystemClock
 from agent.core.telemetry.families import Family
 from agent.ports.clock import Clock
-from agent.ports.link import Link, Message
+from agent.ports.link import Message
+from agent.wire import topics
 from agent.wire.errors import AgentError, ConfigError, StoreFailed
-from agent.wire.topics import MAIN, SHARDS, TELEMETRY, Root
+from agent.wire.topics import MAIN, Root
+from deploy.adapters.receiver_process import receiving
 from deploy.adapters.series_sqlite import SqliteSeries
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import workspaces
-from deploy.assemble.session import standing_by
 from deploy.core.page import figures, series_query
 from deploy.core.page.series import (
     Against,
@@ -53,10 +53,8 @@ BACKLOG_MAX: Final = 65_536
 BACKLOG_MAX_BYTES: Final = 268_435_456
 BATCH: Final = 16
 """Messages that are summed at a time: some two milliseconds."""
-YIELD: Final = 2.0
-"""While messages come, so many times as long as a batch took is left to the link's thread, which else would
-wait for the interpreter after each packet: they can be summed later, and a broker's queue is short.
-"""
+YIELD: Final = 1.0
+"""So many times as long as a batch took is left to whoever looks at the page."""
 IDLE_S: Final = 0.05
 DRIFTS_MAX: Final = 8
 """Releases of which a scrape is told whether their classes drift."""
@@ -97,19 +95,18 @@ class Collecting:
         self._fault = ""
         self._stop = threading.Event()
 
-    def listen(self, link: Link) -> None:
-        """Ask for the telemetry of every shard, now and after each reconnect."""
-        filters = [self._root.shard_filter(TELEMETRY, shard) for shard in SHARDS]
-        link.subscribe(filters, TELEMETRY.qos, self.take)
-
     def take(self, message: Message) -> None:
-        """On the link's thread. What does not fit is lost and counted: memory is bounded."""
+        """On the receiving thread. What does not fit is lost and counted: memory is bounded."""
         size = len(message.payload)
         if len(self._inbox) >= BACKLOG_MAX or self._laid_bytes - self._read_bytes + size > BACKLOG_MAX_BYTES:
             self._overrun += 1
             return
         self._laid_bytes += size
         self._inbox.append(message)
+
+    def lose(self, count: int) -> None:
+        """On the receiving thread: so many came and were lost before they were here."""
+        self._overrun += count
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -289,7 +286,7 @@ class Collecting:
 
 @contextmanager
 def collecting(workspace: Workspace) -> Iterator[Collecting]:
-    """The collection of this workspace's fleet, over a link of its own, whether or not a broker is there.
+    """The collection of this workspace's fleet, whether or not a broker is there.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -300,12 +297,10 @@ def collecting(workspace: Workspace) -> Iterator[Collecting]:
         """Where nothing was released yet, whatever devices say."""
         return frozenset(f"{ref.name}@{ref.version}" for ref in repository.releases()) or None
 
-    with standing_by(workspace, lambda _: None) as session:
-        series = SqliteSeries(workspace.folder / "series.sqlite")
-        collection = Collecting(series, SystemClock(), session.root, releases)
-        collection.listen(session.link)
-        with collection.running():
-            yield collection
+    series = SqliteSeries(workspace.folder / "series.sqlite")
+    collection = Collecting(series, SystemClock(), topics.root(workspace.settings.broker.root), releases)
+    with collection.running(), receiving(workspace.folder, collection.take, collection.lose):
+        yield collection
 
 
 def _span(grid: Steps) -> Span:

@@ -28,7 +28,7 @@ from threading import Event
 from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import LinkSettings, MqttLink
 from agent.core.telemetry.latency import Sketch, percentiles
-from agent.ports.link import LinkState, Outgoing, Up
+from agent.ports.link import Outgoing, Up
 from agent.wire import codec
 from agent.wire.reports import Telemetry, Vitals
 from agent.wire.topics import TELEMETRY, DeviceId, Root, sha256
@@ -39,7 +39,9 @@ from deploy.adapters.broker_local import (
     mosquitto_settings,
     start_broker,
 )
+from deploy.adapters.receiver_process import ReceiverProcess, receiving
 from deploy.adapters.series_sqlite import SqliteSeries
+from deploy.adapters.workspace import Broker, Settings, create, write_settings
 from deploy.core.page.series import Collected
 from deploy.page.collecting import KEPT_EVERY_S, Collecting
 from deploy.simulation.packets import Hello
@@ -66,8 +68,9 @@ class Sent:
 class Measured:
     sent: Sent
     collected: Collected
+    refused: int
     collector_cpu_share: float
-    """Of one core."""
+    """Of one core; with the process that receives."""
     broker_cpu_share: float
     rss_bytes: int
 
@@ -160,30 +163,38 @@ async def crowd(port: int, rate: int, seconds: float, burst: int) -> Sent:
 
 
 @contextmanager
-def collecting(port: int, folder: Path) -> Iterator[Collecting]:
+def collecting(port: int, folder: Path) -> Iterator[tuple[Collecting, ReceiverProcess]]:
+    """As the fleet's page does it, once the broker has taken the receiving process in."""
+    settings = Settings(broker=Broker(url=f"mqtt://127.0.0.1:{port}", root=ROOT.prefix))
+    write_settings(workspace := create(folder / "fleet", settings))
     collection = Collecting(SqliteSeries(folder / "series.sqlite"), SystemClock(), ROOT)
-    link = MqttLink(LinkSettings("127.0.0.1", port, "collector"))
-    up = Event()
+    with collection.running(), receiving(workspace.folder, collection.take, collection.lose) as receiver:
+        _subscribed(port, collection)
+        yield collection, receiver
 
-    def told(state: LinkState) -> None:
-        if isinstance(state, Up):
-            up.set()
 
-    collection.listen(link)
-    link.open(told)
+def _subscribed(port: int, collection: Collecting) -> None:
+    """Until a message that is no window comes through: it is counted as refused."""
+    link, up = MqttLink(LinkSettings("127.0.0.1", port, "prober")), Event()
+    link.open(lambda state: up.set() if isinstance(state, Up) else None)
     try:
         assert up.wait(30.0), "the broker let nobody in"
-        # The subscriptions follow the connection; a broker takes them within the turn.
-        time.sleep(0.5)
-        with collection.running():
-            yield collection
+        ends = time.monotonic() + 30.0
+        while not collection.collected().refused and time.monotonic() < ends:
+            topic = ROOT.device(TELEMETRY, DeviceId("prober"))
+            link.publish(Outgoing(topic, b"?", TELEMETRY.qos, retain=False)).result(10.0)
+            time.sleep(0.2)
+        assert collection.collected().refused, "nothing comes through"
     finally:
         link.close()
 
 
 def measure(broker: LocalBroker, folder: Path, rate: int, seconds: float, burst: int) -> Measured:
-    with collecting(broker.port, folder) as collection:
-        cpu, broker_cpu = time.process_time(), _cpu_s(broker.process.pid)
+    with collecting(broker.port, folder) as (collection, receiver):
+        assert receiver.pid is not None, "nobody receives"
+        before = collection.collected()
+        cpu = time.process_time() + _cpu_s(receiver.pid)
+        broker_cpu = _cpu_s(broker.process.pid)
         command = [sys.executable, "-m", "tests.soak.telemetry", "--crowd", str(broker.port)]
         options = ["--rate", str(rate), "--seconds", str(seconds), "--burst", str(burst)]
         told = subprocess.run([*command, *options], check=True, stdout=subprocess.PIPE)
@@ -191,9 +202,13 @@ def measure(broker: LocalBroker, folder: Path, rate: int, seconds: float, burst:
         ends = time.monotonic() + QUIET_S
         while collection.collected().windows < sent.acknowledged and time.monotonic() < ends:
             time.sleep(0.05)
-        cpu, broker_cpu = time.process_time() - cpu, _cpu_s(broker.process.pid) - broker_cpu
+        cpu = time.process_time() + _cpu_s(receiver.pid) - cpu
+        broker_cpu = _cpu_s(broker.process.pid) - broker_cpu
+        refused = sum(collection.collected().refused.values()) - sum(before.refused.values())
     rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Measured(sent, collection.collected(), cpu / sent.seconds, broker_cpu / sent.seconds, rss_bytes)
+    return Measured(
+        sent, collection.collected(), refused, cpu / sent.seconds, broker_cpu / sent.seconds, rss_bytes
+    )
 
 
 def _cpu_s(pid: int) -> float:
@@ -238,7 +253,7 @@ def _report(found: Measured) -> int:
     )
     print(f"acknowledged  {sent.acknowledged} by the broker")
     print(f"counted       {collected.windows}; came again {collected.repeated}, lost {lost}")
-    print(f"refused       {sum(collected.refused.values())}, overrun {collected.overrun} {collected.why}")
+    print(f"refused       {found.refused}, overrun {collected.overrun} {collected.why}")
     print(f"collector     {found.collector_cpu_share:.0%} of a core, {found.rss_bytes / 1e6:.0f} MB at most")
     print(f"broker        {found.broker_cpu_share:.0%} of a core")
     print(f"disk          {collected.bytes} bytes, kept every {KEPT_EVERY_S:g} s")

@@ -11,9 +11,11 @@ from deploy.adapters.series_sqlite import SqliteSeries
 from deploy.core.page.series import NOTHING, Against
 from deploy.page import collecting
 from deploy.page.collecting import Collecting, Range
+from deploy.page.receiver import Backlog, listen
 from deploy.ports.series import DAY_S
 from tests.fakes.clock import FakeClock
 from tests.fakes.link import MemoryBroker, MemoryLink
+from tests.fakes.parcels import unpacked
 from tests.fakes.windows import window
 
 ROOT = Root("shoal/home")
@@ -59,14 +61,16 @@ def collected(series, clock, *messages, releases=lambda: None):
 def test_what_every_shard_sends_is_counted_once_and_kept(series, clock):
     broker = MemoryBroker()
     link, devices = MemoryLink(broker), MemoryLink(broker)
-    collection = Collecting(series, clock, ROOT)
-    collection.listen(link)
+    collection, backlog = Collecting(series, clock, ROOT), Backlog()
+    listen(link, ROOT, backlog)
     link.open(lambda _: None)
     devices.open(lambda _: None)
     with collection.running():
         for n in range(100):
             sent = message(f"device-{n}", window(20.0, number=n))
             devices.publish(Outgoing(sent.topic, sent.payload, TELEMETRY.qos, retain=False))
+        for received in unpacked(b"".join(backlog.batches())):
+            collection.take(received)
     told = collection.collected()
     assert (told.messages, told.windows, told.devices, told.backlog) == (100, 100, 100, 0)
     latency = collection.latency("invoke", Range(clock.now() - HOUR))
