@@ -61,7 +61,7 @@ RIGS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/shoal-rigs
 bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint types contracts pytest pytest-devices pytest-updates pytest-parts demo model clean \
+.PHONY: help test lint types contracts pytest pytest-devices pytest-updates pytest-pages pytest-parts demo model clean \
 	bench bench-fleet bench-bytes bench-cuts bench-controller bench-page-server bench-telemetry bench-browser census simulate blast \
 	soak flat outage site survive kill-controller false-alarms test-cluster test-docs test-factory mnist test-systemd \
 	test-homeassistant \
@@ -99,16 +99,19 @@ contracts: $(VENV)/.dev
 
 # Whole devices mostly wait, and what they wait for is timed: the rest runs beside them, and after them in rank.
 pytest: $(VENV)/.dev
-	@$(MAKE) --no-print-directory -j3 --output-sync=target pytest-parts pytest-devices pytest-updates
+	@$(MAKE) --no-print-directory -j4 --output-sync=target pytest-parts pytest-devices pytest-updates pytest-pages
 
 pytest-devices:
-	$(bin)/python -m pytest --ignore=tests/scenario/update tests/scenario
+	$(bin)/python -m pytest $(wildcard tests/scenario/test_[a-o]*.py)
 
 pytest-updates:
-	nice -n 2 $(bin)/python -m pytest -o cache_dir=.pytest_cache/updates tests/scenario/update tests/web
+	$(bin)/python -m pytest -o cache_dir=.pytest_cache/updates tests/scenario/update $(wildcard tests/scenario/test_[p-z]*.py)
+
+pytest-pages:
+	nice -n 2 $(bin)/python -m pytest -o cache_dir=.pytest_cache/pages tests/web tests/docs
 
 pytest-parts:
-	nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/parts --ignore=tests/scenario --ignore=tests/web tests
+	nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/parts --ignore=tests/scenario --ignore=tests/web --ignore=tests/docs tests
 
 bench: $(VENV)/.dev
 	$(bin)/python bench/frame_loop.py

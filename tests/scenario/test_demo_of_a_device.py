@@ -61,7 +61,7 @@ def test_a_page_for_others_is_not_opened_without_a_password():
 
 
 def test_a_camera_that_gives_nothing_is_said_in_the_terminal_and_ctrl_c_still_ends_it(tmp_path):
-    argv = (*ARGV, "--camera=replay", f"--photographs={tmp_path / 'none'}", "--listen=127.0.0.1:0")
+    argv = (*ARGV, "--camera=replay", f"--photographs={tmp_path}", "--listen=127.0.0.1:0")
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         try:
             assert next(line for line in running.stdout if line.startswith("camera: replay, lost: "))
