@@ -17,6 +17,10 @@ DESK = (1440, 900)
 SIZES = pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 GRAVE = frozenset({"serious", "critical"})
 PATIENCE_MS = 20_000
+KILLED = (
+    "ERR_CONNECTION", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE", "ERR_CONTENT_LENGTH_MISMATCH",
+)  # fmt: skip
+"""What a browser notes by itself of requests that nobody answers, or not to the end."""
 """Of each wait: a busy machine is slow, and nothing here is about its speed but what says so."""
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from deploy.adapters import approval_ed25519
 from tests.fakes import paged
 from tests.mosquittos import free_port
-from tests.web.browser import PHONE, Visits, findings, misplaced
+from tests.web.browser import KILLED, PHONE, Visits, findings, misplaced
 from tests.web.fleet_visits import PARTS, enter, settled
 from tests.web.orchard import Orchard, planted
 
@@ -167,8 +167,7 @@ def test_a_page_comes_back_by_itself_after_its_server_was_killed(visits: Visits,
     workspace = site.orchard.controlled.workspace
     with paged.page(workspace, listen) as server:
         visit = enter(visits, server.url, "vera")
-        # A browser notes by itself each request that nobody answers.
-        visit.forgive("ERR_CONNECTION", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE", "401")
+        visit.forgive(*KILLED, "401")
         page = settled(visit)
         expect(page.locator(".shown")).to_have_text(f"{DEVICES} devices", timeout=30_000)
         server.process.kill()

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from deploy.adapters.broker_local import mosquitto_path, mosquitto_settings
 from tests.mosquittos import Mosquitto, free_port
 from tests.rig import LABELS, SHIPPED, Agent, Fleet, fleet, listening, replay
-from tests.web.browser import DESK, PHONE, SIZES, Visits, findings, misplaced
+from tests.web.browser import DESK, KILLED, PHONE, SIZES, Visits, findings, misplaced
 from tests.web.fleet_visits import crowding
 
 LIVE_S = 2.0
@@ -127,8 +127,7 @@ def test_a_page_comes_back_by_itself_after_its_device_was_killed(visits: Visits,
     visit = visits.open(site.url, PHONE)
     page = visit.page
     page.locator(".picture figcaption").wait_for()
-    # A browser notes by itself each request that nobody answers.
-    visit.forgive("ERR_CONNECTION", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE")
+    visit.forgive(*KILLED)
     site.agent.kill()
     expect(page.get_by_role("alert")).to_contain_text("Connection lost since")
     assert findings(page) == []
