@@ -111,7 +111,7 @@ pytest-pages:
 	nice -n 2 $(bin)/python -m pytest -o cache_dir=.pytest_cache/pages tests/web tests/docs
 
 pytest-parts:
-	nice -n 5 $(bin)/python -m pytest -o cache_dir=.pytest_cache/parts --ignore=tests/scenario --ignore=tests/web --ignore=tests/docs tests
+	nice -n 2 $(bin)/python -m pytest -o cache_dir=.pytest_cache/parts --ignore=tests/scenario --ignore=tests/web --ignore=tests/docs tests
 
 bench: $(VENV)/.dev
 	$(bin)/python bench/frame_loop.py
