@@ -10,6 +10,7 @@ from typing import Final
 
 from agent.wire.errors import LinkDown
 from deploy.adapters import page_process
+from deploy.adapters.kept_process import kept
 from deploy.adapters.workspace import Workspace
 from deploy.assemble import serving, workspaces
 from deploy.assemble.controlling import desk
@@ -81,7 +82,7 @@ def _serve(workspace: Workspace, stop: threading.Event, take_over: str | None) -
 def _page(workspace: Workspace, *, wanted: bool) -> AbstractContextManager[object]:
     if not wanted or not workspace.settings.web.listen:
         return nullcontext()
-    return page_process.kept(page_process.command(workspace.folder))
+    return kept(page_process.page(page_process.command(workspace.folder)))
 
 
 def teller(before: Iterable[Line]) -> Callable[[Line], None]:

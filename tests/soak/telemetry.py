@@ -39,7 +39,8 @@ from deploy.adapters.broker_local import (
     mosquitto_settings,
     start_broker,
 )
-from deploy.adapters.receiver_process import ReceiverProcess, receiving
+from deploy.adapters.kept_process import KeptProcess
+from deploy.adapters.receiver_process import receiving
 from deploy.adapters.series_sqlite import SqliteSeries
 from deploy.adapters.workspace import Broker, Settings, create, write_settings
 from deploy.core.page.series import Collected
@@ -163,7 +164,7 @@ async def crowd(port: int, rate: int, seconds: float, burst: int) -> Sent:
 
 
 @contextmanager
-def collecting(port: int, folder: Path) -> Iterator[tuple[Collecting, ReceiverProcess]]:
+def collecting(port: int, folder: Path) -> Iterator[tuple[Collecting, KeptProcess]]:
     """As the fleet's page does it, once the broker has taken the receiving process in."""
     settings = Settings(broker=Broker(url=f"mqtt://127.0.0.1:{port}", root=ROOT.prefix))
     write_settings(workspace := create(folder / "fleet", settings))

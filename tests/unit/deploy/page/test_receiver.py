@@ -8,7 +8,7 @@ import time
 import pytest
 
 from agent.ports.link import Message
-from deploy.adapters import receiver_process
+from deploy.adapters import kept_process
 from deploy.adapters.receiver_process import receiving
 from deploy.adapters.workspace import Broker, Settings, create, write_settings
 from deploy.page import receiver
@@ -40,7 +40,7 @@ def test_what_does_not_fit_is_lost_and_told_of_once(monkeypatch, bound, value):
 
 
 def test_a_receiver_that_is_killed_is_begun_again_and_ends_with_its_reader(tmp_path, monkeypatch, any_broker):
-    monkeypatch.setattr(receiver_process, "PAUSE_S", 0.01)
+    monkeypatch.setattr(kept_process, "PAUSE_S", 0.01)
     workspace = create(tmp_path / "fleet", Settings(broker=Broker(url=any_broker.url, root="shoal/received")))
     write_settings(workspace)
     with receiving(workspace.folder, lambda _: None, lambda _: None) as process:
@@ -50,7 +50,7 @@ def test_a_receiver_that_is_killed_is_begun_again_and_ends_with_its_reader(tmp_p
     assert process.pid is None
     with pytest.raises(ProcessLookupError):
         os.kill(second, 0)
-    assert "receiving" not in {thread.name for thread in threading.enumerate()}
+    assert "receiver" not in {thread.name for thread in threading.enumerate()}
 
 
 def _pid(process, other):
