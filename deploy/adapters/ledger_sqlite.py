@@ -8,7 +8,7 @@ synchronous) makes every commit durable over a power cut, and leaves one file th
 import contextlib
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,6 +113,15 @@ class SqliteLedger:
         if sha256(content) != digest:
             raise StoreFailed(f"{self._path}: what is kept as {digest[:12]} was changed")
         return content
+
+    def sizes(self) -> Mapping[Digest, int]:
+        return {Digest(name): size for name, size in self._read("SELECT digest, length(packed) FROM content")}
+
+    def forget(self, digests: Collection[Digest]) -> None:
+        """What they took is room for what is kept next; the file grows no smaller."""
+        if digests:
+            with self._writing() as opened:
+                opened.executemany("DELETE FROM content WHERE digest = ?", [(each,) for each in digests])
 
     def marks(self) -> Mapping[DeviceId, tuple[int, int]]:
         found = self._read("SELECT device, boot, number FROM mark")

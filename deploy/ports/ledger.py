@@ -1,6 +1,6 @@
 """The append-only memory of what was decided."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from agent.wire.errors import PortError
@@ -40,6 +40,14 @@ class Ledger(Protocol):
         ...
 
     def content(self, digest: Digest) -> bytes | None: ...
+
+    def sizes(self) -> Mapping[Digest, int]:
+        """Bytes on disk of each content that is kept."""
+        ...
+
+    def forget(self, digests: Collection[Digest]) -> None:
+        """Keep these contents no longer; the lines that name them stay."""
+        ...
 
     def marks(self) -> Mapping[DeviceId, tuple[int, int]]:
         """The highest (boot, number) of a report that was ever believed, by device. It is no decision, so it

@@ -66,7 +66,9 @@ def _picture(content: Content, digest: Digest) -> Picture | None:
 
 def _judged(number: int, entry: Judged, rollout: Rollout, picture: Picture | None) -> Replayed:
     if picture is None:
-        return Replayed(number, entry.rollout, Agreement.UNKNOWN, "its picture of the fleet is not there")
+        return Replayed(
+            number, entry.rollout, Agreement.UNKNOWN, "its picture of the fleet is not there any more"
+        )
     again = gate.judge(rollout, picture)
     if _meant(again) == _meant(entry.judgement):
         return Replayed(number, entry.rollout, Agreement.SAME, f"{again.verdict}: {again.words}")

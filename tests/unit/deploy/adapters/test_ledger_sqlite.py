@@ -1,3 +1,4 @@
+import random
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -138,6 +139,22 @@ def test_content_is_kept_once_and_a_changed_one_is_not_handed_out(ledger, path):
         )
     with pytest.raises(StoreFailed, match="was changed"):
         ledger.content(digest)
+
+
+def test_what_is_forgotten_makes_room_for_what_comes_next_and_the_lines_stay(ledger, path):
+    made = ledger.append(renewals(3), after=0)
+    contents = [random.Random(number).randbytes(200_000) for number in range(5)]
+    kept = [ledger.keep(content) for content in contents[:3]]
+    assert set(ledger.sizes()) == set(kept)
+    assert all(200_000 < size < 201_000 for size in ledger.sizes().values())
+    full_bytes = path.stat().st_size
+    ledger.forget(kept[:2])
+    assert (ledger.content(kept[0]), ledger.content(kept[2])) == (None, contents[2])
+    for content in contents[3:]:
+        ledger.keep(content)
+    assert path.stat().st_size <= full_bytes + 8_192
+    assert ledger.lines() == made
+    assert chain.first_fault(ledger.written()) is None
 
 
 def test_marks_only_move_forward(ledger):
