@@ -1,7 +1,8 @@
 """A broker of our own on a free loopback port, for as long as it is needed.
 
 Mosquitto where it is installed, else the embedded one (see `broker_embedded`, which says why that one).
-It runs in a process of its own, answers a real CONNECT before it is handed over, and is gone afterwards.
+It runs in a process of its own, answers a real CONNECT before it is handed over, and is gone afterwards, also
+where this process is killed: the embedded one by the end of its standard input, Mosquitto by the kernel.
 What it says stands in `broker.log` in its folder.
 """
 
@@ -72,7 +73,8 @@ def start_broker(
     port: int | None = None,
     settings: Callable[[Path, int], str] | None = None,
 ) -> Iterator[LocalBroker]:
-    """Run a broker that keeps its files in the folder, until the block is left.
+    """Run a broker that keeps its files in the folder, until the block is left, or the thread that starts it
+    ends: it is the thread that the kernel takes for the parent.
 
     Args:
         folder: exists, or is made; Mosquitto keeps retained messages in it across starts.
@@ -127,7 +129,13 @@ def _command(kind: BrokerKind, folder: Path, port: int, settings: Callable[[Path
     path.write_text(settings(folder, port))
     found = mosquitto_path()
     assert found is not None
-    return [found, "-c", str(path)]
+    return [*_dies_with_us(), found, "-c", str(path)]
+
+
+def _dies_with_us() -> tuple[str, ...]:
+    """Begins the command of a program that knows nothing of its parent; nothing where there is no Linux."""
+    found = shutil.which("setpriv")
+    return () if found is None else (found, "--pdeathsig", "KILL", "--")
 
 
 def mosquitto_defaults(folder: Path, port: int) -> str:

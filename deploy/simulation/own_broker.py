@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -21,7 +21,9 @@ class OwnBroker:
         """
         self._folder, self._told = folder, told
         self._stack = contextlib.ExitStack()
-        self.broker = self._stack.enter_context(self._start(None, None))
+        # A broker ends with the thread that started it, and whoever brings it back may end earlier.
+        self._starter = self._stack.enter_context(ThreadPoolExecutor(1, "broker"))
+        self.broker = self._start(None, None)
         self._killed = self._back = False
 
     def __enter__(self) -> Self:
@@ -30,11 +32,12 @@ class OwnBroker:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _start(self, kind: BrokerKind | None, port: int | None) -> AbstractContextManager[LocalBroker]:
+    def _start(self, kind: BrokerKind | None, port: int | None) -> LocalBroker:
+        settings = None
         if self._told.as_it_comes:
             kind, settings = BrokerKind.MOSQUITTO, mosquitto_defaults
-            return start_broker(self._folder, kind=kind, port=port, settings=settings)
-        return start_broker(self._folder, kind=kind, port=port)
+        starting = start_broker(self._folder, kind=kind, port=port, settings=settings)
+        return self._starter.submit(self._stack.enter_context, starting).result()
 
     def follow(self, since_s: float) -> None:
         """Kill it and bring it back when the scenario says so; it keeps its folder and its port.
@@ -51,5 +54,5 @@ class OwnBroker:
             log.info("broker.killed")
         if self._killed and not self._back and since_s >= told.killed_at_s + told.away_s:
             self._back = True
-            self.broker = self._stack.enter_context(self._start(self.broker.kind, self.broker.port))
+            self.broker = self._start(self.broker.kind, self.broker.port)
             log.info("broker.started-again")

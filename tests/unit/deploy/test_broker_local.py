@@ -134,3 +134,26 @@ def test_the_embedded_broker_ends_with_the_process_that_started_it(any_broker):
     finally:
         child.kill()
         child.wait()
+
+
+def test_a_broker_is_gone_where_the_process_that_started_it_is_killed(tmp_path, kind):
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from deploy.adapters.broker_local import BrokerKind, start_broker\n"
+        "with start_broker(Path(sys.argv[1]), kind=BrokerKind(sys.argv[2])) as broker:\n"
+        "    print(broker.port, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path), kind], stdout=subprocess.PIPE, text=True
+    ) as starter:
+        assert starter.stdout is not None
+        port = int(starter.stdout.readline())
+        socket.create_connection(("127.0.0.1", port), timeout=WAIT_S).close()
+        starter.kill()
+    deadline = time.monotonic() + WAIT_S
+    while broker_local._accepts(port) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1.0)
