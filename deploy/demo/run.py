@@ -27,6 +27,7 @@ from agent.wire.reasons import IN_WORDS, Reason
 from agent.wire.reports import Event, Outcome, Phase, Prediction, Progress, Report, Telemetry
 from agent.wire.topics import DeviceId, Qos, Root
 from deploy.assemble.demo import open_link, start_broker
+from deploy.core.spans import volume
 from deploy.demo import models, places
 from deploy.demo.clearing import clean
 from deploy.demo.errands import Errands, Failed, Started, run, shown
@@ -117,7 +118,7 @@ def _play(options: Options, stage: Stage, url: str, root: Root, tally: Tally, vi
         page = places.page()
         with _device(stage, url, root, page), contextlib.closing(show):
             view.say(f"$ shoal-agent run --config device.toml    ({RATE_FPS} photographs a second)")
-            view.say(f"page: http://{page}/")
+            view.page(f"http://{page}/")
             show.run(inbox, root, told)
         show.drain(inbox, root)
         if options.broker is not None:
@@ -369,7 +370,8 @@ class Show:
         fields = event.fields
         match event.name:
             case "update.fetched":
-                self._view.say(f"device: pulled {int(fields['bytes']):,} bytes, each chunk and file verified")
+                packed = volume(int(fields["bytes"]))
+                self._view.say(f"device: pulled {packed}, packed; each chunk and file verified")
             case "trial.proven":
                 self._view.say(
                     f"device: {fields['golden']} golden inputs right, invoke {fields['invoke_p50_ms']} ms "

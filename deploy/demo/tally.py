@@ -75,16 +75,15 @@ class Tally:
         return table
 
     def summary(self) -> dict[str, Any]:
-        """The demo's last line."""
-        newest = self.newest
+        """The demo's last line. What the device runs, it said after the last prediction that was counted."""
         active = self.report.active if self.report else None
         return {
             "predictions": self.predictions,
-            "model": newest.model if newest else None,
-            "version": newest.version if newest else None,
-            "digest": newest.digest if newest else None,
+            "model": active.name if active else None,
+            "version": active.version if active else None,
+            "digest": active.digest if active else None,
             "runtime": active.runtime if active else None,
-            "delegate": newest.delegate if newest else None,
+            "delegate": active.delegate if active else None,
             "delegate_reason": active.delegate_reason if active else None,
             "bytes_pulled": self.bytes_pulled,
             "fps": round(self.fps(), 2),

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from agent.wire.reports import Progress, Report
+from deploy.core.spans import volume
 from deploy.demo.tally import Tally
 
 STAGE_WORDS = (
@@ -21,17 +22,24 @@ STAGE_WORDS = (
     ("age", "exposure to prediction, in all"),
 )
 PLAIN_EVERY = 25
-BAR_WIDTH = 32
+BAR_WIDTH = 22
+LABELS = 3
+"""Shown of the ranking: on 24 lines the story keeps eight."""
+TALL = 40
+"""Lines of a terminal on which a long sentence may take several."""
+WIDE = 64
+"""Columns in which bars and explanations fit beside the figures."""
 
 
 class View:
-    """On a terminal a table that lives; elsewhere a line now and then."""
+    """On a terminal that can move its cursor a table that lives; elsewhere a line now and then."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        live = Live(console=console, refresh_per_second=5, transient=True)
-        self._live = live if console.is_terminal else None
+        lives = console.is_terminal and not console.is_dumb_terminal
+        self._live = Live(console=console, refresh_per_second=5, transient=True) if lives else None
         self._plain_at = PLAIN_EVERY
+        self._page = ""
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -43,12 +51,18 @@ class View:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """A line of the story, above the table."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        """A line of the story, above the table: wrapped there, for Rich draws the table by the same rule."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=self._live is None)
+
+    def page(self, url: str) -> None:
+        """Where the device's page is: the story scrolls away, this stays."""
+        self._page = f"page: {url}"
+        self.say(self._page)
 
     def update(self, tally: Tally, goal: int | None) -> None:
         if self._live is not None:
-            self._live.update(_screen(tally, goal))
+            foot = Text(f"{self._page}   Ctrl-C ends it")
+            self._live.update(Group(screen(tally, goal, self.console.size), foot))
         elif tally.predictions >= self._plain_at:
             self._plain_at = tally.predictions + PLAIN_EVERY
             self.say(_line(tally, goal))
@@ -67,12 +81,13 @@ def _line(tally: Tally, goal: int | None) -> str:
     )
 
 
-def _screen(tally: Tally, goal: int | None) -> RenderableType:
+def screen(tally: Tally, goal: int | None, size: ConsoleDimensions) -> Group:
+    """Low enough for 24 lines, the story above it."""
     parts: list[RenderableType] = []
     if tally.report is not None:
-        parts.extend(_state(tally.report))
+        parts.extend(_state(tally.report, size))
     if tally.newest is not None:
-        parts.extend((_labels(tally, goal), _stages(tally)))
+        parts.extend((_seen(tally, goal), _labels(tally, size), _stages(tally, size)))
     return Group(*parts)
 
 
@@ -80,45 +95,59 @@ def pulling(candidate: Progress) -> str:
     """How far a download is, as a bar."""
     filled = candidate.bytes_done * BAR_WIDTH // candidate.bytes_total
     bar = "#" * filled + "." * (BAR_WIDTH - filled)
-    megabytes = f"{candidate.bytes_done / 1e6:.1f} of {candidate.bytes_total / 1e6:.1f} MB"
-    return f"pulling {candidate.name} {candidate.version} [{bar}] {megabytes}"
+    amounts = f"{volume(candidate.bytes_done)} of {volume(candidate.bytes_total)}"
+    return f"pulling {candidate.name} {candidate.version} [{bar}] {amounts}"
 
 
-def _state(report: Report) -> Sequence[RenderableType]:
+def _short(text: str, size: ConsoleDimensions, style: str = "") -> Text:
+    """Of one line, but where there is room for more."""
+    return Text(text, style=style, no_wrap=size.height < TALL, overflow="ellipsis")
+
+
+def _state(report: Report, size: ConsoleDimensions) -> Sequence[RenderableType]:
     active = report.active
     runs = "nothing yet" if active is None else f"{active.name} {active.version} ({active.digest[:16]})"
-    lines: list[RenderableType] = [Text(f"device {report.device}  {report.phase}  runs {runs}", style="bold")]
+    lines = [_short(f"device {report.device}  {report.phase}  runs {runs}", size, "bold")]
     if active is not None and active.delegate:
-        lines.append(Text(f"{active.runtime}, {active.delegate}: {active.delegate_reason}"))
+        lines.append(_short(f"{active.runtime}, {active.delegate}: {active.delegate_reason}", size))
     return lines
 
 
-def _labels(tally: Tally, goal: int | None) -> Table:
+def _seen(tally: Tally, goal: int | None) -> Text:
     newest = tally.newest
     assert newest is not None
     counted = f"{tally.predictions} of {goal}" if goal else str(tally.predictions)
-    table = Table(
-        title=f"{newest.frame or 'frame'} #{newest.sequence}   {counted} predictions, {tally.fps():.1f} fps",
-        title_justify="left",
+    return Text(
+        f"{newest.frame or 'frame'} #{newest.sequence}   {counted} predictions, {tally.fps():.1f} fps, "
+        f"{tally.frames_dropped} frames dropped"
     )
-    table.add_column("label", min_width=32)
-    table.add_column("score", justify="right")
-    table.add_column("", width=22)
-    for ranked in newest.predictions:
-        bar = ProgressBar(total=1.0, completed=ranked.score, width=22)
-        table.add_row(ranked.label, f"{ranked.score:.3f}", bar)
+
+
+def _labels(tally: Tally, size: ConsoleDimensions) -> Table:
+    newest = tally.newest
+    assert newest is not None
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=24, no_wrap=True)
+    table.add_column(justify="right")
+    shown = newest.predictions[:LABELS]
+    for ranked in shown:
+        bar = ProgressBar(total=1.0, completed=ranked.score, width=BAR_WIDTH)
+        table.add_row(f"  {ranked.label}", f"{ranked.score:.3f}", *([bar] if size.width >= WIDE else ()))
+    for _ in range(LABELS - len(shown)):
+        table.add_row("")
     return table
 
 
-def _stages(tally: Tally) -> Table:
-    table = Table(title=f"latency in ms   {tally.frames_dropped} frames dropped", title_justify="left")
-    table.add_column("stage")
-    for column in ("p50", "p95", "p99"):
-        table.add_column(column, justify="right")
-    table.add_column("what it is", style="dim")
+def _stages(tally: Tally, size: ConsoleDimensions) -> Table:
+    explained = size.width >= WIDE
+    table = Table.grid(padding=(0, 2))
+    for justify in ("left", "right", "right", "right", "left"):
+        table.add_column(justify=justify, no_wrap=True)
+    table.add_row("latency, ms", "p50", "p95", "p99", style="bold")
     latency = tally.latency_ms()
     for stage, words in STAGE_WORDS:
         shown = latency.get(stage)
         if shown is not None:
-            table.add_row(stage, *(f"{shown[column]:.2f}" for column in ("p50", "p95", "p99")), words)
+            figures = (f"{shown[column]:.2f}" for column in ("p50", "p95", "p99"))
+            table.add_row(f"  {stage}", *figures, *([Text(words, style="dim")] if explained else ()))
     return table
