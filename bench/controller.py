@@ -41,8 +41,8 @@ from agent.wire.reports import (
     Status,
 )
 from agent.wire.topics import REPORT, STATUS, DeviceId
-from deploy.assemble.controlling import Desk
-from deploy.assemble.serving import Controller
+from deploy.assemble.controller.serving import Controller
+from deploy.assemble.desk.controlling import Desk
 from deploy.core.rollouts import gate
 from tests.brokers import PlainMosquitto
 from tests.fakes.controlled import Controlled

@@ -30,7 +30,7 @@ from PIL import Image, ImageOps
 
 from agent.adapters import child_process
 from agent.adapters.runtime_tflite import open_runtime
-from agent.assemble.worker import WorkerSettings
+from agent.assemble.children.worker import WorkerSettings
 from agent.config import Camera, CameraKind
 from agent.core.inference import contract
 from agent.core.inference.tensors import prepare

@@ -18,7 +18,7 @@ from threading import Event
 from agent.adapters.clock_system import SystemClock
 from agent.wire import topics
 from bench.controller import lay_down
-from deploy.assemble.serving import Controller
+from deploy.assemble.controller.serving import Controller
 from deploy.core.rollouts.words import Judged, Steered
 from tests.brokers import PlainMosquitto
 from tests.fakes.controlled import Controlled

@@ -27,7 +27,7 @@ from agent.wire.reports import Event, Prediction, Report, Telemetry
 from agent.wire.topics import DeviceId, Qos, Root
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder, Workspace, find
-from deploy.assemble import publishing
+from deploy.assemble.desk import publishing
 from deploy.core.release.chunking import cut
 
 DEVICE = DeviceId("rig")

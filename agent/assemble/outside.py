@@ -15,7 +15,8 @@ from agent.adapters.clock_system import SystemClock
 from agent.adapters.link_mqtt import MqttLink
 from agent.adapters.machine.sensors import LinuxHost
 from agent.adapters.notify_systemd import SystemdNotify
-from agent.assemble import edgetpu, private
+from agent.assemble import edgetpu
+from agent.assemble.children import private
 from agent.assemble.links import link_settings
 from agent.assemble.sharing import Sharing, start_worker
 from agent.config import PipelineSettings, Settings

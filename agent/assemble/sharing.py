@@ -7,9 +7,9 @@ from pathlib import Path
 
 from agent.adapters import child_process
 from agent.adapters.cameras.shared.memory import allocate, bell
-from agent.assemble import private
-from agent.assemble.feeder import FeederSettings
-from agent.assemble.worker import SharedSource, WorkerSettings
+from agent.assemble.children import private
+from agent.assemble.children.feeder import FeederSettings
+from agent.assemble.children.worker import SharedSource, WorkerSettings
 from agent.config import CameraKind, PipelineSettings
 from agent.core.camera.health import patience_s
 from agent.loops.keeping.feeding import FeederKeeper

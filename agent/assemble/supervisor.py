@@ -14,7 +14,8 @@ from pathlib import Path
 from agent.adapters import cage_linux
 from agent.adapters.lock_folder import exclusive
 from agent.adapters.trust_tuf import TufTrust
-from agent.assemble import hardware, logs, outside, private
+from agent.assemble import hardware, logs, outside
+from agent.assemble.children import private
 from agent.assemble.commands import remote
 from agent.assemble.hardware import Hardware
 from agent.assemble.homeassistant import homeassistant

@@ -61,7 +61,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _examine(_: argparse.Namespace) -> int:
     """The child's side. What native libraries print goes to standard error, not into the answer."""
     from agent.adapters.pipe_stdio import die_with_parent  # noqa: PLC0415 - other commands must not pay
-    from agent.assemble import check_child  # noqa: PLC0415 - same
+    from agent.assemble.checking import check_child  # noqa: PLC0415 - same
 
     die_with_parent()
     out = os.dup(1)
@@ -74,7 +74,7 @@ def _examine(_: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from agent import config  # noqa: PLC0415 - other commands must not pay for it
-    from agent.assemble import check  # noqa: PLC0415 - same
+    from agent.assemble.checking import check  # noqa: PLC0415 - same
 
     configuration, fault = _configuration(arguments.config)
     examination = check.Examination(configuration, fault, arguments.model)

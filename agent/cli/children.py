@@ -17,19 +17,19 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _worker(arguments: argparse.Namespace) -> int:
-    from agent.assemble import worker  # noqa: PLC0415 - other commands must not pay for it
+    from agent.assemble.children import worker  # noqa: PLC0415 - other commands must not pay for it
 
     return worker.run(msgspec.json.decode(arguments.settings, type=worker.WorkerSettings))
 
 
 def _feeder(arguments: argparse.Namespace) -> int:
-    from agent.assemble import feeder  # noqa: PLC0415 - same
+    from agent.assemble.children import feeder  # noqa: PLC0415 - same
 
     return feeder.run(msgspec.json.decode(arguments.settings, type=feeder.FeederSettings))
 
 
 def _canary(_: argparse.Namespace) -> int:
-    from agent.assemble import canary  # noqa: PLC0415 - same
+    from agent.assemble.children import canary  # noqa: PLC0415 - same
 
     return canary.run()
 

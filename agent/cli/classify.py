@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.assemble.desk import Classified, Classify, Refused, Unreadable
+from agent.assemble.desk.desk import Classified, Classify, Refused, Unreadable
 from agent.cli import native
 from agent.cli.text import path, printable
 from agent.core.edgetpu.words import buses

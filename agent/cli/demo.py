@@ -145,7 +145,8 @@ def _camera(arguments: argparse.Namespace) -> "Camera":
     Raises:
         ConfigError: the photographs are not there.
     """
-    from agent.assemble import check_child, shipped  # noqa: PLC0415 - same
+    from agent.assemble import shipped  # noqa: PLC0415 - same
+    from agent.assemble.checking import check_child  # noqa: PLC0415 - same
     from agent.config import Camera, CameraKind  # noqa: PLC0415 - same
     from agent.core.findings.devices import CameraFails  # noqa: PLC0415 - same
 

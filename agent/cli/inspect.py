@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.assemble.desk import Load, Loaded, Refused
+from agent.assemble.desk.desk import Load, Loaded, Refused
 from agent.cli import native
 from agent.cli.classify import add_edgetpu, add_runtime, edgetpu
 from agent.cli.text import path, printable

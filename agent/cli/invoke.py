@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from agent.assemble.desk import Refused
-from agent.assemble.invoking import Given, Invoke, Invoked, Listed, Output, PortSeen
+from agent.assemble.desk.desk import Refused
+from agent.assemble.desk.invoking import Given, Invoke, Invoked, Listed, Output, PortSeen
 from agent.cli import native
 from agent.cli.classify import add_edgetpu, add_runtime, edgetpu
 from agent.cli.text import path, printable

@@ -15,9 +15,9 @@ from typing import IO, Final
 
 import msgspec
 
-from agent.assemble import desk
-from agent.assemble.desk import Answer, Job, Load, Loaded, Refused
-from agent.assemble.teaching import Capture, Teach
+from agent.assemble.desk import desk
+from agent.assemble.desk.desk import Answer, Job, Load, Loaded, Refused
+from agent.assemble.desk.teaching import Capture, Teach
 from agent.core import exits
 from agent.core.edgetpu import symptoms
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from agent.assemble.desk import Refused
-from agent.assemble.teaching import Capture, Captured, Looked, Passed, Taught, Teach
+from agent.assemble.desk.desk import Refused
+from agent.assemble.desk.teaching import Capture, Captured, Looked, Passed, Taught, Teach
 from agent.cli import native
 from agent.cli.classify import add_runtime
 from agent.cli.text import path, printable

@@ -10,7 +10,8 @@ import shtab
 
 from agent.wire.errors import AgentError, ConfigError
 from deploy.adapters.workspace import Workspace
-from deploy.assemble import membership, sight, workspaces
+from deploy.assemble.desk import sight, workspaces
+from deploy.assemble.enrolment import membership
 from deploy.cli import command, output
 from deploy.cli.command import Command
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from agent.wire.documents import Delegate
-from deploy.assemble import workspaces
+from deploy.assemble.desk import workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command, Group
 from deploy.flows import fetch_model

@@ -7,12 +7,13 @@ from msgspec import Struct
 
 from agent.core.update import provision
 from agent.wire.documents import Activation, Delegate, Fit
-from deploy.assemble import publishing, workspaces
-from deploy.assemble import release as assembled
-from deploy.assemble.release import Request, Result
-from deploy.cli import command, look_options, output
+from deploy.assemble.desk import publishing, workspaces
+from deploy.assemble.desk import release as assembled
+from deploy.assemble.desk.release import Request, Result
+from deploy.cli import command, output
 from deploy.cli.command import Command
-from deploy.cli.number_options import between
+from deploy.cli.factory import look_options
+from deploy.cli.factory.number_options import between
 from deploy.core.release import scored
 from deploy.core.release.variants import Options
 

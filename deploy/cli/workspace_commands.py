@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from deploy.adapters.repository_tuf.keys import Role
 from deploy.adapters.workspace import Workspace
-from deploy.assemble import publishing, workspaces
-from deploy.assemble.workspaces import Wanted
+from deploy.assemble.desk import publishing, workspaces
+from deploy.assemble.desk.workspaces import Wanted
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.core.device_config import CameraKind

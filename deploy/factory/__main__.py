@@ -17,8 +17,8 @@ from deploy.core.factory.words import Convert, Describe, Optimize, Order, Refusa
 _ORDERS: Final[Mapping[type, str]] = {
     Convert: "deploy.factory.conversion.convert",
     Describe: "deploy.factory.describe",
-    Evaluate: "deploy.assemble.desk_models",
-    Compare: "deploy.assemble.desk_layers",
+    Evaluate: "deploy.assemble.factory.desk_models",
+    Compare: "deploy.assemble.factory.desk_layers",
     Draw: "deploy.factory.plots",
     Train: "deploy.factory.training.train",
     Optimize: "deploy.factory.training.optimize",

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from agent.core.tflite import flatmodel
 from agent.wire.errors import Malformed
-from deploy.assemble import timing
+from deploy.assemble.factory import timing
 from deploy.core.factory.advice import choosing
 from deploy.core.factory.conversion import allowing, noise
 from deploy.core.factory.words import (

@@ -3,7 +3,7 @@
 from agent.core.page.words import Broker
 from agent.ports.clock import Clock
 from agent.ports.link import Down, LinkState, Up
-from deploy.assemble.hearing import Connections
+from deploy.assemble.desk.hearing import Connections
 
 
 class BrokerNews:

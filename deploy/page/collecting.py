@@ -28,7 +28,7 @@ from agent.wire.topics import MAIN, Root
 from deploy.adapters.receiver_process import receiving
 from deploy.adapters.series_sqlite import SqliteSeries
 from deploy.adapters.workspace import Workspace
-from deploy.assemble import workspaces
+from deploy.assemble.desk import workspaces
 from deploy.core.page import figures, series_query
 from deploy.core.page.series import (
     Against,

@@ -16,8 +16,8 @@ from agent.core.telemetry.families import Family
 from agent.wire.errors import AgentError, ConfigError, PortError
 from agent.wire.topics import MAIN, DeviceId
 from deploy.adapters import lock_file
-from deploy.assemble import sight
-from deploy.assemble.controlling import Desk
+from deploy.assemble.desk import sight
+from deploy.assemble.desk.controlling import Desk
 from deploy.core import history
 from deploy.core.devices import outlook, roster
 from deploy.core.devices.cases import Stream, cases

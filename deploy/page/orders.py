@@ -7,9 +7,9 @@ from typing import Final
 
 from agent.wire.errors import AgentError
 from deploy.adapters import approval_ed25519
-from deploy.assemble import rollouts
-from deploy.assemble.controlling import Desk, Make
-from deploy.assemble.rollouts import Steer, Wanted
+from deploy.assemble.controller import rollouts
+from deploy.assemble.controller.rollouts import Steer, Wanted
+from deploy.assemble.desk.controlling import Desk, Make
 from deploy.core import names
 from deploy.core.page import roles
 from deploy.core.page.words import ApproveAsked, Planned, StartAsked, SteerAsked

@@ -18,7 +18,7 @@ from agent.ports.link import Link, Message
 from agent.wire.errors import ConfigError
 from agent.wire.topics import SHARDS, TELEMETRY, Root
 from deploy.adapters import workspace as workspaces
-from deploy.assemble.session import standing_by
+from deploy.assemble.desk.session import standing_by
 from deploy.core.page import parcels
 
 BACKLOG_MAX: Final = 65_536

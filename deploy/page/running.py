@@ -16,9 +16,9 @@ from agent.core.page import place as places
 from agent.core.page.place import Place
 from agent.wire.errors import ConfigError
 from deploy.adapters.workspace import Web, Workspace
-from deploy.assemble import workspaces
-from deploy.assemble.controlling import Desk
-from deploy.assemble.session import standing_by
+from deploy.assemble.desk import workspaces
+from deploy.assemble.desk.controlling import Desk
+from deploy.assemble.desk.session import standing_by
 from deploy.page.api import STATIC, FleetApi
 from deploy.page.broker_news import BrokerNews
 from deploy.page.collecting import Collecting, collecting
@@ -45,7 +45,7 @@ def run(workspace: Workspace, *, until_eof: bool, tell: Callable[[str], None]) -
         ConfigError: a setting is wrong, or the page would be open to everybody.
     """
     web, people = workspace.settings.web, People(workspace.users)
-    place = places.parse(web.listen)
+    place = places.parse(web.listen, web.proxy)
     require_guarded(place, people)
     with desk(workspace) as (at, news), collecting(workspace) as measured:
         looking = Onlooker(at, news)
@@ -61,8 +61,8 @@ def require_guarded(place: Place, people: People) -> None:
         raise ConfigError(people.fault)
     if not place.loopback and not people.any:
         raise ConfigError(
-            f"[web] listen = {str(place)!r} is beyond loopback, and there are no users: shoal users add NAME "
-            'makes one; or listen = "127.0.0.1:8470"'
+            f"[web] listen = {str(place)!r} can be reached from elsewhere, and there are no users: "
+            'shoal users add NAME makes one; or listen = "127.0.0.1:8470" and no proxy'
         )
 
 

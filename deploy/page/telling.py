@@ -9,7 +9,8 @@ from agent.wire.reports import Evidence, Percentiles
 from agent.wire.topics import MAIN, DeviceId
 from deploy.adapters.secret_files import read_secret
 from deploy.adapters.workspace import Workspace
-from deploy.assemble import auditing, controlling
+from deploy.assemble.controller import auditing
+from deploy.assemble.desk import controlling
 from deploy.core import history
 from deploy.core.devices import why
 from deploy.core.factory.evaluation import document

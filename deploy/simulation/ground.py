@@ -26,7 +26,7 @@ from agent.wire.topics import Digest
 from deploy.adapters import workspace as adapter
 from deploy.adapters.ledger_sqlite import SqliteLedger
 from deploy.adapters.workspace import ArtifactFolder, Workspace
-from deploy.assemble import workspaces
+from deploy.assemble.desk import workspaces
 from deploy.core.release.chunking import cut
 from deploy.core.rollouts.words import Enrolled
 from deploy.simulation import scenario, telling

@@ -22,9 +22,9 @@ from agent.wire.documents import ReleaseRef
 from agent.wire.errors import ConfigError, PortError, Unavailable
 from agent.wire.reports import Running
 from agent.wire.topics import Digest
-from deploy.assemble import controlling, publishing, workspaces
-from deploy.assemble.controlling import Desk
-from deploy.assemble.serving import Controller, Pace
+from deploy.assemble.controller.serving import Controller, Pace
+from deploy.assemble.desk import controlling, publishing, workspaces
+from deploy.assemble.desk.controlling import Desk
 from deploy.core.rollouts import starting
 from deploy.core.rollouts.approvals import Person
 from deploy.core.rollouts.picture import Picture

@@ -11,7 +11,7 @@ import pytest
 
 from agent.wire.documents import Delegate
 from deploy.adapters.edgetpu_compiler import PROGRAM, EdgeTpuCompiler
-from deploy.assemble.compiling import Request, compile_models
+from deploy.assemble.factory.compiling import Request, compile_models
 from deploy.core.factory.edgetpu import compiler_report, rules
 from deploy.core.factory.tflite import dataflow
 from deploy.core.release import variants

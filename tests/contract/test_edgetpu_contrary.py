@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from agent.adapters import child_process
 from agent.adapters.child_process import StartCanary, StartWorker, command
 from agent.adapters.edgetpu import process
+from agent.assemble.children.worker import WorkerSettings
 from agent.assemble.edgetpu import accelerator
-from agent.assemble.worker import WorkerSettings
 from agent.config import Camera, CameraKind
 from agent.core.edgetpu.words import Trouble
 from agent.wire.ipc import EdgeTpu, Findings, Prove, ProveFailed, Serve, ServeFailed, Serving

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from agent.adapters.clock_system import SystemClock
 from agent.wire import topics
-from deploy.assemble import controlling, workspaces
-from deploy.assemble.session import connected
+from deploy.assemble.desk import controlling, workspaces
+from deploy.assemble.desk.session import connected
 from tests.fakes.puppets import Puppets
 
 

@@ -12,7 +12,7 @@ from agent import config
 from agent.cli.main import parser as agent_parser
 from agent.wire.errors import ConfigError
 from deploy.adapters import workspace
-from deploy.assemble import rollouts
+from deploy.assemble.controller import rollouts
 from deploy.cli.main import COMMANDS as OPERATORS_COMMANDS
 from deploy.cli.main import parser as operator_parser
 from tests.docs import blocks

@@ -17,11 +17,11 @@ from agent.wire.documents import Artifact, Chunk, Manifest, Plan, ReleaseRef
 from agent.wire.topics import DeviceId, Root
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import ArtifactFolder, Broker, Settings, Workspace, create
-from deploy.assemble import controlling
-from deploy.assemble.controlling import Desk, Waits
-from deploy.assemble.hearing import Connections
-from deploy.assemble.serving import Controller, Pace
-from deploy.assemble.session import Session
+from deploy.assemble.controller.serving import Controller, Pace
+from deploy.assemble.desk import controlling
+from deploy.assemble.desk.controlling import Desk, Waits
+from deploy.assemble.desk.hearing import Connections
+from deploy.assemble.desk.session import Session
 from deploy.core.rollouts import starting
 from deploy.core.rollouts.approvals import Person
 from deploy.core.rollouts.words import GatePolicy, Order, Policy

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent.assemble import desk
-from agent.assemble.desk import Classified, Classify
+from agent.assemble.desk import desk
+from agent.assemble.desk.desk import Classified, Classify
 from tests import models, rig
 from tests.fakes.tflite import Form, classifier
 

@@ -19,11 +19,11 @@ from agent.wire.reports import Status
 from agent.wire.topics import CLAIM_ANSWER, CLAIM_REQUEST, STATUS, DeviceId, Root
 from deploy.adapters.authority import Authority
 from deploy.adapters.workspace import Accept, Claims, Workspace, find
-from deploy.assemble import claiming
-from deploy.assemble.claiming import WantedToken
-from deploy.assemble.controlling import desk
-from deploy.assemble.serving import Controller
-from deploy.assemble.session import connected
+from deploy.assemble.controller.serving import Controller
+from deploy.assemble.desk.controlling import desk
+from deploy.assemble.desk.session import connected
+from deploy.assemble.enrolment import claiming
+from deploy.assemble.enrolment.claiming import WantedToken
 from deploy.core.enrolment.claims import Asked
 from deploy.core.refusal import Refused
 from tests.mosquittos import client, require, secured, until

@@ -9,7 +9,7 @@ from agent.adapters.clock_system import SystemClock
 from agent.wire import topics
 from agent.wire.topics import Qos
 from deploy.adapters.workspace import write_settings
-from deploy.assemble.controlling import open_ledger
+from deploy.assemble.desk.controlling import open_ledger
 from deploy.core.rollouts.words import Reasserted
 from tests.brokers import Inbox, PlainMosquitto
 from tests.fakes.controlled import Controlled

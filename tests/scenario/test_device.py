@@ -107,9 +107,43 @@ def test_a_good_candidate_takes_over_between_two_frames_and_a_revert_brings_the_
 
 
 def missed(seen: Sequence[Prediction]) -> list[tuple[str, int, str, int]]:
-    """Where the camera gave frames that nobody answered: version and sequence number before and after each gap."""
+    """Frames that nobody answered: version and sequence number before and after each gap."""
     return [
         (one.version, one.sequence, other.version, other.sequence)
         for one, other in itertools.pairwise(seen)
         if other.sequence != one.sequence + 1
     ]
+
+
+def test_a_link_that_was_cut_comes_back_with_the_report_and_a_worker_that_was_killed_with_its_model(
+    any_broker: LocalBroker, tmp_path: Path
+) -> None:
+    made = fleet(tmp_path, any_broker.url)
+    made.release(models.shared(models.TINY), "1")
+    made.roll_out("1")
+    with (
+        ChaosProxy(any_broker.host, any_broker.port) as line,
+        listening(made) as ear,
+        Agent(tmp_path, made, url=f"mqtt://{line.host}:{line.port}") as agent,
+    ):
+        assert ear.ended("1")["outcome"] == "committed"
+        connections, reports = line.connections, ear.heard.reports
+        line.drop_all()
+        ear.wait(lambda heard: line.connections > connections and heard.reports > reports)
+        predictions = len(ear.heard.predictions)
+        ear.wait(lambda heard: len(heard.predictions) > predictions + 3)
+        connections = line.connections
+        os.kill(_worker_of(agent), signal.SIGSEGV)
+        ear.wait(lambda heard: heard.report is not None and heard.report.worker_restarts == 1)
+        predictions, killed_s = len(ear.heard.predictions), time.monotonic()
+        ear.wait(lambda heard: len(heard.predictions) > predictions, timeout_s=10.0)
+        assert time.monotonic() - killed_s < 5.0
+        assert line.connections == connections, agent.log.read_text()
+
+
+def _worker_of(agent: Agent) -> int:
+    assert agent.process is not None
+    tasks = Path(f"/proc/{agent.process.pid}/task").iterdir()
+    children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    (worker,) = [pid for pid in children if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return worker

@@ -19,8 +19,8 @@ from agent.wire import topics
 from agent.wire.topics import DeviceId
 from deploy.adapters import workspace as workspaces
 from deploy.adapters.workspace import Web, write_settings
-from deploy.assemble import rollouts
-from deploy.assemble.rollouts import Wanted
+from deploy.assemble.controller import rollouts
+from deploy.assemble.controller.rollouts import Wanted
 from deploy.core.rollouts.words import Policy
 from tests.brokers import PlainMosquitto
 from tests.fakes import paged

@@ -25,8 +25,8 @@ from agent.wire.topics import (
     Root,
 )
 from deploy.adapters.workspace import find
-from deploy.assemble import homes
-from deploy.assemble.controlling import seal_keys
+from deploy.assemble.desk.controlling import seal_keys
+from deploy.assemble.enrolment import homes
 from deploy.cli.main import main
 from tests.mosquittos import HOST, Client, Fleet, as_device, client, require, secured
 

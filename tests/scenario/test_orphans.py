@@ -35,7 +35,7 @@ asyncio.run(accelerator().look(EdgeTpu(library=sys.argv[1]), opening=True))
 """
 PROBE = """
 import sys
-from agent.assemble.check_child import probe
+from agent.assemble.checking.check_child import probe
 from agent.core.serving.delegate import RuntimeChoice
 from agent.wire.ipc import EdgeTpu
 probe(sys.argv[2], RuntimeChoice.AUTO, EdgeTpu(library=sys.argv[1]))

@@ -21,8 +21,8 @@ from agent.wire.documents import Plan
 from agent.wire.reports import Capabilities, Phase, Presence, Report, Status
 from agent.wire.topics import REPORT, STATUS, DeviceId
 from deploy.adapters.broker_local import BrokerKind
-from deploy.assemble import controlling
-from deploy.assemble.session import connected
+from deploy.assemble.desk import controlling
+from deploy.assemble.desk.session import connected
 from deploy.cli.main import main
 from deploy.core.rollouts.words import Aborted, Ended, Order, Outcome, Started, Steered
 from tests import rig

@@ -10,8 +10,8 @@ from agent.core.update import cohort
 from agent.wire.documents import MaintenanceWindow, Plan
 from agent.wire.reasons import Reason
 from deploy.adapters.broker_local import BrokerKind
-from deploy.assemble import publishing, sight
-from deploy.assemble.session import connected
+from deploy.assemble.desk import publishing, sight
+from deploy.assemble.desk.session import connected
 from deploy.cli.main import main
 from deploy.core.devices import why
 from deploy.core.devices.causes import Cause

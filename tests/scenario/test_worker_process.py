@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.adapters import child_process
-from agent.assemble.worker import WorkerSettings
+from agent.assemble.children.worker import WorkerSettings
 from agent.config import Camera, CameraKind
 from agent.loops.keeping.keeper import WorkerKeeper
 from agent.ports.children import Observation

@@ -4,7 +4,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from deploy.adapters import approval_ed25519
-from deploy.assemble import rollouts, workspaces
+from deploy.assemble.controller import rollouts
+from deploy.assemble.desk import workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.cli.rollout import status

@@ -9,8 +9,8 @@ import msgspec
 
 from agent.wire.documents import ProbationPolicy, TrialPolicy
 from deploy.adapters.workspace import Workspace
-from deploy.assemble import rollouts
-from deploy.assemble.rollouts import Wanted
+from deploy.assemble.controller import rollouts
+from deploy.assemble.controller.rollouts import Wanted
 from deploy.cli import command
 from deploy.core import names
 from deploy.core.refusal import Refused

@@ -2,7 +2,8 @@
 
 from argparse import ArgumentParser, Namespace
 
-from deploy.assemble import rollouts, workspaces
+from deploy.assemble.controller import rollouts
+from deploy.assemble.desk import workspaces
 from deploy.cli import output
 from deploy.cli.command import Command
 from deploy.cli.output import Said

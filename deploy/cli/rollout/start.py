@@ -7,10 +7,12 @@ from msgspec import Struct
 
 from agent.wire.documents import Plan, ReleaseRef
 from deploy.adapters.workspace import Workspace
-from deploy.assemble import rollouts, workspaces
-from deploy.assemble.rollouts import Begun, Wanted
-from deploy.cli import output, serve_command
+from deploy.assemble.controller import rollouts
+from deploy.assemble.controller.rollouts import Begun, Wanted
+from deploy.assemble.desk import workspaces
+from deploy.cli import output
 from deploy.cli.command import Command
+from deploy.cli.fleet import serve_command
 from deploy.cli.rollout import asking, status
 from deploy.core.rollouts import waves
 from deploy.core.rollouts.words import Line, Outcome

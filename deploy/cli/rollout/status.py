@@ -5,7 +5,8 @@ from argparse import ArgumentParser, Namespace
 from msgspec import Struct, structs
 
 from agent.wire.documents import Plan
-from deploy.assemble import rollouts, workspaces
+from deploy.assemble.controller import rollouts
+from deploy.assemble.desk import workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.core.rollouts import approvals

@@ -3,8 +3,9 @@
 from argparse import ArgumentParser, Namespace
 from functools import partial
 
-from deploy.assemble import rollouts, workspaces
-from deploy.assemble.rollouts import Named, Steer
+from deploy.assemble.controller import rollouts
+from deploy.assemble.controller.rollouts import Named, Steer
+from deploy.assemble.desk import workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command
 from deploy.cli.rollout import status

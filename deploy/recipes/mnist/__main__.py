@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from agent.core.camera.frames import Pixels
 from agent.wire.documents import Normalization
 from agent.wire.errors import AgentError
-from deploy.assemble import converting, trying
-from deploy.assemble.converting import Request
+from deploy.assemble.factory import converting, trying
+from deploy.assemble.factory.converting import Request
 from deploy.core.factory.words import Look, Quantize, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.recipes.mnist import digits, table

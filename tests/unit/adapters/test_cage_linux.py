@@ -154,7 +154,7 @@ how, runtime, model = sys.argv[1:]
 if how == "caged":
     cage_linux.close(network=False)
 import numpy as np
-from agent.assemble import worker
+from agent.assemble.children import worker
 loaded = worker.runtime(runtime).load(Path(model).read_bytes(), threads=2)
 picture = np.arange(np.prod(loaded.input.shape)).reshape(loaded.input.shape) % 251
 print(json.dumps(loaded.invoke(picture.astype(loaded.input.dtype.value)).tolist()))

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from agent.adapters.clock_system import SystemClock
-from agent.assemble.cameras import CameraFinding, examine, open_camera
+from agent.assemble.children.cameras import CameraFinding, examine, open_camera
 from agent.assemble.sharing import patience, shared_cameras
 from agent.config import Camera, CameraKind, Emission, PipelineSettings, Runtime
 from agent.wire.errors import ConfigError

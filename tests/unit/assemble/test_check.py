@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent import config
-from agent.assemble import check, check_broker, check_child
-from agent.assemble.check import AREAS, Examination
+from agent.assemble.checking import check, check_broker, check_child
+from agent.assemble.checking.check import AREAS, Examination
 from agent.assemble.links import link_settings
 from agent.config import Broker
 from agent.core.findings.broker import Refused, Visited

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from agent.adapters import cage_linux, child_process
-from agent.assemble import private
+from agent.assemble.children import private
 from agent.assemble.sharing import shared_cameras, start_worker
 from agent.config import Broker, Camera, CameraKind, PipelineSettings, Settings, pipelines
 from agent.config import Pipeline as PipelineSection
@@ -51,7 +51,7 @@ def test_configuration_password_key_and_credentials_are_secrets(tmp_path):
 
 READS = """
 import json, sys
-from agent.assemble import child
+from agent.assemble.children import child
 from agent.wire import ipc
 pipe = child.begin(ipc.to_canary)
 try:

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from agent.assemble import desk
-from agent.assemble.desk import Refused
-from agent.assemble.invoking import Invoked
+from agent.assemble.desk import desk
+from agent.assemble.desk.desk import Refused
+from agent.assemble.desk.invoking import Invoked
 from agent.cli.invoke import asked
 from agent.cli.main import main, parser
 from tests import models

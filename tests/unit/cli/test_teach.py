@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.assemble import desk
-from agent.assemble.desk import Classify, Refused
-from agent.assemble.teaching import Teach
+from agent.assemble.desk import desk
+from agent.assemble.desk.desk import Classify, Refused
+from agent.assemble.desk.teaching import Teach
 from agent.cli.main import main
 from agent.core.inference import labels
 from agent.core.serving.delegate import RuntimeChoice

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.assemble import advising, timing
-from deploy.assemble.advising import Request
+from deploy.assemble.factory import advising, timing
+from deploy.assemble.factory.advising import Request
 from deploy.core.factory.advice import choosing
 from deploy.core.factory.advice.choosing import Target
 from deploy.core.factory.advice.document import Advised

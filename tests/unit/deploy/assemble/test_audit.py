@@ -7,7 +7,8 @@ from agent.wire.errors import StoreFailed
 from agent.wire.topics import DeviceId
 from deploy.adapters.repository_tuf.keys import Role
 from deploy.adapters.workspace import write_settings
-from deploy.assemble import auditing, membership, serving
+from deploy.assemble.controller import auditing, serving
+from deploy.assemble.enrolment import membership
 from deploy.cli.main import main
 from deploy.core.enrolment.orders import Identity
 from deploy.core.refusal import Refused

@@ -11,8 +11,8 @@ from agent.wire.topics import DeviceId
 from deploy.adapters.ledger_sqlite import SqliteLedger
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import Workspace
-from deploy.assemble import publishing
-from deploy.assemble.serving import Controller, Pace
+from deploy.assemble.controller.serving import Controller, Pace
+from deploy.assemble.desk import publishing
 from deploy.core.fence import Fenced
 from deploy.core.rollouts.words import (
     ClassWithdrawn,

@@ -7,8 +7,8 @@ import pytest
 
 from agent.core.tflite import flatmodel
 from agent.core.tflite.flatmeta import Card
-from deploy.assemble import converting
-from deploy.assemble.converting import Request
+from deploy.assemble.factory import converting
+from deploy.assemble.factory.converting import Request
 from deploy.core.factory.conversion import metadata
 from deploy.core.factory.died import FactoryDied
 from deploy.core.factory.words import (

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from agent.ports.link import Down, Up
-from deploy.assemble.hearing import Connections, Hearing
+from deploy.assemble.desk.hearing import Connections, Hearing
 from tests.fakes.clock import FakeClock
 
 

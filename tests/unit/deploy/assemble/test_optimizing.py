@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.assemble import optimizing
-from deploy.assemble.optimizing import Request
+from deploy.assemble.factory import optimizing
+from deploy.assemble.factory.optimizing import Request
 from deploy.core.factory.training.optimizing import Settings
 from deploy.core.factory.words import Look, Technique
 from deploy.core.refusal import Refused

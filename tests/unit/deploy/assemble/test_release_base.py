@@ -4,7 +4,7 @@ import pytest
 
 from agent.wire.documents import Fit
 from deploy.adapters.workspace import Fleet, Settings, Workspace
-from deploy.assemble.release import Request, patch_base
+from deploy.assemble.desk.release import Request, patch_base
 from deploy.core.refusal import Refused
 from deploy.core.release.variants import Options
 from tests.fakes.clock import FakeClock

@@ -13,9 +13,9 @@ from agent.core.tflite import flatmodel
 from agent.wire import codec
 from agent.wire.documents import Delegate, GoldenSet
 from agent.wire.topics import sha256
-from deploy.assemble import release as assembled
-from deploy.assemble import workspaces
-from deploy.assemble.release import Request
+from deploy.assemble.desk import release as assembled
+from deploy.assemble.desk import workspaces
+from deploy.assemble.desk.release import Request
 from deploy.core.factory.conversion import metadata
 from deploy.core.factory.conversion.metadata import Provenance
 from deploy.core.refusal import Refused

@@ -11,7 +11,7 @@ from agent.wire.reasons import Reason
 from agent.wire.reports import Capabilities, Phase, Report
 from agent.wire.topics import STATUS, DeviceId
 from deploy.adapters import workspace
-from deploy.assemble import sight
+from deploy.assemble.desk import sight
 from deploy.cli.main import main
 from deploy.core.devices import why
 from tests.fakes.controlled import Controlled

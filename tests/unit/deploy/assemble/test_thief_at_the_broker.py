@@ -14,8 +14,8 @@ from agent.wire.errors import PortError
 from agent.wire.reasons import Reason
 from agent.wire.reports import Phase, Presence
 from agent.wire.topics import REPORT, STATUS
-from deploy.assemble import membership
-from deploy.assemble.serving import Controller
+from deploy.assemble.controller.serving import Controller
+from deploy.assemble.enrolment import membership
 from deploy.core.enrolment.orders import Identity
 from deploy.core.rollouts import starting
 from deploy.core.rollouts.words import GatePolicy, Judged, Outcome, Steered, Verdict

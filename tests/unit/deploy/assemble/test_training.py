@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from agent.wire.documents import Fit, Normalization
-from deploy.assemble import training
-from deploy.assemble.training import Request
+from deploy.assemble.factory import training
+from deploy.assemble.factory.training import Request
 from deploy.core.factory.words import Progress, Train, Trained
 from deploy.core.refusal import Refused
 from tests import labelled_pictures

@@ -8,7 +8,7 @@ import pytest
 
 from agent.core.tflite import flatmodel
 from deploy.adapters.edgetpu_compiler import EdgeTpuCompiler, arguments
-from deploy.assemble.compiling import Request, compile_models
+from deploy.assemble.factory.compiling import Request, compile_models
 from deploy.cli.main import main
 from deploy.core.refusal import Refused
 from deploy.core.release import variants

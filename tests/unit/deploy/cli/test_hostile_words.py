@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from deploy.cli import devices_table, output
+from deploy.cli import output
+from deploy.cli.fleet import devices_table
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\nforged  yes\u202e"
 ROW = devices_table.Row(device="cam", online=True)

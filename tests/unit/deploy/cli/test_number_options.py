@@ -3,8 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.cli.number_options import above, between, whole
-from deploy.cli.progress_lines import ProgressLines
+from deploy.cli.factory.number_options import above, between, whole
+from deploy.cli.factory.progress_lines import ProgressLines
 from deploy.core.factory.words import Progress
 
 

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from agent.wire.reports import CameraState, Phase
-from deploy.cli import devices_table, output
+from deploy.cli import output
+from deploy.cli.fleet import devices_table
 from deploy.core.devices.fleet import Row
 
 

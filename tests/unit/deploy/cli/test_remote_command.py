@@ -4,9 +4,10 @@ import pytest
 
 from agent.wire.commands import Answer, Checked, Finding, FrameSent, Lines, Looked, Paced
 from agent.wire.reports import Presence
-from deploy.cli import main, remote_command
+from deploy.cli import main
+from deploy.cli.fleet import remote_command
+from deploy.cli.fleet.remote_command import silence, words
 from deploy.cli.output import Table
-from deploy.cli.remote_command import silence, words
 from deploy.flows.ask import Silent
 
 AT = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from agent.core.page.access import Role
-from deploy.assemble import workspaces
-from deploy.cli import users_command
+from deploy.assemble.desk import workspaces
+from deploy.cli.fleet import users_command
 from deploy.cli.main import main
 from deploy.page.people import People
 

@@ -11,8 +11,8 @@ from agent.wire.reasons import Reason
 from agent.wire.reports import Capabilities, Ended, Phase, Progress, Report, Running
 from agent.wire.reports import Outcome as Ending
 from agent.wire.topics import DeviceId
-from deploy.assemble.watching import View, turned
-from deploy.cli import watch_frame
+from deploy.assemble.controller.watching import View, turned
+from deploy.cli.fleet import watch_frame
 from deploy.core.devices import outlook
 from deploy.core.rollouts import words
 from deploy.core.rollouts.picture import Picture, Seen

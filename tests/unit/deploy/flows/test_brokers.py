@@ -7,7 +7,7 @@ from agent.wire import codec, topics
 from agent.wire.errors import LinkDown, Unavailable
 from agent.wire.reports import Phase, Presence, Report, Status
 from agent.wire.topics import REPORT, STATUS, DeviceId, Qos
-from deploy.assemble.session import Session
+from deploy.assemble.desk.session import Session
 from deploy.core.devices.fleet import fold
 from deploy.flows.brokers import Brokers
 from deploy.flows.devices import Patience, read_fleet
