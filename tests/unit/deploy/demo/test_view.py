@@ -64,12 +64,12 @@ def test_the_table_leaves_room_for_the_story_and_is_whole(columns, lines, story_
 
 
 def test_a_line_of_the_story_does_not_unfold_the_table_below_it():
-    shown = console(80, 50)
+    shown = console(40, 24)
     with View(shown) as view:
         view.update(told(), None)
         view.say("device: 1.1.0 committed")
     written = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.file.getvalue())
-    assert max(map(len, written.splitlines())) <= 80
+    assert max(map(len, written.splitlines())) <= 40
 
 
 @pytest.mark.parametrize(
