@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,7 @@ from deploy.demo.tally import Tally
 from deploy.demo.view import STAGE_WORDS, View, pulling, screen
 from tests.fakes.windows import BEGIN, window
 
+DRAWN_WITHIN_S = 30.0
 FOOT = 2
 """Lines at most that name the page."""
 LATENCY = StageLatency(capture=1.0, pre=2.0, invoke=20.0, post=0.5, age=25.0)
@@ -67,6 +69,10 @@ def test_a_line_of_the_story_does_not_unfold_the_table_below_it():
     shown = console(40, 24)
     with View(shown) as view:
         view.update(told(), None)
+        deadline = time.monotonic() + DRAWN_WITHIN_S
+        while "latency" not in shown.file.getvalue():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         view.say("device: 1.1.0 committed")
     written = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.file.getvalue())
     assert max(map(len, written.splitlines())) <= 40
