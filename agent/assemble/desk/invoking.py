@@ -207,16 +207,18 @@ def _output(name: str, array: "Tensor") -> Output:
         return Output(name=name, shape=array.shape, dtype=form.dtype, first=shown)
     if not flat.size:
         return form
-    real = flat.astype(np.float64)
-    return Output(
-        name=name,
-        shape=array.shape,
-        dtype=form.dtype,
-        first=tuple(real[:VALUES_SHOWN].tolist()),
-        least=float(real.min()),
-        greatest=float(real.max()),
-        mean=float(real.mean()),
-    )
+    # A detector leaves what stands behind its last find as it was in memory, which may be no number.
+    with np.errstate(invalid="ignore", over="ignore"):
+        real = flat.astype(np.float64)
+        return Output(
+            name=name,
+            shape=array.shape,
+            dtype=form.dtype,
+            first=tuple(real[:VALUES_SHOWN].tolist()),
+            least=float(real.min()),
+            greatest=float(real.max()),
+            mean=float(real.mean()),
+        )
 
 
 def _written(outputs: "Mapping[str, Tensor]", out: str) -> str:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from agent.assemble.desk import desk
+from agent.assemble.desk import desk, invoking
 from agent.assemble.desk.desk import Refused
 from agent.assemble.desk.invoking import Invoked
 from agent.cli.invoke import asked
@@ -167,6 +167,21 @@ def test_several_outputs_go_into_one_archive(folder, capsys):
     assert shapes["TFLite_Detection_PostProcess"] == (1, 20, 4)
     refused = answered(model, *words, "--out", "found.npy")
     assert "there are 4 outputs, and a .npy file holds one: write a .npz file" in refused.detail
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([0x7FA00000, 0], np.uint32).view(np.float32),
+        np.array([np.inf, -np.inf], np.float32),
+        np.array([1.7e308, 1.7e308]),
+    ],
+    ids=["a signalling NaN", "both infinities", "a sum beyond the largest number"],
+)
+def test_outputs_that_are_no_numbers_are_summed_up_without_a_warning(values):
+    output = invoking._output("boxes", values)
+    assert len(output.first) == 2
+    assert not np.isfinite(output.mean)
 
 
 def test_a_model_that_kills_its_process_costs_one_sentence(folder, capsys):
