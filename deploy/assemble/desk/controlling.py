@@ -28,12 +28,12 @@ from deploy.assemble.desk.publishing import OnProgress
 from deploy.assemble.desk.session import Session, connected
 from deploy.core import fence
 from deploy.core.fence import Behind, Elsewhere, Place, Stands
-from deploy.core.rollouts import approvals, standing, state
+from deploy.core.rollouts import approvals, letting_go, standing, state
 from deploy.core.rollouts.believing import Believer
 from deploy.core.rollouts.condensed import condense, expand
 from deploy.core.rollouts.picture import Picture, Seen
 from deploy.core.rollouts.state import Fleet
-from deploy.core.rollouts.words import AnyEntry, Approved, Judged, Line, Reasserted, Renewed
+from deploy.core.rollouts.words import AnyEntry, Approved, Ended, Judged, Line, Reasserted, Renewed
 from deploy.flows import carry_out
 from deploy.flows.devices import Patience
 from deploy.flows.fence import Patience as FencePatience
@@ -207,7 +207,10 @@ class Desk:
                     self.ledger.keep(condense(picture, fleet.rollouts[entry.rollout]))
             return entries
 
-        return self.write_blind(seeing)
+        lines = self.write_blind(seeing)
+        if any(isinstance(line.entry, Ended) for line in lines):
+            self.ledger.forget(letting_go.outdated(self.ledger.lines(), self.ledger.sizes()))
+        return lines
 
     def write_blind(self, make: Callable[[Fleet], Sequence[AnyEntry]]) -> tuple[Line, ...]:
         """As `write`, for what does not depend on how the fleet fares."""

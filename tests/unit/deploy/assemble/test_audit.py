@@ -12,6 +12,7 @@ from deploy.assemble.enrolment import membership
 from deploy.cli.main import main
 from deploy.core.enrolment.orders import Identity
 from deploy.core.refusal import Refused
+from deploy.core.rollouts import letting_go
 from deploy.core.rollouts.replaying import Agreement
 from tests.fakes.controlled import Controlled
 
@@ -66,6 +67,24 @@ def test_a_judgement_that_does_not_follow_is_named(told):
         auditing.replaying.replay(content.lines(), lambda named: swapped.get(named, kept.get(named)))
     )
     assert next(each.number for each in replayed if each.agreement is Agreement.OTHER) == judged[0].number
+
+
+def test_pictures_of_rollouts_that_ended_make_room_and_the_audit_stays_true(tmp_path, monkeypatch):
+    fleet = Controlled(tmp_path)
+    write_settings(fleet.workspace)
+    fleet.puppets.appear(fleet.ids(DEVICES))
+    monkeypatch.setattr(letting_go.outdated, "__defaults__", (0,))
+    with fleet.desk() as desk:
+        fleet.start(desk, "50%", "100%")
+        for _ in range(2):
+            assert len(desk.ledger.sizes()) < 2
+            fleet.puppets.follow(fleet.plan())
+            fleet.turn(desk)
+        assert desk.fleet().active(fleet.workspace.settings.fleet.stream) is None
+        assert len(desk.ledger.sizes()) == 1, "the newest stays"
+    assert auditing.verify(fleet.workspace).lines
+    agreements = {each.agreement for each in auditing.replay(fleet.workspace)}
+    assert agreements == {Agreement.SAME, Agreement.UNKNOWN}
 
 
 def test_a_whole_ledger_verifies_against_a_head_that_was_noted_before(told, capsys):
