@@ -147,7 +147,7 @@ class Page:
         from agent.adapters.web.server import Server, Tls
         from agent.adapters.web.site import site
 
-        place = parse(web.listen)
+        place = parse(web.listen, web.proxy)
         tls = Tls(Path(web.certificate), Path(web.key)) if web.certificate else None
         gate = Gate(OnePassword(secret) if secret else None, str(place.port), tls=tls is not None)
         streams, onlookers = Streams(), Onlookers(self._about, self._lines, self._clock)
@@ -174,7 +174,7 @@ def password(web: Web) -> str:
     """
     if web.password_file:
         return first_line(Path(web.password_file), "web.password_file")
-    if not parse(web.listen).loopback:
+    if not parse(web.listen, web.proxy).loopback:
         raise ConfigError(
             f"web.listen {web.listen!r} can be reached from elsewhere: name a web.password_file"
         )

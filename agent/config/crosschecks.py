@@ -155,6 +155,10 @@ def _web(web: Web, broker: Broker) -> Iterator[Fault]:
     except ConfigError as error:
         yield Fault(("web", "listen"), f"web.listen: {error}")
         return
+    try:
+        parse(web.listen, web.proxy)
+    except ConfigError as error:
+        yield Fault(("web", "proxy"), f"web.{error}")
     if any(is_loopback(each.host) and each.port == place.port for each in brokers):
         yield Fault(
             ("web", "listen"), f"web.listen {web.listen!r} has the port of broker.url: give it another one"
@@ -166,11 +170,11 @@ def exposed(settings: Settings) -> Iterator[Fault]:
     could use.
     """
     web = settings.web
-    if web.listen and not web.password_file and not parse(web.listen).loopback:
+    if web.listen and not web.password_file and not parse(web.listen, web.proxy).loopback:
         yield Fault(
             ("web", "listen"),
             f"web.listen {web.listen!r} can be reached from elsewhere, and there is no password: name a "
-            "web.password_file, or listen on 127.0.0.1",
+            "web.password_file, or listen on 127.0.0.1 and name no web.proxy",
         )
 
 

@@ -231,6 +231,9 @@ class Web(Section, frozen=True, kw_only=True):
         ),
     ] = ""
     """Beyond loopback a password is needed."""
+    proxy: str = ""
+    """The address of a reverse proxy in front of it, as this host sees it; several with commas. It is
+    believed who comes, and whether by https; as anybody may come, a password is needed."""
     password_file: str = ""
     """What a browser is asked for, and what a program sends as a bearer token. Empty: the service manager's
     credential `web_password`, where there is one."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from agent.core.page.place import bracketed
 from agent.core.redaction import shown_url
 from agent.wire.errors import ConfigError
 
@@ -28,7 +29,7 @@ class BrokerUrl:
 
     @property
     def place(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"{bracketed(self.host)}:{self.port}"
 
 
 def parse_urls(text: str) -> tuple[BrokerUrl, ...]:

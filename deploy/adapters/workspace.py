@@ -68,6 +68,9 @@ class Web(Section, frozen=True, kw_only=True):
         ),
     ] = "127.0.0.1:8470"
     """Beyond loopback users are needed: `shoal users add`."""
+    proxy: str = ""
+    """The address of a reverse proxy in front of it, which is believed; several with commas. Users are
+    needed."""
     certificate: str = ""
     key: str = ""
     """For https, in PEM."""
@@ -116,6 +119,7 @@ protocol = {protocol}
 # beyond loopback it needs users, and had better speak https. listen = "": no page.
 # [web]
 # listen = "127.0.0.1:8470"
+# proxy = "127.0.0.1"    # a reverse proxy in front of it; it needs users then, too
 # certificate = "page.pem"
 # key = "page.key"
 """

@@ -205,6 +205,8 @@ listen = {listen}
 # Needed for an address that others can reach, such as "0.0.0.0:8480"; without one, the service manager's
 # credential web_password is taken. A program sends it as a bearer token.
 # password_file = "web-password"  # example
+# A reverse proxy in front of it, by its address: it is believed whom it brings, and whether by https.
+# proxy = "127.0.0.1"  # example
 # For https:
 # certificate = "page.pem"  # example
 # key = "page.key"  # example

@@ -90,6 +90,8 @@ class Visits:
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if dark else "light",
             accept_downloads=True,
+            # The certificates here are of the tests themselves.
+            ignore_https_errors=True,
         )
         context.set_default_timeout(PATIENCE_MS)
         visit = watched(context.new_page(), url)

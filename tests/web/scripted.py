@@ -140,11 +140,11 @@ class Stage:
 
 
 @contextlib.contextmanager
-def on_stage(now: Now, users: Users | None = None) -> Iterator[Stage]:
+def on_stage(now: Now, users: Users | None = None, proxy: str = "") -> Iterator[Stage]:
     """The page of a device of which `now` is known."""
     started: Future[Stage] = Future()
     ends = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_perform(now, users, started, ends)))
+    thread = threading.Thread(target=lambda: asyncio.run(_perform(now, users, proxy, started, ends)))
     thread.start()
     try:
         yield started.result(30)
@@ -153,7 +153,9 @@ def on_stage(now: Now, users: Users | None = None) -> Iterator[Stage]:
         thread.join()
 
 
-async def _perform(now: Now, users: Users | None, started: "Future[Stage]", ends: threading.Event) -> None:
+async def _perform(
+    now: Now, users: Users | None, proxy: str, started: "Future[Stage]", ends: threading.Event
+) -> None:
     device, streams, gate = Scripted(now), Streams(), Gate(users, "scripted", tls=False)
     page = DevicePage(device, gate, streams, lambda: b"")
 
@@ -164,7 +166,7 @@ async def _perform(now: Now, users: Users | None, started: "Future[Stage]", ends
             case Down(reason):
                 started.set_exception(RuntimeError(reason))
 
-    server = Server(site(page.routes(), gate), streams, Place("127.0.0.1", 0), turned=turned)
+    server = Server(site(page.routes(), gate), streams, Place("127.0.0.1", 0, proxy), turned=turned)
     serving = asyncio.ensure_future(server.run())
     await asyncio.to_thread(ends.wait)
     await device.end()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agent.core.page.place import bracketed
 from agent.ports.link import Outgoing
 from agent.wire.topics import MqttVersion, Qos
 
@@ -47,4 +48,4 @@ class LinkSettings:
 
     @property
     def place(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"{bracketed(self.host)}:{self.port}"

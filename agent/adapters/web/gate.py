@@ -54,7 +54,7 @@ class Gate:
     """
 
     def __init__(self, users: Users | None, name: str, *, tls: bool) -> None:
-        self._users, self._tls = users, tls
+        self._users = users
         self._cookie = f"{'__Host-' if tls else ''}shoal-{name}"
         self._sessions, self._tries = Sessions(), Tries()
         self._one_at_a_time = asyncio.Lock()
@@ -112,19 +112,19 @@ class Gate:
                 401, "the name or the password is not right" if wanted.name else "the password is not right"
             )
         self._tries.passed(_address(request))
-        return self._welcome(person)
+        return self._welcome(request, person)
 
-    def _welcome(self, person: Person) -> Response:
+    def _welcome(self, request: Request, person: Person) -> Response:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         self._sessions.begin(_digest(token), person, time.monotonic())
         answer = document({"name": person.name, "role": person.role})
-        answer.set_cookie(self._cookie, token, path="/", secure=self._tls, httponly=True, samesite="strict")
+        answer.set_cookie(self._cookie, token, secure=_secure(request), httponly=True, samesite="strict")
         return answer
 
     async def _sign_out(self, request: Request) -> Response:
         self._sessions.end(_digest(request.cookies.get(self._cookie, "")))
         answer = document({})
-        answer.delete_cookie(self._cookie, path="/", secure=self._tls, httponly=True, samesite="strict")
+        answer.delete_cookie(self._cookie, secure=_secure(request), httponly=True, samesite="strict")
         return answer
 
 
@@ -193,6 +193,11 @@ def _same_origin(request: HTTPConnection) -> bool:
         return site in {"same-origin", "none"}
     origin = request.headers.get("origin")
     return origin is None or origin.partition("://")[2] == request.headers.get("host", "")
+
+
+def _secure(request: Request) -> bool:
+    """Whether it came by https, as far as a proxy that is believed tells."""
+    return request.url.scheme == "https"
 
 
 def _address(request: HTTPConnection) -> str:

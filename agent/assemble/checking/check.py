@@ -274,7 +274,7 @@ def _web(about: Examination) -> Iterable[Finding]:
     except ConfigError as error:
         yield web.refused(str(error))
         return
-    place = parse(section.listen)
+    place = parse(section.listen, section.proxy)
     # Where an agent runs, the port is its own.
     reason = "" if about.held else _taken(place)
     yield web.page(place, reason, tls=bool(section.certificate), asks=asks)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from agent.core.findings.finding import Facts, Finding, degraded, note, ok
-from agent.core.page.place import Place
+from agent.core.page.place import Place, is_loopback
 
 _NAME: Final = "web"
 
@@ -35,9 +35,10 @@ def page(place: Place, reason: str, *, tls: bool, asks: bool) -> Finding:
             "end the program that has the port, or give web.listen another address or port",
             facts,
         )
-    whom = "this host alone" if place.loopback else "whoever reaches this host"
+    others = f"whoever comes by {place.proxy}" if place.proxy else "whoever reaches this host"
+    whom = "this host alone" if place.loopback else others
     words = f"the page {url} is for {whom}, {'with' if asks else 'without'} a password"
-    if tls or place.loopback:
+    if tls or is_loopback(place.host):
         return ok(_NAME, words, facts)
     return note(
         "web.plain",

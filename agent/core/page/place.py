@@ -1,7 +1,7 @@
 """Where a page listens, as the configuration says it: `127.0.0.1:8480`, `[::1]:8480`, `0.0.0.0:8480`."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from agent.wire.errors import ConfigError
@@ -15,28 +15,60 @@ class Place:
     host: str
     port: int
     """0: one that is free."""
+    proxy: str = ""
+    """Who stands in front of it and is believed whom he brings: addresses or networks, with commas."""
 
     @property
     def loopback(self) -> bool:
         """Whether nobody but this very host can reach it."""
-        return is_loopback(self.host)
+        return is_loopback(self.host) and not self.proxy
 
     def __str__(self) -> str:
         return f"{bracketed(self.host)}:{self.port}"
 
 
-def parse(listen: str) -> Place:
+def parse(listen: str, proxy: str = "") -> Place:
     """
     Raises:
-        ConfigError: it is no address with a port.
+        ConfigError: it is no address with a port, or the proxy no address.
     """
     host, colon, port = listen.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isascii() or not port.isdecimal():
         raise ConfigError(f"{listen!r} is no address with a port: write one such as 127.0.0.1:8480")
     if int(port) > PORT_MAX:
         raise ConfigError(f"{listen!r} names port {port}: the highest there is is {PORT_MAX}")
-    return Place(host, int(port))
+    for address in filter(None, proxy.split(",")):
+        _check_proxy(address.strip())
+    return Place(_unbracketed(listen, host), int(port), proxy)
+
+
+def _unbracketed(listen: str, host: str) -> str:
+    bare = host.removeprefix("[").removesuffix("]")
+    if host == bare and ":" not in host:
+        return host
+    if "%" in bare:
+        raise ConfigError(
+            f"{listen!r} names a zone, and no browser opens such an address: listen on another one of this "
+            "host, or on all of them as [::]"
+        )
+    try:
+        IPv6Address(bare)
+    except ValueError:
+        raise ConfigError(f"{listen!r} is no address with a port: {bare!r} is no IPv6 address") from None
+    if host != f"[{bare}]":
+        raise ConfigError(
+            f"{listen!r} has an IPv6 address without its brackets: write one such as [::1]:8480"
+        )
+    return bare
+
+
+def _check_proxy(address: str) -> None:
+    try:
+        ip_network(address)
+    except ValueError:
+        raise ConfigError(
+            f"proxy {address!r} is no address: write the proxy's as this host sees it, such as 127.0.0.1"
+        ) from None
 
 
 def is_loopback(host: str) -> bool:

@@ -233,6 +233,7 @@ def test_a_page_is_told_with_who_can_reach_it(tmp_path):
             "web.listen = '127.0.0.1:0'": "web",
             f"web.listen = '127.0.0.1:{port}'": "web.not-to-be-had",
             f"web = {{ listen = '0.0.0.0:0', password_file = '{secret}' }}": "web.plain",
+            f"web = {{ listen = '[::1]:0', proxy = '::1', password_file = '{secret}' }}": "web",
             f"web = {{ listen = '0.0.0.0:0', password_file = '{tmp_path / 'none'}' }}": "web.refused",
         }
         told = {section: list(found(tmp_path, Area.WEB, section)) for section in cases}

@@ -23,6 +23,18 @@ def examined(folder, text, **credentials):
         ("[web]\nlisten = 'pi:99999'", "line 2: web.listen: 'pi:99999' names port 99999"),
         ("[web]\nlisten = '0.0.0.0:8480'", "line 2: web.listen '0.0.0.0:8480' can be reached from elsewhere"),
         ("[web]\nlisten = '[::]:8480'", "line 2: web.listen '[::]:8480' can be reached from elsewhere"),
+        (
+            "[web]\nlisten = '[fe80::1%eth0]:8480'",
+            "line 2: web.listen: '[fe80::1%eth0]:8480' names a zone",
+        ),
+        (
+            "[web]\nlisten = '127.0.0.1:8480'\nproxy = '127.0.0.1'",
+            "line 2: web.listen '127.0.0.1:8480' can be reached from elsewhere, and there is no password",
+        ),
+        (
+            "[web]\nlisten = '127.0.0.1:8480'\nproxy = '*'\npassword_file = 'secret'",
+            "line 3: web.proxy '*' is no address",
+        ),
         ("[web]\ncertificate = 'a.pem'", "line 2: web.certificate and web.key belong together"),
         ("[web]\nkey = 'a.pem'", "line 2: web.certificate and web.key belong together"),
         (

@@ -63,8 +63,8 @@ def test_a_password_in_the_url_is_refused_without_being_shown(text):
 
 
 def test_several_brokers_are_written_with_commas_and_each_counts_once():
-    text = " mqtts://maker@a, mqtts://maker@b:1,mqtts://maker@a:8883 "
-    assert [url.place for url in parse_urls(text)] == ["a:8883", "b:1"]
+    text = " mqtts://maker@a, mqtts://maker@b:1,mqtts://maker@a:8883,mqtts://maker@[::1]:2 "
+    assert [url.place for url in parse_urls(text)] == ["a:8883", "b:1", "[::1]:2"]
 
 
 @pytest.mark.parametrize(

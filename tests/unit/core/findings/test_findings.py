@@ -132,6 +132,7 @@ CASES = [
     ([web.refused("web.password_file names nothing")], "web.refused", DEGRADED),
     ([web.page(Place("127.0.0.1", 8480), "", tls=False, asks=False)], "web", OK),
     ([web.page(Place("127.0.0.1", 8480), "in use", tls=False, asks=False)], "web.not-to-be-had", DEGRADED),
+    ([web.page(Place("127.0.0.1", 8480, "127.0.0.1"), "", tls=False, asks=True)], "web", OK),
     ([web.page(Place("0.0.0.0", 8480), "", tls=False, asks=True)], "web.plain", NOTE),
     ([web.page(Place("0.0.0.0", 8480), "", tls=True, asks=True)], "web", OK),
     (disk(), "disk", OK),

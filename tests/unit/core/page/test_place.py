@@ -22,10 +22,38 @@ def test_an_address_with_a_port_is_a_place(listen, expected, loopback):
     assert (found, found.loopback, str(found)) == (expected, loopback, listen)
 
 
-@pytest.mark.parametrize("listen", ["8480", ":8480", "pi.local:", "pi.local:http", "pi:65536", "pi:\u0661"])
-def test_anything_else_is_refused(listen):
-    with pytest.raises(ConfigError):
+@pytest.mark.parametrize(
+    ("listen", "because"),
+    [
+        ("8480", "no address with a port"),
+        (":8480", "no address with a port"),
+        ("pi.local:", "no address with a port"),
+        ("pi.local:http", "no address with a port"),
+        ("pi:65536", "the highest there is"),
+        ("pi:\u0661", "no address with a port"),
+        ("[::1]", "no address with a port"),
+        ("::1:8480", "without its brackets"),
+        ("fe80::1", "no IPv6 address"),
+        ("[::1:8480", "without its brackets"),
+        ("[pi.local]:8480", "'pi.local' is no IPv6 address"),
+        ("[fe80::1%eth0]:8480", "names a zone"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(listen, because):
+    with pytest.raises(ConfigError, match=because):
         place.parse(listen)
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "::1, 10.0.0.0/8"])
+def test_behind_a_proxy_anybody_may_reach_loopback(proxy):
+    found = place.parse("127.0.0.1:8480", proxy)
+    assert (found.proxy, found.loopback, str(found)) == (proxy, False, "127.0.0.1:8480")
+
+
+@pytest.mark.parametrize("proxy", ["*", "proxy.local", "127.0.0.1:80", "10.0.0.1/8"])
+def test_a_proxy_is_an_address_and_not_whoever_says_so(proxy):
+    with pytest.raises(ConfigError, match="is no address"):
+        place.parse("127.0.0.1:8480", proxy)
 
 
 @pytest.mark.parametrize(
