@@ -61,7 +61,8 @@ def families(about: About, figures: Sequence[Figures]) -> Iterator[Family]:
     yield from _of_device(about, figures)
     yield from _of_model(figures)
     yield from _of_frames(figures)
-    yield from _of_state(figures)
+    yield from _of_windows(figures)
+    yield from _of_reports(figures)
     yield from _of_host(_vitals(figures))
 
 
@@ -140,9 +141,8 @@ def _of_frames(figures: Sequence[Figures]) -> Iterator[Family]:
     )
 
 
-def _of_state(figures: Sequence[Figures]) -> Iterator[Family]:
+def _of_windows(figures: Sequence[Figures]) -> Iterator[Family]:
     windows = [(f.pipeline, f.window) for f in figures if f.window is not None]
-    reports = [(f.pipeline, f.report) for f in figures if f.report is not None]
     yield counter(
         "shoal_worker_restarts",
         "Times that the worker was started anew, by cause",
@@ -171,6 +171,10 @@ def _of_state(figures: Sequence[Figures]) -> Iterator[Family]:
             for process, used in sorted(window.rss_bytes.items())
         ],
     )
+
+
+def _of_reports(figures: Sequence[Figures]) -> Iterator[Family]:
+    reports = [(f.pipeline, f.report) for f in figures if f.report is not None]
     yield gauge(
         "shoal_camera_state",
         "1 for the state that the camera is in",
