@@ -4,9 +4,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.wire.documents import Manifest, Plan, ReleaseRef
+from agent.wire.errors import PortError
 from agent.wire.topics import Digest
 from deploy.core.fence import Found
 from deploy.core.noted import Head
+
+
+class ClockBehind(PortError):
+    """Nothing is signed before the last signature; a time server may set the clock right at any moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +70,16 @@ class Repository(Protocol):
 
         Raises:
             ConfigError: the serial does not grow, or the key is not at hand.
+            ClockBehind: as of `sign_timestamp`.
         """
         ...
 
     def sign_timestamp(self, noted: Head | None = None) -> None:
         """A fresh timestamp (and snapshot, if it is close to its expiry), so that devices go on trusting;
         `noted` is as in `set_plan`.
+
+        Raises:
+            ClockBehind: something was signed at a later time than this clock shows.
         """
         ...
 

@@ -42,7 +42,7 @@ from deploy.adapters.repository_tuf.shelf import LOCK_WAIT_S, Shelf
 from deploy.adapters.repository_tuf.state import DELEGATED, LIFE, LISTED, Fresh, Pen, State
 from deploy.core.fence import Found
 from deploy.core.noted import LEDGER, Head, head_in, ledger_field
-from deploy.ports.repository import Metadata, Publication, Target
+from deploy.ports.repository import ClockBehind, Metadata, Publication, Target
 
 _ROOT_KEYS: Final = 3
 
@@ -269,10 +269,13 @@ def _require_released(ref: ReleaseRef | None, state: State) -> None:
 def _require_forward(state: State, now: datetime) -> None:
     """Refuse to sign before the last signature: one of the two clocks was wrong, and devices keep the time
     of the newest signature as a lower bound.
+
+    Raises:
+        ClockBehind: it is this one, as far as this machine can tell.
     """
     last = state.issued()
     if freshness.ahead(last, now):
-        raise ConfigError(
+        raise ClockBehind(
             f"the last timestamp was signed at {last:%Y-%m-%d %H:%M} UTC and this clock shows "
             f"{now:%Y-%m-%d %H:%M}: set this clock, or, if it was the other one that was wrong, replace the "
             "timestamp key"

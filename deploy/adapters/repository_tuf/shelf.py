@@ -68,14 +68,13 @@ class Shelf:
         """Keep other writers out, other processes and other objects in this one.
 
         Raises:
-            ConfigError: somebody else has held the lock for too long.
-            StoreFailed: the disk refused.
+            StoreFailed: the disk refused, or somebody else has held the lock for too long.
         """
         with self._lock() as lock:
             deadline = time.monotonic() + self._lock_wait_s
             while not _taken(lock.fileno()):
                 if time.monotonic() > deadline:
-                    raise ConfigError(
+                    raise StoreFailed(
                         f"another process has been writing to {self.folder} for {self._lock_wait_s:g} s: "
                         "let it finish, or end it"
                     )

@@ -9,12 +9,13 @@ from tuf.api.metadata import Metadata
 
 from agent.wire.codec import decode, encode
 from agent.wire.documents import Index, Plan, ReleaseRef
-from agent.wire.errors import ConfigError
+from agent.wire.errors import ConfigError, StoreFailed
 from agent.wire.topics import sha256
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.repository_tuf import shelf as shelves
 from deploy.adapters.repository_tuf.keys import OFFLINE, Role
 from deploy.adapters.repository_tuf.state import LIFE
+from deploy.ports.repository import ClockBehind
 from tests.fakes.clock import FakeClock
 from tests.fakes.operator import DAY_S, manifest
 
@@ -261,7 +262,7 @@ def test_a_clock_that_went_back_signs_nothing_until_it_is_mended_or_the_key_repl
     folders.clock.advance(365 * DAY_S)
     repository.sign_timestamp()
     folders.clock.advance(-365 * DAY_S)
-    with pytest.raises(ConfigError, match="set this clock"):
+    with pytest.raises(ClockBehind, match="set this clock"):
         repository.sign_timestamp()
     repository.rotate(Role.TIMESTAMP)
     repository.sign_timestamp()
@@ -271,7 +272,7 @@ def test_only_one_writes_at_a_time(repository, folders):
     opened = folders.open()
     with (folders.repository / "lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(ConfigError, match="another process"):
+        with pytest.raises(StoreFailed, match="another process"):
             opened.sign_timestamp()
         assert opened.publication() == repository.publication()
     opened.sign_timestamp()

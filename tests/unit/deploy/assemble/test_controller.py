@@ -11,9 +11,12 @@ from agent.wire.topics import DeviceId
 from deploy.adapters.ledger_sqlite import SqliteLedger
 from deploy.adapters.repository_tuf import TufRepository
 from deploy.adapters.workspace import Workspace
+from deploy.assemble.controller import rollouts
 from deploy.assemble.controller.serving import Controller, Pace
 from deploy.assemble.desk import publishing
+from deploy.assemble.desk.controlling import Desk
 from deploy.core.fence import Fenced
+from deploy.core.rollouts import orders
 from deploy.core.rollouts.words import (
     ClassWithdrawn,
     GatePolicy,
@@ -24,7 +27,8 @@ from deploy.core.rollouts.words import (
     Steered,
     Verdict,
 )
-from tests.fakes.controlled import POLICY, Controlled
+from deploy.ports.repository import ClockBehind
+from tests.fakes.controlled import ANN, POLICY, Controlled
 
 DEVICES = 10
 PATIENT = replace(POLICY, gate=GatePolicy(deadline_s=1e6))
@@ -302,6 +306,24 @@ def test_the_timestamp_is_signed_anew_every_day(fleet):
         fleet.turn(desk)
         assert [entry.timestamp for entry in entries(desk, Renewed)] == [version + 1]
         assert signed_by_broker(fleet) == version + 1
+
+
+def test_what_is_ordered_while_the_clock_is_an_hour_behind_is_carried_out_once_when_it_is_right(fleet):
+    with fleet.desk() as desk:
+        fleet.start(desk, "1", "100%")
+        fleet.turn(desk)
+        before, plan = fleet.clock.now(), fleet.plan()
+        fleet.clock.set(before - timedelta(hours=1))
+        rollouts.order(desk, "r", orders.pause, ANN, Desk.write)
+        lines = len(desk.ledger.lines())
+        for _ in range(3):
+            with pytest.raises(ClockBehind, match=r"^the last timestamp was signed at .*: set this clock"):
+                fleet.turn(desk)
+        assert (fleet.plan(), len(desk.ledger.lines())) == (plan, lines)
+        fleet.clock.set(before)
+        fleet.turn(desk)
+        assert (fleet.plan().serial, fleet.plan().paused) == (plan.serial + 1, True)
+        assert len(entries(desk, Steered)) == 2
 
 
 def test_a_turn_that_waited_for_its_broker_is_followed_by_no_long_rest(fleet):
