@@ -115,8 +115,7 @@ def _play(options: Options, stage: Stage, url: str, root: Root, tally: Tally, vi
     show = Show(stage, chosen, tally, view, options.frames)
     told = threading.Event()
     with _listening(url, root, inbox) as link, _handled(lambda *_: told.set()):
-        page = places.page()
-        with _device(stage, url, root, page), contextlib.closing(show):
+        with places.page() as page, _device(stage, url, root, page), contextlib.closing(show):
             view.say(f"$ shoal-agent run --config device.toml    ({RATE_FPS} photographs a second)")
             view.page(f"http://{page}/")
             show.run(inbox, root, told)
