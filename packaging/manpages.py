@@ -26,7 +26,6 @@ FILES: Final = {
 }
 HEADINGS: Final = {
     "examples": "EXAMPLES",
-    "exit codes": "EXIT STATUS",
     "exit status": "EXIT STATUS",
     "see also": "SEE ALSO",
 }

@@ -17,7 +17,7 @@ from agent.core.backoff import delay_s
 log = logging.getLogger(__name__)
 
 CONFIG: Final = 78
-"""Its exit code where a person must change something."""
+"""Its exit status where a person must change something."""
 STEADY_S: Final = 60.0
 """Who ran for so long begins anew with the shortest pause."""
 PAUSE_S: Final = 1.0
@@ -92,7 +92,7 @@ class KeptProcess:
             child.kill()
 
     def _once(self) -> int | None:
-        """Its exit code; None: it could not be begun."""
+        """Its exit status; None: it could not be begun."""
         read = self._program.read
         with self._lock:
             if self._stop.is_set():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 Run = Callable[[Namespace], int]
-"""The exit code; refusals are raised as `AgentError`."""
+"""The exit status; refusals are raised as `AgentError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,17 @@ class Group:
     epilog: str = ""
 
 
-EXIT_CODES: Final = """\
-exit codes: 0 done; 1 refused, or something outside failed; 2 wrong usage; 78 a file or an option must change
+EXIT_STATUS: Final = """\
+exit status: 0 done; 1 refused, or something outside failed; 2 wrong usage; 78 a file or an option must change
 """
 
 
 def ending(command: Command | Group) -> str:
-    """What stands below the options in `--help`: examples, exit codes, other commands."""
-    codes = "" if "exit codes:" in command.epilog else EXIT_CODES
+    """What stands below the options in `--help`: examples, exit status, other commands."""
+    status = "" if "exit status:" in command.epilog else EXIT_STATUS
     also = command.also if isinstance(command, Command) else ()
     see = f"see also: {', '.join(f'shoal {words}' for words in also)}\n" if also else ""
-    return "\n".join(filter(None, (command.epilog, codes, see)))
+    return "\n".join(filter(None, (command.epilog, status, see)))
 
 
 def names(kind: type[StrEnum]) -> list[str]:

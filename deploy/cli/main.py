@@ -1,4 +1,4 @@
-"""The command line of the operator: its words, and the one place where errors become exit codes."""
+"""The command line of the operator: its words, and the one place where errors become an exit status."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from typing import Final
 from agent.core.usage import Parser
 from agent.wire.errors import AgentError, ConfigError
 from deploy.cli import output
-from deploy.cli.command import EXIT_CODES, Command, Group, ending
+from deploy.cli.command import EXIT_STATUS, Command, Group, ending
 
 OK: Final = 0
 REFUSED: Final = 1
@@ -62,7 +62,7 @@ examples:
   shoal devices --json | jq '.counts'        what the fleet runs, for a program
   source <(shoal completion bash)            complete commands, options and names
 
-{EXIT_CODES}"""
+{EXIT_STATUS}"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

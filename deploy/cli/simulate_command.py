@@ -29,7 +29,7 @@ scenarios that come with it:
 Every device is the agent itself: signatures, topics, downloads, trial, probation and reports are its own
 code; only camera, runtime, host and socket are made up. The controller is the one of shoal serve.
 
-exit codes: 0 it went as the scenario expects; 1 it did not, or something failed; 78 a file or an option
+exit status: 0 it went as the scenario expects; 1 it did not, or something failed; 78 a file or an option
 must change
 """
 

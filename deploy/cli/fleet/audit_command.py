@@ -35,7 +35,7 @@ A judgement is a pure function of the rollout and of the picture of the fleet th
 and a plan one of both: each is made again, and must come out as it is written. What a person ordered is only
 told.
 
-exit codes: 0 every decision follows; 1 one does not, or the ledger could not be read; 2 wrong usage; 78 a
+exit status: 0 every decision follows; 1 one does not, or the ledger could not be read; 2 wrong usage; 78 a
 file or an option must change
 """
 

@@ -32,7 +32,7 @@ examples:
   shoal watch
   shoal watch birds-1.4.0 --json | jq -c '{wave, standings, verdict}'
 
-exit codes: 0 the rollout completed; 3 it was taken back; 1 there is no such rollout, or the broker cannot be
+exit status: 0 the rollout completed; 3 it was taken back; 1 there is no such rollout, or the broker cannot be
 reached; 130 left with Ctrl-C
 """
 

@@ -31,7 +31,7 @@ signed plan means for it, such as outside-cut, not-matched or paused; or how far
 waiting, downloading, in-trial, on-probation, serving-candidate, serving-stable, taken-back; or offline,
 never-seen, expelled, not-believed.
 
-exit codes: 0 explained, whatever the reason; 1 nobody knows the device, or the fleet could not be read;
+exit status: 0 explained, whatever the reason; 1 nobody knows the device, or the fleet could not be read;
 2 wrong usage; 78 a file or an option must change, or --offline and nothing was ever read here
 """
 
