@@ -15,6 +15,7 @@ from typing import Any, Final
 from agent.ports.clock import Clock
 from agent.wire.errors import Malformed, StoreFailed
 from agent.wire.topics import DeviceId, Digest, sha256
+from deploy.adapters.sqlite_words import fault
 from deploy.core.rollouts import chain
 from deploy.core.rollouts.chain import BEGINNING, Written
 from deploy.core.rollouts.words import AnyEntry, Line
@@ -22,6 +23,8 @@ from deploy.ports.ledger import Outrun
 
 BUSY_S: Final = 10.0
 """How long another process may be writing."""
+READ_S: Final = 3.0
+"""The same for who only reads, and is locked out for the moment of a commit: whoever looks is told soon."""
 
 _SCHEMA: Final = """
 PRAGMA application_id = 1936224364;
@@ -136,13 +139,13 @@ class SqliteLedger:
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         if not self._path.exists():
             return []
-        with self._opened("cannot be read") as opened:
+        with self._opened("cannot be read", READ_S) as opened:
             return opened.execute(query, values).fetchall()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it, or nothing where the block raises."""
-        with self._opened("cannot be written, and nothing was decided") as opened:
+        with self._opened("cannot be written, and nothing was decided", BUSY_S) as opened:
             opened.execute("BEGIN IMMEDIATE")
             try:
                 yield opened
@@ -154,18 +157,19 @@ class SqliteLedger:
                 raise
 
     @contextlib.contextmanager
-    def _opened(self, otherwise: str) -> Iterator[sqlite3.Connection]:
+    def _opened(self, otherwise: str, wait_s: float) -> Iterator[sqlite3.Connection]:
         try:
             if not self._path.exists():
                 self._path.touch(mode=0o600)
             with contextlib.closing(
-                sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
+                sqlite3.connect(self._path, timeout=wait_s, isolation_level=None)
             ) as opened:
                 opened.execute("PRAGMA synchronous = EXTRA")
                 _prepare(opened)
                 yield opened
         except (sqlite3.Error, OSError) as error:
-            raise StoreFailed(f"the ledger {self._path} {otherwise}: {error}") from error
+            words = fault(error, self._path, "put a copy of it back")
+            raise StoreFailed(f"the ledger {self._path} {otherwise}: {words}") from error
 
 
 def _prepare(opened: sqlite3.Connection) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.wire.errors import Malformed, StoreFailed
+from deploy.adapters.sqlite_words import fault
 from deploy.core.page.series_sums import Answered, Counted, Heard, Piece, Pile, Sums, pack, unpack
 from deploy.ports.series import (
     DAY_S,
@@ -34,6 +35,7 @@ BUSY_S: Final = 10.0
 LIMIT_BYTES: Final = 512 * 1024 * 1024
 RELEASES_KEPT: Final = 1_024
 HARDWARE_NAMED: Final = 64
+ANEW: Final = "move it away, and it is begun anew"
 
 _SCHEMA: Final = """
 PRAGMA application_id = 1936224371;
@@ -151,11 +153,14 @@ class SqliteSeries:
                 if not opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'census'").fetchone():
                     opened.executescript(_SCHEMA)
                 yield opened
-        except (sqlite3.Error, OSError, Malformed) as error:
-            raise StoreFailed(
-                f"the measurements in {self._path} cannot be kept or read ({error}): see to the disk, or "
-                "move the file away, and it is begun anew"
-            ) from error
+        except Malformed as error:
+            raise StoreFailed(f"{self._cannot} it is damaged ({error}): {ANEW}") from error
+        except (sqlite3.Error, OSError) as error:
+            raise StoreFailed(f"{self._cannot} {fault(error, self._path, ANEW)}") from error
+
+    @property
+    def _cannot(self) -> str:
+        return f"the measurements in {self._path} cannot be kept or read:"
 
 
 def _add_sketches(opened: sqlite3.Connection, span: Span, at: int, sums: Sums) -> None:

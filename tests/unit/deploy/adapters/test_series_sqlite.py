@@ -109,7 +109,7 @@ def test_of_a_file_that_was_never_written_nothing_is_known(series):
 def test_a_file_that_is_none_is_said_with_its_remedy(tmp_path):
     path = tmp_path / "series.sqlite"
     path.write_bytes(b"this is no database " * 100)
-    with pytest.raises(StoreFailed, match="move the file away"):
+    with pytest.raises(StoreFailed, match=r"it is damaged .*: move it away, and it is begun anew$"):
         SqliteSeries(path).add({HOUR: sums(window())}, HOUR)
 
 
