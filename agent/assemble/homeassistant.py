@@ -6,6 +6,7 @@ from pathlib import Path
 from agent.adapters.announced_file import AnnouncedFile
 from agent.assemble.commands import PipelineHands
 from agent.assemble.pipeline import Pipeline, Shared
+from agent.config import Settings, pipelines
 from agent.core.homeassistant.announcing import Portrait
 from agent.core.homeassistant.entities import Scene
 from agent.core.homeassistant.model import model_state
@@ -20,7 +21,7 @@ from agent.wire.topics import House
 
 
 def homeassistant(
-    shared: Shared, pipelines: Sequence[Pipeline], capabilities: Capabilities
+    shared: Shared, lines: Sequence[Pipeline], capabilities: Capabilities
 ) -> HomeAssistant | Farewell:
     """What announces the device; where that is off, what takes back an announcement from before."""
     settings = shared.settings
@@ -34,17 +35,35 @@ def homeassistant(
         object_id=home.object_id or device,
         window_s=settings.telemetry.window_s,
         pictures=home.frame_every_s > 0,
+        silent_s=silent_s(settings),
+        page=home.url,
     )
     portrait = Portrait(
         name=home.name or device,
         model=_model(capabilities),
         agent=capabilities.agent,
         area=home.area,
-        url=home.url,
     )
     say = Say(House(home.prefix), scene, portrait, home.frame_every_s)
-    lines = [_line(pipeline) for pipeline in pipelines]
-    return HomeAssistant(shared.link, shared.connection, memory, shared.outside.random.random, say, lines)
+    told = [_line(pipeline) for pipeline in lines]
+    return HomeAssistant(shared.link, shared.connection, memory, shared.outside.random.random, say, told)
+
+
+def configure(home: HomeAssistant | Farewell, settings: Settings) -> None:
+    """Take over what can change while the agent runs."""
+    if isinstance(home, HomeAssistant):
+        home.configure(settings.telemetry.window_s, silent_s(settings))
+
+
+def silent_s(settings: Settings) -> dict[str, float]:
+    """By pipeline: how long it tells of no frame while all is well; none where no heartbeat bounds it."""
+    return {
+        line.name: line.emission.heartbeat_s
+        + (1 / line.emission.at_most_per_s if line.emission.at_most_per_s else 0.0)
+        + (line.camera.every_nth / line.camera.rate_fps if line.camera.rate_fps else 0.0)
+        for line in pipelines(settings)
+        if line.emission.heartbeat_s
+    }
 
 
 def _model(capabilities: Capabilities) -> str:

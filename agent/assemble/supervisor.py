@@ -18,7 +18,7 @@ from agent.assemble import hardware, logs, outside
 from agent.assemble.children import private
 from agent.assemble.commands import remote
 from agent.assemble.hardware import Hardware
-from agent.assemble.homeassistant import homeassistant
+from agent.assemble.homeassistant import configure, homeassistant
 from agent.assemble.monitor import monitor
 from agent.assemble.outboxes import open_outboxes
 from agent.assemble.outside import Outside
@@ -209,6 +209,7 @@ class Agent:
         self._monitor.configure(hot_rule(settings.thermal), settings.telemetry.window_s)
         self._window_s = settings.telemetry.window_s
         self._page.configure(settings.web)
+        configure(self._home, settings)
         self._mail.drain.configure(settings.outbox.drain_per_s)
         self._commands.allow(settings.commands.per_minute)
         if settings.commands.enabled != self._takes_commands:

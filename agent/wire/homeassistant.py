@@ -41,7 +41,9 @@ class Availability(Struct, frozen=True, kw_only=True):
 
 
 class Entity(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="platform"):
-    """`platform` is the kind; `state_topic` and the rest of its own follow."""
+    """`platform` is the kind; `state_topic` and the rest of its own follow. An availability of its own takes
+    the place of the device's.
+    """
 
     unique_id: str
     name: str
@@ -50,6 +52,8 @@ class Entity(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="p
     entity_category: str = ""
     json_attributes_topic: str = ""
     json_attributes_template: str = ""
+    availability: tuple[Availability, ...] = ()
+    availability_mode: str = ""
 
 
 class Sensor(Entity, frozen=True, kw_only=True, omit_defaults=True, tag="sensor"):
@@ -59,7 +63,7 @@ class Sensor(Entity, frozen=True, kw_only=True, omit_defaults=True, tag="sensor"
     state_class: str = ""
     suggested_display_precision: int | None = None
     expire_after: int | None = None
-    """Seconds after which it is unknown."""
+    """Seconds after which it is unavailable."""
 
 
 class BinarySensor(Entity, frozen=True, kw_only=True, omit_defaults=True, tag="binary_sensor"):
@@ -78,6 +82,7 @@ class Update(Entity, frozen=True, kw_only=True, omit_defaults=True, tag="update"
     command_topic: str
     payload_install: str
     title: str = ""
+    release_url: str = ""
 
 
 class Removed(Struct, frozen=True, kw_only=True):

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from agent.core.homeassistant.entities import Scene, entities
+from agent.core.homeassistant.entities import STATE, Scene, entities
 from agent.wire.homeassistant import Announcement, Availability, Component, Device, Origin, Removed
 from agent.wire.topics import MODEL, STATUS, House
-
-STATE: Final = "{{ value_json.state }}"
 
 
 class Announced(Struct, frozen=True, kw_only=True):
@@ -31,7 +28,6 @@ class Portrait:
     model: str = ""
     agent: str = ""
     area: str = ""
-    url: str = ""
 
 
 def announcement(
@@ -49,7 +45,7 @@ def announcement(
             serial_number=scene.device,
             sw_version=portrait.agent,
             suggested_area=portrait.area,
-            configuration_url=portrait.url,
+            configuration_url=scene.page,
         ),
         origin=Origin(name="shoal", sw_version=portrait.agent),
         availability=(Availability(topic=scene.root.device(STATUS, scene.device), value_template=STATE),),

@@ -4,10 +4,19 @@ Templates are Jinja2 over `value_json`, and give `None` where the device does no
 unknown then. No prediction has a label while nothing reaches the floor, and not every host has sensors.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from agent.wire.homeassistant import PAYLOAD_INSTALL, BinarySensor, Component, Image, Sensor, Update
+from agent.wire.homeassistant import (
+    PAYLOAD_INSTALL,
+    Availability,
+    BinarySensor,
+    Component,
+    Image,
+    Sensor,
+    Update,
+)
 from agent.wire.topics import (
     FRAME,
     INSTALL,
@@ -15,6 +24,7 @@ from agent.wire.topics import (
     MODEL,
     PREDICTION,
     REPORT,
+    STATUS,
     TELEMETRY,
     Channel,
     DeviceId,
@@ -25,10 +35,18 @@ DIAGNOSTIC: Final = "diagnostic"
 MEASUREMENT: Final = "measurement"
 PROBLEM: Final = "problem"
 EXPIRE_MIN_S: Final = 120
-EXPIRE_WINDOWS: Final = 3
+EXPIRE_TIMES: Final = 3
+"""So often may what is told in a rhythm be missing."""
 
-LABEL: Final = "{{ (value_json.predictions | first).label[:255] if value_json.predictions else None }}"
-"""A state has at most 255 letters."""
+STATE: Final = "{{ value_json.state }}"
+SERVING: Final = "{{ 'offline' if value_json.paused else 'online' }}"
+PAUSED: Final = "{{ 'ON' if value_json.paused else 'OFF' }}"
+LABEL: Final = (
+    "{% if value_json.predictions %}{% set label = (value_json.predictions | first).label | trim %}"
+    "{{ '\"%s\"' | format(label) if label in ('', 'None', 'unknown', 'unavailable') else label[:255] }}"
+    "{% else %}None{% endif %}"
+)
+"""A state has at most 255 letters. What would read as a state of no label stands in quotation marks."""
 RANKING: Final = (
     "{{ {'model': value_json.model, 'version': value_json.version, 'delegate': value_json.delegate, "
     "'predictions': value_json.predictions} | to_json }}"
@@ -66,6 +84,10 @@ class Scene:
     """Of telemetry."""
     pictures: bool
     """Whether frames leave the device."""
+    silent_s: Mapping[str, float] = field(default_factory=dict)
+    """By pipeline: how long it says nothing of what it sees while all is well. Not there: any time."""
+    page: str = ""
+    """The address of the device's page."""
 
 
 def entities(scene: Scene, pipeline: str) -> dict[str, Component]:
@@ -88,7 +110,14 @@ class _Entities:
         return {f"{self.pipeline}_{key}": component for key, component in found.items()}
 
     def _seen(self) -> dict[str, Component]:
+        """A label that was seen before a pause, or is old, is none that is seen."""
         topic = self._topic(PREDICTION)
+        present = (
+            Availability(topic=self.scene.root.device(STATUS, self.scene.device), value_template=STATE),
+            Availability(topic=self._topic(REPORT), value_template=SERVING),
+        )
+        silent_s = self.scene.silent_s.get(self.pipeline)
+        expire_s = None if silent_s is None else _expire_s(silent_s)
         return {
             "top1": Sensor(
                 unique_id=self._unique("top1"),
@@ -98,6 +127,9 @@ class _Entities:
                 value_template=LABEL,
                 json_attributes_topic=topic,
                 json_attributes_template=RANKING,
+                availability=present,
+                availability_mode="all",
+                expire_after=expire_s,
             ),
             "conf": Sensor(
                 unique_id=self._unique("conf"),
@@ -108,6 +140,9 @@ class _Entities:
                 unit_of_measurement="%",
                 state_class=MEASUREMENT,
                 suggested_display_precision=1,
+                availability=present,
+                availability_mode="all",
+                expire_after=expire_s,
             ),
         }
 
@@ -127,6 +162,14 @@ class _Entities:
                 value_template=CAMERA,
                 json_attributes_topic=report,
                 json_attributes_template=CAMERA_WHY,
+            ),
+            "paus": BinarySensor(
+                unique_id=self._unique("paus"),
+                name=self._named("Paused"),
+                icon="mdi:pause-circle",
+                entity_category=DIAGNOSTIC,
+                state_topic=report,
+                value_template=PAUSED,
             ),
             "degr": BinarySensor(
                 unique_id=self._unique("degr"),
@@ -171,7 +214,7 @@ class _Entities:
             unit_of_measurement=unit,
             state_class=MEASUREMENT,
             suggested_display_precision=precision,
-            expire_after=self._expire_s,
+            expire_after=_expire_s(self.scene.window_s),
         )
 
     def _strained(self, key: str, name: str, template: str) -> BinarySensor:
@@ -182,7 +225,7 @@ class _Entities:
             entity_category=DIAGNOSTIC,
             state_topic=self._topic(TELEMETRY),
             value_template=template,
-            expire_after=self._expire_s,
+            expire_after=_expire_s(self.scene.window_s),
         )
 
     def _image(self) -> Image:
@@ -202,11 +245,8 @@ class _Entities:
             state_topic=self._topic(MODEL),
             command_topic=self._topic(INSTALL),
             payload_install=PAYLOAD_INSTALL,
+            release_url=self.scene.page,
         )
-
-    @property
-    def _expire_s(self) -> int:
-        return max(EXPIRE_MIN_S, round(EXPIRE_WINDOWS * self.scene.window_s))
 
     def _topic(self, channel: Channel) -> str:
         return self.scene.root.device(channel, self.scene.device, self.pipeline)
@@ -217,3 +257,7 @@ class _Entities:
 
     def _named(self, name: str) -> str:
         return name if self.pipeline == MAIN else f"{self.pipeline} {name[0].lower()}{name[1:]}"
+
+
+def _expire_s(rhythm_s: float) -> int:
+    return max(EXPIRE_MIN_S, round(EXPIRE_TIMES * rhythm_s))

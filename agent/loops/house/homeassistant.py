@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -53,11 +53,18 @@ class HomeAssistant:
     ) -> None:
         self._link, self._connection, self._memory = link, connection, memory
         self._chance, self._say, self._lines = chance, say, tuple(lines)
-        self._announcement: bytes | None = None
-        """None until it is remembered on disk that it is said."""
+        self._before: Announced | None = None
+        """What was announced by the one before; None until it is remembered on disk what is announced now."""
         self._models: dict[str, ModelState] = {}
         """As told last."""
         self._timer: asyncio.TimerHandle | None = None
+
+    def configure(self, window_s: float, silent_s: Mapping[str, float]) -> None:
+        """Other rhythms from now on, as in `Scene`: the same entities, which expire otherwise."""
+        scene = replace(self._say.scene, window_s=window_s, silent_s=silent_s)
+        if scene != self._say.scene:
+            self._say = replace(self._say, scene=scene)
+            self._tell_all()
 
     def _listen(self) -> None:
         self._connection.watch(self._turn)
@@ -83,12 +90,11 @@ class HomeAssistant:
         """What may stand on the broker is on disk before it does; what stood there before and is no more is
         taken away.
         """
-        scene, names = self._say.scene, [line.name for line in self._lines]
         before = await asyncio.to_thread(self._memory.load)
-        now = remembered(scene, self._say.house, names, before)
+        now = remembered(self._say.scene, self._say.house, self._names, before)
         stale = [topic for topic in before.topics if topic not in now.topics]
         await self._save(msgspec.structs.replace(now, topics=(*now.topics, *stale)))
-        self._announcement = encode(announcement(scene, self._say.portrait, names, before))
+        self._before = before
         self._tell_all()
         if stale:
             await clear(self._link, self._connection, stale)
@@ -140,10 +146,12 @@ class HomeAssistant:
         self._tell_all()
 
     def _tell_all(self) -> None:
-        if self._announcement is None or not self._connection.is_up:
+        if self._before is None or not self._connection.is_up:
             return
-        topic = self._say.house.announcement(self._say.scene.object_id)
-        self._link.publish(Outgoing(topic, self._announcement, Qos.AT_LEAST_ONCE, retain=True))
+        say = self._say
+        told = encode(announcement(say.scene, say.portrait, self._names, self._before))
+        topic = say.house.announcement(say.scene.object_id)
+        self._link.publish(Outgoing(topic, told, Qos.AT_LEAST_ONCE, retain=True))
         self._models.clear()
         for line in self._lines:
             self._tell_model(line)
@@ -151,7 +159,7 @@ class HomeAssistant:
     def _tell_model(self, line: Line) -> None:
         """If it is another one, or was not told yet on this connection."""
         told = line.model()
-        if self._announcement is None or told is None or told == self._models.get(line.name):
+        if self._before is None or told is None or told == self._models.get(line.name):
             return
         self._models[line.name] = told
         scene = self._say.scene
@@ -173,6 +181,10 @@ class HomeAssistant:
                 line.accept(version.strip())
             except Unavailable as error:
                 log.warning("install.ignored", extra={**fields, "why": str(error)})
+
+    @property
+    def _names(self) -> list[str]:
+        return [line.name for line in self._lines]
 
     @staticmethod
     def _on_loop(take: Callable[[Message], None]) -> Callable[[Message], None]:

@@ -14,14 +14,19 @@ from agent.wire.topics import DeviceId, Root
 
 FOLDER = Path(__file__).parent
 SCENE = Scene(
-    root=Root("shoal/home"), device=DeviceId("pi-7"), object_id="pi-7", window_s=10.0, pictures=True
+    root=Root("shoal/home"),
+    device=DeviceId("pi-7"),
+    object_id="pi-7",
+    window_s=10.0,
+    pictures=True,
+    silent_s={"main": 60.1},
+    page="http://pi-7.local:8480/",
 )
 PORTRAIT = Portrait(
     name="Hall camera",
     model="Raspberry Pi 5 + Edge TPU (usb:0)",
     agent="0.6.0",
     area="Hall",
-    url="http://pi-7.local:8480/",
 )
 BEFORE = Announced(components={"old_top1": "sensor", "old_img": "image"})
 ANNOUNCEMENT = announcement(SCENE, PORTRAIT, ("main", "door"), BEFORE)

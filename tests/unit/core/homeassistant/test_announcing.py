@@ -45,6 +45,9 @@ class _Component(Struct, forbid_unknown_fields=True):
     command_topic: str = ""
     payload_install: str = "INSTALL"
     title: str = "Model"
+    release_url: str = "http://pi-7.local:8480/"
+    availability: list[dict[str, str]] = []
+    availability_mode: str = "all"
 
 
 NEEDED = {
@@ -69,7 +72,7 @@ def test_every_component_says_what_its_platform_needs_and_nothing_empty():
         if key not in BEFORE.components:
             msgspec.convert(component, _Component)
             assert component.keys() >= NEEDED[component["platform"]], key
-            assert all(value not in {"", None} for value in component.values()), key
+            assert not [value for value in component.values() if value in ("", None)], key
 
 
 def test_every_entity_is_its_own():
@@ -90,6 +93,16 @@ def test_what_was_announced_once_and_is_no_more_is_taken_away():
     now = remembered(SCENE, HOUSE, ("main",), Announced())
     fewer = announcement(SCENE, PORTRAIT, ("main",), remembered(SCENE, HOUSE, ("main", "door"), now))
     assert json.loads(encode(fewer))["components"]["door_img"] == {"platform": "image"}
+
+
+def test_what_was_seen_is_unavailable_while_paused_and_once_it_is_old():
+    for key, pipeline in (("top1", ""), ("conf", ""), ("door_top1", "/door"), ("door_conf", "/door")):
+        told = components()[key]
+        topics = ["shoal/home/device/6/pi-7/status", f"shoal/home/device/6/pi-7/report{pipeline}"]
+        assert [each["topic"] for each in told["availability"]] == topics
+        assert told["availability_mode"] == "all"
+    assert (components()["top1"]["expire_after"], components()["conf"]["expire_after"]) == (180, 180)
+    assert "expire_after" not in components()["door_top1"], "where any silence may be long"
 
 
 def test_no_picture_is_announced_where_none_leaves_the_device():

@@ -14,16 +14,21 @@ from tests.golden.documents import EXAMPLES
 ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
 ENVIRONMENT.filters["to_json"] = json.dumps
 PREDICTION, REPORT, TELEMETRY = (EXAMPLES[f"{name}.json"] for name in ("prediction", "report", "telemetry"))
+BEST = PREDICTION.predictions[0]
 UNSURE = replace(PREDICTION, predictions=())
-LONG = replace(PREDICTION, predictions=(replace(PREDICTION.predictions[0], label="x" * 300),))
 COOL = Vitals(soc_c=48.25, now=Throttling())
 WEAK = Vitals(now=Throttling(under_voltage=True))
 IDLE = replace(TELEMETRY, predictions=0, latency_ms={})
 
 
 def rendered(template, document) -> str:
+    """Home Assistant strips what a template gives."""
     value = json.loads(codec.encode(document))
-    return ENVIRONMENT.from_string(template).render(value_json=value)
+    return ENVIRONMENT.from_string(template).render(value_json=value).strip()
+
+
+def labelled(label):
+    return replace(PREDICTION, predictions=(replace(BEST, label=label), *PREDICTION.predictions[1:]))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +36,6 @@ def rendered(template, document) -> str:
     [
         (entities.LABEL, PREDICTION, PREDICTION.predictions[0].label),
         (entities.LABEL, UNSURE, "None"),
-        (entities.LABEL, LONG, "x" * 255),
         (entities.CONFIDENCE, PREDICTION, str(round(PREDICTION.predictions[0].score * 100, 1))),
         (entities.CONFIDENCE, UNSURE, "None"),
         (entities.P95, TELEMETRY, str(TELEMETRY.latency_ms["invoke"].p95)),
@@ -52,10 +56,34 @@ def rendered(template, document) -> str:
         (entities.CAMERA, replace(REPORT, camera=CameraReport(state=CameraState.FROZEN)), "ON"),
         (entities.DEGRADED, replace(REPORT, degraded=""), "OFF"),
         (entities.DEGRADED, replace(REPORT, degraded="no Edge TPU"), "ON"),
+        (entities.SERVING, replace(REPORT, paused=False), "online"),
+        (entities.SERVING, replace(REPORT, paused=True), "offline"),
+        (entities.PAUSED, replace(REPORT, paused=False), "OFF"),
+        (entities.PAUSED, replace(REPORT, paused=True), "ON"),
     ],
 )
 def test_a_template_shows_what_the_document_says(template, document, shown):
     assert rendered(template, document) == shown
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("None", '"None"'),
+        (" None ", '"None"'),
+        ("unknown", '"unknown"'),
+        ("unavailable", '"unavailable"'),
+        ("", '""'),
+        ("Unknown", "Unknown"),
+        ("none of these", "none of these"),
+        ('12" pizza', '12" pizza'),
+        ("{{ states }} %s", "{{ states }} %s"),
+        ("x" * 300, "x" * 255),
+        ("é" * 300, "é" * 255),
+    ],
+)
+def test_no_label_reads_as_if_there_were_none(label, shown):
+    assert rendered(entities.LABEL, labelled(label)) == shown
 
 
 @pytest.mark.parametrize(

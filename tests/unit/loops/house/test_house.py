@@ -162,6 +162,19 @@ def test_it_is_announced_at_every_connection_and_when_home_assistant_has_started
     run(life)
 
 
+def test_it_is_announced_again_when_its_rhythm_is_another_one():
+    async def life():
+        async with living() as rig:
+            await rig.until(lambda: rig.said(ANNOUNCEMENT))
+            rig.home.configure(SCENE.window_s, SCENE.silent_s)
+            assert len(rig.said(ANNOUNCEMENT)) == 1
+            rig.home.configure(600.0, {"main": 60.0})
+            _, after = [json.loads(each)["components"] for each in rig.said(ANNOUNCEMENT)]
+            assert (after["fps"]["expire_after"], after["top1"]["expire_after"]) == (1800, 180)
+
+    run(life)
+
+
 def test_a_home_that_has_started_waits_for_each_device_a_while_of_its_own(monkeypatch):
     monkeypatch.setattr(homeassistant, "JITTER_S", 0.1)
 
