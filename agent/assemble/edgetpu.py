@@ -25,7 +25,7 @@ def accelerator() -> "Accelerator":
     from agent.adapters.edgetpu.host import read
     from agent.adapters.edgetpu.process import EdgeTpuAccelerator
 
-    def argv(edgetpu: EdgeTpu, opening: bool) -> Sequence[str]:  # noqa: FBT001 - a Callable has no keywords
+    def argv(edgetpu: EdgeTpu, *, opening: bool) -> Sequence[str]:
         return command(SUBCOMMAND, LookSettings(edgetpu=edgetpu, opening=opening))
 
     return EdgeTpuAccelerator(argv, read)

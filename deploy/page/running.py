@@ -99,7 +99,7 @@ async def _serve(
     app = site([*api.routes(), *series.routes()], gate, {"fleet": STATIC})
     server = Server(app, streams, place, tls, lambda turned: tell(_said(turned)))
     looking = thread.turn(onlooker.turn, api.fanout.tell, lambda: api.fanout.listeners > 0)
-    works = (server.run(), looking, _counted(onlooker, measured), _told_to_end(until_eof))
+    works = (server.run(), looking, _counted(onlooker, measured), _told_to_end(until_eof=until_eof))
     tasks = [asyncio.ensure_future(each) for each in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -121,7 +121,7 @@ async def _counted(onlooker: Onlooker, measured: Collecting) -> None:
         await asyncio.sleep(COUNTED_EVERY_S if running is not None else COUNTED_EVERY_S / 10)
 
 
-async def _told_to_end(until_eof: bool) -> None:  # noqa: FBT001 - passed on within this module
+async def _told_to_end(*, until_eof: bool) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -24,8 +24,11 @@ LAST_WORDS_BYTES: Final = 16 * 1024
 
 _step: Final[msgspec.json.Decoder[Step]] = msgspec.json.Decoder(Step)
 
-Command = Callable[[EdgeTpu, bool], Sequence[str]]
-"""The command line of the child: the device, and whether to open it."""
+
+class Command(Protocol):
+    """The command line of the child: the device, and whether to open it."""
+
+    def __call__(self, edgetpu: EdgeTpu, *, opening: bool) -> Sequence[str]: ...
 
 
 class EdgeTpuAccelerator:
@@ -37,7 +40,7 @@ class EdgeTpuAccelerator:
     async def look(self, edgetpu: EdgeTpu, *, opening: bool = False) -> Sight:
         limit_s = OPEN_MAX_S if opening else LIST_MAX_S
         try:
-            steps, ended = await _ask(self._command(edgetpu, opening), limit_s)
+            steps, ended = await _ask(self._command(edgetpu, opening=opening), limit_s)
         except OSError as error:
             return _blind(f"no process can be started to look for Edge TPUs ({error})")
         return await self._sight(edgetpu, steps, ended)
