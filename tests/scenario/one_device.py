@@ -340,6 +340,7 @@ class Life:
         windows: tuple[MaintenanceWindow, ...] = (),
         edgetpu: bool = False,
         asks: bool = False,
+        program: str = "",
     ) -> None:
         self.home = home
         self.tpus = ScriptedAccelerator(there=edgetpu)
@@ -375,7 +376,7 @@ class Life:
             service=self.service,
             reporter=self.reporter,
             host=host(edgetpu=edgetpu),
-            engine=Engine("auto", 1),
+            engine=Engine("auto", 1, program=program),
             stream=STREAM,
             recheck_s=recheck_s,
             veto=VetoFile(home.folder / "veto"),

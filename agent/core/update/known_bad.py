@@ -18,6 +18,23 @@ BLAMES_MANIFEST: Final = frozenset(
 FORGIVEN: Final = frozenset({Reason.NEEDS_EDGETPU})
 """What a later start or another plug can mend: remembered so that loops are bounded, until then."""
 
+OF_THE_PROGRAM: Final = frozenset(
+    {
+        Reason.LOAD_FAILED,
+        Reason.CANARY_CRASHED,
+        Reason.CANARY_TIMEOUT,
+        Reason.CRASHED_IN_TRIAL,
+        Reason.OUTPUT_NOT_FINITE,
+        Reason.GOLDEN_MISMATCH,
+        Reason.TOO_SLOW,
+        Reason.ACTIVATION_FAILED,
+        Reason.WORKER_CRASHED,
+        Reason.RESTARTED_IN_PROBATION,
+        Reason.INVOKE_ERRORS,
+    }
+)
+"""What a broken program does to any model, and another one mends: remembered while this one runs."""
+
 EXONERATES: Final = frozenset({Reason.SUPERSEDED, Reason.REVOKED, Reason.LOW_DISK})
 """Ends that say nothing against the candidate, or nothing that is not remembered already."""
 
@@ -54,9 +71,10 @@ def condemn(
     return _remember(known, Bad(manifest if blames_manifest else variant, reason))
 
 
-def forgive(known: Known) -> Known:
+def forgive(known: Known, *, program_changed: bool = False) -> Known:
     """The memory after the agent has started, or the hardware has changed."""
-    return tuple(bad for bad in known if bad.reason not in FORGIVEN)
+    mended = FORGIVEN | OF_THE_PROGRAM if program_changed else FORGIVEN
+    return tuple(bad for bad in known if bad.reason not in mended)
 
 
 def revoke(known: Known, digests: tuple[Digest, ...]) -> Known:

@@ -9,7 +9,8 @@
 1. Write intent, then act. The loop stores the record that `step` returns before it performs the
    effects; effects are idempotent, and `Started` re-issues the ones that a power cut swallowed.
 2. A crash is a failure. `tries` is in the stored record before a trial begins; an unclean start
-   during probation counts against the candidate; both are bounded.
+   during probation counts against the candidate; both are bounded. Not so where the program has been
+   changed under a release that nothing served before: an upgrade that does not hold costs no model.
 3. Nothing active is lost until its heir has committed: `fallback` stays referenced.
 4. Probation counts evidence (healthy windows), not time.
 5. Unknown means hold; a digest that failed here is remembered and refused here.
@@ -20,7 +21,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from agent.core.update.known_bad import Known, against, condemn, forgive, revoke
+from agent.core.update.known_bad import OF_THE_PROGRAM, Known, against, condemn, forgive, revoke
 from agent.core.update.words import (
     Accepted,
     Activate,
@@ -63,6 +64,7 @@ from agent.wire.topics import Digest
 __all__ = [
     "TRIALS_MAX",
     "UNCLEAN_STARTS_MAX",
+    "UNPROVEN_STARTS_MAX",
     "Accepted",
     "Activate",
     "Announce",
@@ -106,6 +108,8 @@ __all__ = [
 
 TRIALS_MAX: Final = 2
 UNCLEAN_STARTS_MAX: Final = 1
+UNPROVEN_STARTS_MAX: Final = 10
+"""Likewise, while the program is to blame as well: whoever upgraded it takes it back by then."""
 
 
 def why_bad(record: Record, release: Fitted) -> Reason | None:
@@ -129,8 +133,9 @@ def step(record: Record, event: Event) -> Step:
         ImpossibleEvent: the caller's bookkeeping is broken; the record is unchanged.
     """
     match event:
-        case Started(clean):
-            return _started(replace(record, known_bad=forgive(record.known_bad)), clean=clean)
+        case Started(clean, program):
+            known = forgive(record.known_bad, program_changed=program != record.program)
+            return _started(replace(record, known_bad=known, program=program), clean=clean)
         case Wanted() as wanted:
             return _wanted(record, wanted)
         case Revoked(digests):
@@ -159,13 +164,22 @@ def _started(record: Record, *, clean: bool) -> Step:
         case Trial(active=active):
             refused, effects = _refuse(record, record.state, Reason.CRASHED_IN_TRIAL, f"{TRIALS_MAX} tries")
             return refused, (*_serve(active), *effects)
-        case Probation(active=active) as state if clean or state.unclean_starts < UNCLEAN_STARTS_MAX:
+        case Probation(active=active) as state if clean or state.unclean_starts < _starts_max(record, state):
             starts = state.unclean_starts + (0 if clean else 1)
             return replace(record, state=replace(state, unclean_starts=starts)), (Activate(active),)
         case Probation() as state:
             return _revert(
                 record, state, Reason.RESTARTED_IN_PROBATION, f"{state.unclean_starts + 1} unclean starts"
             )
+
+
+def _starts_max(record: Record, state: Probation) -> int:
+    return UNPROVEN_STARTS_MAX if _program_in_doubt(record, state) else UNCLEAN_STARTS_MAX
+
+
+def _program_in_doubt(record: Record, state: Probation) -> bool:
+    """The release has fared well under another program only, and to take it back would leave nothing."""
+    return state.fallback is None and state.program != record.program
 
 
 def witness(record: Record) -> Fitted | None:
@@ -255,22 +269,30 @@ def _progress(
         case Fetching() as fetching, FetchFailed(_, reason, detail):
             return _refuse(record, fetching, reason, detail)
         case Trial(active=active, candidate=candidate), TrialPassed() as passed:
-            probation = Probation(active=candidate, fallback=active, need=passed.healthy_windows)
+            need, program = passed.healthy_windows, record.program
+            probation = Probation(active=candidate, fallback=active, need=need, program=program)
             return replace(record, state=probation, handover=_handover(passed)), (Activate(candidate),)
         case Trial() as trial, TrialFailed(_, reason, detail, whole):
             return _refuse(record, trial, reason, detail, whole=whole)
         case Probation(need=need, good=good) as probation, Healthy() if good + 1 < need:
-            return replace(record, state=replace(probation, good=good + 1)), ()
+            return replace(record, state=replace(probation, good=good + 1, program=record.program)), ()
         case Probation(active=active, fallback=fallback), Healthy():
             ended = _ended(active, Outcome.COMMITTED, None)
             committed = Idle(active=active, fallback=fallback)
             return replace(record, state=committed, last=ended), (Announce(ended), Collect())
-        case Probation() as probation, Sick(_, reason, detail):
-            return _revert(record, probation, reason, detail)
+        case Probation() as probation, Sick() as sick:
+            return _sick(record, probation, sick)
         case Idle(), Healthy() | Sick():
             return record, (Dropped(event),)
         case _:
             raise ImpossibleEvent(record, event)
+
+
+def _sick(record: Record, state: Probation, sick: Sick) -> Step:
+    if sick.reason not in OF_THE_PROGRAM or not _program_in_doubt(record, state):
+        return _revert(record, state, sick.reason, sick.detail)
+    failed_to_load = sick.reason is Reason.ACTIVATION_FAILED
+    return record, (Activate(state.active, again=True),) if failed_to_load else ()
 
 
 def _handover(passed: TrialPassed) -> Handover | None:

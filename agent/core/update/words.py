@@ -59,6 +59,8 @@ class Probation(Struct, frozen=True, kw_only=True, tag="probation"):
     need: int
     good: int = 0
     unclean_starts: int = 0
+    program: str = ""
+    """Under which it has fared well, last."""
 
 
 State = Idle | Fetching | Trial | Probation
@@ -91,13 +93,18 @@ class Record(Struct, frozen=True, kw_only=True):
     handover: Handover | None = None
     """Of the release that last came through its trial. What a release shows in service begins anew with each
     start of the agent; what it is measured against could not be had again."""
+    program: str = ""
+    """Which installation of the agent wrote this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The agent came up. `clean` if it went down by its own will."""
+    """The agent came up. `clean` if it went down by its own will. `program` tells one installation of it from
+    any other.
+    """
 
     clean: bool
+    program: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +227,10 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Activate:
-    """Make the worker serve this release; nothing if it does already."""
+    """Make the worker serve this release; nothing if it does already. `again`: it has just failed to."""
 
     release: Fitted
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,9 @@ class Effects:
                 await self._jobs.fetch(release, record)
             case lifecycle.Try(candidate, running):
                 await self._jobs.prove(candidate, running, record)
-            case lifecycle.Activate(release):
+            case lifecycle.Activate(release, again):
+                if again:
+                    await asyncio.sleep(RETRY_S)
                 await self._activate(release, record)
             case lifecycle.Rest():
                 await self._worker.rest()

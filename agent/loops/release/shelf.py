@@ -28,6 +28,8 @@ class Engine:
     wanted: DelegateChoice = DelegateChoice.AUTO
     edgetpu: EdgeTpu | None = None
     """How a compiled variant's Edge TPU is opened; None: as by default."""
+    program: str = ""
+    """Which installation of the agent runs it."""
 
 
 @dataclass(frozen=True, slots=True)

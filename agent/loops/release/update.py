@@ -94,6 +94,7 @@ class Update:
         self._consulting, self._stream, self._recheck_s = consulting, stream, recheck_s
         self._veto, self._windows = veto, windows
         self._acceptance = Acceptance(word, self._accepted)
+        self._program = engine.program
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
         shelf = Shelf(store, engine, tuner, self._why)
         self._tuner = tuner
@@ -178,7 +179,7 @@ class Update:
             # Its effects are among those that `Started` asks for anew.
             record, _ = lifecycle.step(record, lifecycle.Rotten(slot))
         self._record = record
-        await self._step(lifecycle.Started(clean))
+        await self._step(lifecycle.Started(clean, self._program))
 
     def _why(self, release: Fitted, manifest: Manifest) -> str:
         """As of the hardware that there is now, which may not be what it was fitted to."""

@@ -96,6 +96,33 @@ def test_a_candidate_that_the_worker_cannot_take_over_goes_back(home):
     run(life())
 
 
+def test_a_program_whose_workers_die_costs_a_device_its_first_release_neither_now_nor_afterwards(home):
+    async def life():
+        async with living(home, program="0.1.0") as device:
+            await device.until(lambda: device.runs == "1")
+        first = home.fitted("1")
+        async with living(home, program="0.2.0", answer=refusing(first.variant)) as device:
+            await device.until(lambda: len(device.worker.offers) > 2)
+            assert isinstance(device.record.state, Probation)
+        async with living(home, program="0.1.0") as device:
+            await device.commits("1")
+        assert [outcome for _, outcome, _ in home.ended()] == ["committed"]
+
+    run(life())
+
+
+def test_a_release_that_failed_under_one_program_is_tried_again_under_the_next(home):
+    async def life():
+        async with living(home, program="0.1.0") as device:
+            await device.until(lambda: device.runs == "1")
+            device.worker.crash()
+            await device.until(lambda: home.report.reason is Reason.KNOWN_BAD)
+        async with living(home, program="0.1.1") as device:
+            await device.commits("1")
+
+    run(life())
+
+
 @pytest.mark.parametrize("clean", [True, False])
 def test_evidence_survives_a_restart_on_probation(home, clean):
     async def life():

@@ -6,6 +6,8 @@ from msgspec.structs import replace
 
 from agent.core.update.known_bad import KNOWN_BAD_MAX, Bad, condemn
 from agent.core.update.lifecycle import (
+    UNCLEAN_STARTS_MAX,
+    UNPROVEN_STARTS_MAX,
     Activate,
     Announce,
     Cancel,
@@ -384,6 +386,59 @@ def test_what_only_lacked_its_edge_tpu_is_forgiven_at_a_start_and_when_the_hardw
     kept = Bad(C.variant, Reason.TOO_SLOW)
     forgiven, _ = step(replace(lacked, known_bad=(*lacked.known_bad, kept)), event)
     assert forgiven.known_bad == (kept,)
+
+
+@pytest.mark.parametrize("reason", [Reason.CANARY_CRASHED, Reason.WORKER_CRASHED, Reason.GOLDEN_MISMATCH])
+@pytest.mark.parametrize(("program", "remembered"), [("p 1", True), ("p 2", False)])
+def test_what_failed_under_one_program_may_be_tried_under_another(reason, program, remembered):
+    of_the_model = Bad(B.variant, Reason.CONTRACT_MISMATCH)
+    known = (of_the_model, Bad(C.variant, reason))
+    started, _ = step(Record(state=RUNS_A, known_bad=known, program="p 1"), Started(True, program))
+    assert started.known_bad == (known if remembered else (of_the_model,))
+    assert started.program == program
+
+
+FIRST = Record(state=Probation(active=C, fallback=None, need=3, program="p 1"), program="p 1")
+"""The first release of a device, on probation."""
+
+
+@pytest.mark.parametrize(
+    ("reason", "effects"),
+    [(Reason.WORKER_CRASHED, ()), (Reason.ACTIVATION_FAILED, (Activate(C, again=True),))],
+)
+def test_a_broken_upgrade_of_the_program_does_not_cost_a_device_its_first_release(reason, effects):
+    upgraded, _ = step(FIRST, Started(True, "p 2"))
+    sick = Sick(C.manifest, reason, "no worker today")
+    assert step(upgraded, sick) == (upgraded, effects)
+    back, activated = step(upgraded, Started(False, "p 1"))
+    assert (back.state.active, activated) == (C, (Activate(C),))
+    assert step(back, sick)[0].state == EMPTY
+
+
+def test_a_release_that_has_fared_well_under_the_new_program_is_judged_as_ever():
+    upgraded, _ = step(FIRST, Started(True, "p 2"))
+    well, _ = step(upgraded, Healthy(C.manifest))
+    assert step(well, Sick(C.manifest, Reason.WORKER_CRASHED))[0].state == EMPTY
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (replace(FIRST.state, fallback=A), Reason.WORKER_CRASHED),
+        (FIRST.state, Reason.NEEDS_EDGETPU),
+    ],
+)
+def test_an_upgrade_shields_no_release_that_has_a_way_back_or_another_illness(state, reason):
+    upgraded, _ = step(replace(FIRST, state=state), Started(True, "p 2"))
+    assert isinstance(step(upgraded, Sick(C.manifest, reason))[0].state, Idle)
+
+
+def test_an_upgrade_that_brings_the_agent_down_again_and_again_ends_the_release_later():
+    record, starts = FIRST, 0
+    while isinstance(record.state, Probation):
+        record, _ = step(record, Started(False, "p 2"))
+        starts += 1
+    assert UNCLEAN_STARTS_MAX + 1 < starts == UNPROVEN_STARTS_MAX + 1
 
 
 def test_a_rotten_compiled_variant_leaves_the_slot_of_the_same_release_on_the_cpu():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.core.update.lifecycle import (
     TRIALS_MAX,
-    UNCLEAN_STARTS_MAX,
+    UNPROVEN_STARTS_MAX,
     Activate,
     Announce,
     Dropped,
@@ -78,6 +78,8 @@ def about(of: Fitted, reason: Reason) -> st.SearchStrategy[Event]:
         [
             Started(clean=True),
             Started(clean=False),
+            Started(clean=True, program="another"),
+            Started(clean=False, program="another"),
             Wanted(of),
             Wanted(of, stable=True),
             Fetched(of.manifest),
@@ -193,7 +195,8 @@ def test_a_word_about_what_is_not_under_way_is_named_and_dropped(events):
 def test_crash_after_crash_comes_to_rest(events):
     """Neither a trial nor a probation survives more crashes than its bound; a fetch runs no model."""
     for _, _, (after, _) in history(events):
-        crashes = [Started(clean=False)] * (max(TRIALS_MAX, UNCLEAN_STARTS_MAX) + 1)
+        crash = Started(clean=False, program=after.program)
+        crashes = [crash] * (max(TRIALS_MAX, UNPROVEN_STARTS_MAX) + 1)
         *_, (_, _, (last, _)) = history(crashes, after)
         assert isinstance(last.state, Fetching if isinstance(after.state, Fetching) else Idle)
 
@@ -201,7 +204,7 @@ def test_crash_after_crash_comes_to_rest(events):
 @given(LIKELY)
 def test_a_clean_restart_costs_a_release_nothing(events):
     for _, _, (after, _) in history(events):
-        assert step(after, Started(clean=True))[0] == after
+        assert step(after, Started(clean=True, program=after.program))[0] == after
 
 
 @given(LIKELY)
