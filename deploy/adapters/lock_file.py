@@ -2,6 +2,7 @@
 
 acting        held for the moment in which something is signed and published
 controlling   held for as long as a controller runs; it says who that is, and since when
+Alone         held by whichever of several like processes came first, and then by the next one
 """
 
 import contextlib
@@ -95,6 +96,31 @@ def controller(path: Path) -> Holder | None:
         return None
     finally:
         os.close(lock)
+
+
+class Alone:
+    """Whether this process is the one that does it; kept until it is closed, or the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held = contextlib.ExitStack()
+        self._is_ours = False
+
+    def __call__(self) -> bool:
+        """
+        Raises:
+            StoreFailed: the file cannot be made.
+        """
+        if not self._is_ours:
+            with contextlib.ExitStack() as opened:
+                self._is_ours = _taken(opened.enter_context(_opened(self._path)))
+                if self._is_ours:
+                    self._held = opened.pop_all()
+        return self._is_ours
+
+    def close(self) -> None:
+        self._is_ours = False
+        self._held.close()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +25,7 @@ from agent.ports.link import Message
 from agent.wire import topics
 from agent.wire.errors import AgentError, ConfigError, StoreFailed
 from agent.wire.topics import MAIN, Root
+from deploy.adapters.lock_file import Alone
 from deploy.adapters.receiver_process import receiving
 from deploy.adapters.series_sqlite import SqliteSeries
 from deploy.adapters.workspace import Workspace
@@ -77,6 +78,7 @@ class Collecting:
         clock: Clock,
         root: Root,
         releases: Callable[[], Collection[str] | None] = lambda: None,
+        alone: Callable[[], bool] = lambda: True,
     ) -> None:
         """
         Args:
@@ -84,8 +86,10 @@ class Collecting:
             clock: says in which minute a window came.
             root: of the fleet's topics.
             releases: that there are, as `name@version`; None: nobody knows. May raise an AgentError.
+            alone: whether this is the one process that writes what all of them hear. May raise StoreFailed.
         """
         self._series, self._clock, self._root, self._releases = series, clock, root, releases
+        self._alone = alone
         self._gathering = Gathering(root)
         self._lock = threading.Lock()
         self._inbox: deque[Message] = deque()
@@ -156,7 +160,7 @@ class Collecting:
         with self._lock:
             waiting = self._gathering.waiting()
         try:
-            if waiting:
+            if waiting and self._alone():
                 self._series.add(waiting, int(self._clock.now().timestamp()))
             self._bytes = self._series.used_bytes()
             self._fault = ""
@@ -164,8 +168,9 @@ class Collecting:
                 self._gathering.kept(waiting)
         except StoreFailed as error:
             self._unkept += 1
+            if self._fault != str(error):
+                log.warning("series.unkept", extra={"reason": str(error)})
             self._fault = str(error)
-            log.warning("series.unkept", extra={"reason": str(error)})
             with self._lock:
                 self._gathering.put_back(waiting)
 
@@ -232,7 +237,8 @@ class Collecting:
             running: of each pipeline, as `name@version`, or empty.
         """
         try:
-            self._series.count(int(self._clock.now().timestamp()), census(running))
+            if self._alone():
+                self._series.count(int(self._clock.now().timestamp()), census(running))
         except StoreFailed as error:
             log.warning("series.uncounted", extra={"reason": str(error)})
 
@@ -297,10 +303,14 @@ def collecting(workspace: Workspace) -> Iterator[Collecting]:
         """Where nothing was released yet, whatever devices say."""
         return frozenset(f"{ref.name}@{ref.version}" for ref in repository.releases()) or None
 
-    series = SqliteSeries(workspace.folder / "series.sqlite")
-    collection = Collecting(series, SystemClock(), topics.root(workspace.settings.broker.root), releases)
-    with collection.running(), receiving(workspace.folder, collection.take, collection.lose):
-        yield collection
+    series, root = (
+        SqliteSeries(workspace.folder / "series.sqlite"),
+        topics.root(workspace.settings.broker.root),
+    )
+    with closing(Alone(workspace.folder / "series.lock")) as alone:
+        collection = Collecting(series, SystemClock(), root, releases, alone)
+        with collection.running(), receiving(workspace.folder, collection.take, collection.lose):
+            yield collection
 
 
 def _span(grid: Steps) -> Span:

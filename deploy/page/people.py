@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.adapters.web import passwords
+from agent.adapters.web.answers import NotNow
 from agent.core.page.access import Person
 from agent.wire.errors import ConfigError, StoreFailed
 from deploy.adapters import users_file
@@ -17,6 +18,10 @@ from deploy.adapters.users_file import User, Users
 log = logging.getLogger(__name__)
 
 LOOKED_AFTER_S: Final = 0.5
+UNREAD: Final = (
+    "nobody can be let in, whatever the password, for the file of users cannot be read: shoal users list, "
+    "typed on the controller's machine, says why"
+)
 _NOBODYS: Final = "scrypt$15$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 """What an unknown name's password is held against, so that it takes as long."""
 
@@ -45,7 +50,13 @@ class People:
         return bool(self._now().users) or bool(self.fault)
 
     def by_password(self, name: str, password: str) -> Person | None:
+        """
+        Raises:
+            NotNow: whether it is right cannot be told.
+        """
         user = self._now().named(name)
+        if self.fault:
+            raise NotNow(503, UNREAD)
         right = passwords.matches(password, user.password if user else _NOBODYS)
         return _person(user) if user is not None and right else None
 

@@ -7,6 +7,7 @@ from agent.ports.link import Message, Outgoing
 from agent.wire import codec
 from agent.wire.errors import ConfigError, StoreFailed, Unavailable
 from agent.wire.topics import TELEMETRY, DeviceId, Root
+from deploy.adapters.lock_file import Alone
 from deploy.adapters.series_sqlite import SqliteSeries
 from deploy.core.page.series import NOTHING, Against
 from deploy.page import collecting
@@ -50,8 +51,8 @@ def series(tmp_path):
     return SqliteSeries(tmp_path / "series.sqlite")
 
 
-def collected(series, clock, *messages, releases=lambda: None):
-    collection = Collecting(series, clock, ROOT, releases)
+def collected(series, clock, *messages, releases=lambda: None, alone=lambda: True):
+    collection = Collecting(series, clock, ROOT, releases, alone)
     with collection.running():
         for one in messages:
             collection.take(one)
@@ -81,6 +82,19 @@ def test_another_process_goes_on_with_what_the_one_before_it_kept(series, clock)
     collected(series, clock, message("a", window(10.0, number=1)))
     second = collected(series, clock, message("a", window(10.0, number=2)))
     assert second.latency("invoke", Range(clock.now() - HOUR)).everything.count == 2
+
+
+def test_of_two_pages_one_keeps_what_both_hear_and_the_other_goes_on_when_it_has_gone(
+    series, clock, tmp_path
+):
+    first, second = Alone(tmp_path / "series.lock"), Alone(tmp_path / "series.lock")
+    both = message("a", window(10.0, number=1))
+    pages = [collected(series, clock, both, alone=alone) for alone in (first, second)]
+    assert [page.collected().windows for page in pages] == [1, 1]
+    first.close()
+    heir = collected(series, clock, message("a", window(10.0, number=2)), alone=second)
+    second.close()
+    assert heir.latency("invoke", Range(clock.now() - HOUR)).everything.count == 2
 
 
 def test_what_a_full_disk_refuses_is_kept_when_there_is_room(tmp_path, clock):

@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from agent.adapters.web import passwords
+from agent.adapters.web.answers import NotNow
 from agent.core.page import place
 from agent.core.page.access import Person, Role
 from agent.wire.errors import ConfigError
@@ -88,6 +89,18 @@ def test_a_file_that_others_may_read_or_that_is_damaged_lets_nobody_in_and_says_
     file.write_text("{", encoding="utf-8")
     assert known.by_token("token of olga") is None
     assert "is damaged" in known.fault
+
+
+def test_whose_password_cannot_be_examined_is_not_told_that_it_is_wrong(file):
+    known = People(file)
+    file.write_text("{", encoding="utf-8")
+    with pytest.raises(
+        NotNow, match=r"the file of users cannot be read: shoal users list, .* says why"
+    ) as told:
+        known.by_password("olga", "correct horse")
+    assert told.value.status == 503
+    users_file.write(file, Users(users=(OLGA,)))
+    assert known.by_password("olga", "correct horse") == KNOWN
 
 
 def test_without_users_whoever_is_at_this_machine_looks_and_nobody_else(tmp_path):
