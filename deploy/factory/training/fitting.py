@@ -43,11 +43,9 @@ class Fitting:
         self.compile(model)
         watching = _Watching(self, what)
         model.fit(
-            self.taught.inputs,
-            self.taught.labels,
-            batch_size=self.order.batch,
+            _Batches(self.taught, self.order.batch, np.random.default_rng(self.order.seed)),
             epochs=self.order.epochs,
-            shuffle=True,
+            shuffle=False,
             verbose=0,
             callbacks=[*callbacks, watching],
         )
@@ -68,9 +66,27 @@ def gives_logits(model: Any) -> bool:
 
 def right(model: Any, judged: Taught) -> NDArray[np.bool_]:
     """Of each sample, whether the model names its class first."""
-    answers = model.predict(judged.inputs, batch_size=_JUDGED_AT_ONCE, verbose=0)
+    answers = model.predict(_Batches(judged, _JUDGED_AT_ONCE, None), verbose=0)
     found: NDArray[np.bool_] = answers.argmax(axis=-1) == judged.labels
     return found
+
+
+class _Batches(tf_keras.utils.Sequence):  # type: ignore[misc] # Keras has no types
+    def __init__(self, taught: Taught, size: int, shuffling: np.random.Generator | None) -> None:
+        self._taught, self._size, self._shuffling = taught, size, shuffling
+        self._rows = np.arange(len(taught.labels))
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._rows) / self._size)
+
+    def __getitem__(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        rows = self._rows[place * self._size : (place + 1) * self._size]
+        return self._taught.batch(rows), self._taught.labels[rows]
+
+    def on_epoch_end(self) -> None:
+        if self._shuffling is not None:
+            self._shuffling.shuffle(self._rows)
 
 
 class _Watching(tf_keras.callbacks.Callback):  # type: ignore[misc] # Keras has no types

@@ -1,6 +1,7 @@
 """What a classifier learns from: arrays in a file, what a function gives, or labelled folders of pictures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.core.camera.frames import Pixels
+from agent.core.inference import tensors
 from agent.core.tflite import invocation
 from agent.wire.documents import Dtype, InputContract
 from deploy.adapters import npz_file
@@ -25,6 +27,18 @@ _PARTS: Final = ("x", "y")
 _HELD_OUT: Final = ("x_test", "y_test")
 _VALIDATION_LEAST: Final = 1e-9
 """Of labelled folders; nothing here chooses when to stop, and those pictures join the training."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OnDisk:
+    """Pictures that a folder was read into; see `spool`."""
+
+    pixels: Sequence[Pixels]
+    shape: tuple[int, ...]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        found: NDArray[np.uint8] = np.stack([self.pixels[row] for row in rows])
+        return found.reshape(len(rows), *self.shape)
 
 
 def read(order: Optimize, wanted: Wanted, tell: OnProgress) -> Lesson:
@@ -85,10 +99,10 @@ def _of_folder(folder: Path, order: Optimize, wanted: Wanted, tell: OnProgress) 
         )
 
     def taught(pictures: Sequence[Picture]) -> Taught:
-        pixels: list[Pixels] = [found.pixels(picture) for picture in pictures]
-        inputs = np.stack(pixels).reshape(len(pixels), *wanted.shape)
-        return supervised.check(
-            inputs, np.array([p.label for p in pictures], np.int64), wanted, order.look, str(folder)
+        return Taught(
+            _OnDisk([found.pixels(picture) for picture in pictures], wanted.shape),
+            np.array([picture.label for picture in pictures], np.int64),
+            order.look.normalization or tensors.UNDECLARED,
         )
 
     split = found.split

@@ -75,9 +75,9 @@ def _write(order: Optimize, opened: Opened, made: Any, lesson: Lesson) -> None:
         opened.save(made, Path(order.out))
     Path(order.before).write_bytes(_tflite(opened.model, []))
     Path(order.after).write_bytes(_tflite(made, [tf.lite.Optimize.DEFAULT] if quantized else []))
-    inputs = lesson.training.inputs
-    chosen = inputs[np.linspace(0, len(inputs) - 1, min(len(inputs), SAMPLES_ADVISED[0])).astype(np.int64)]
-    np.savez(order.samples, x=chosen)
+    count = len(lesson.training.labels)
+    chosen = np.linspace(0, count - 1, min(count, SAMPLES_ADVISED[0])).astype(np.int64)
+    np.savez(order.samples, x=lesson.training.batch(chosen))
 
 
 def _tflite(model: Any, optimizations: list[Any]) -> bytes:

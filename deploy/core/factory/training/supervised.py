@@ -1,24 +1,41 @@
 """Arrays to learn from: a sample and the number of its class, checked against the model and divided."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.core.inference import tensors
 from agent.core.tflite import invocation
+from agent.wire.documents import Normalization
 from deploy.core.factory.words import Look
 from deploy.core.refusal import Refused
 
 SAMPLES_MIN: Final = 20
 
 
+class Inputs(Protocol):
+    """An array of samples, or what looks them up on disk."""
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Taught:
-    inputs: NDArray[np.float32]
-    """Count x the model's input."""
+    inputs: Inputs
+    """Count x the model's input: floats as the model takes them, or bytes, which are levels of pixels."""
     labels: NDArray[np.int64]
+    scaling: Normalization = tensors.UNDECLARED
+    """Of bytes."""
+
+    def batch(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """These samples as the model takes them: as numbers all of them would fill the memory."""
+        found = self.inputs[rows]
+        if found.dtype != np.uint8:
+            return found
+        mean, std = (np.asarray(each, np.float32) for each in (self.scaling.mean, self.scaling.std))
+        return ((found.astype(np.float32) - mean) / std).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +85,16 @@ def check(inputs: NDArray[Any], labels: NDArray[Any], wanted: Wanted, look: Look
             f"{wanted.classes} numbers, for the classes 0 to {wanted.classes - 1}: give a model and data of "
             "the same classes"
         )
-    return Taught(_numbers(inputs, look, place), labels.astype(np.int64))
+    numbers = inputs if inputs.dtype == np.uint8 else _numbers(inputs, place)
+    return Taught(numbers, labels.astype(np.int64), look.normalization or tensors.UNDECLARED)
 
 
-def _numbers(inputs: NDArray[Any], look: Look, place: str) -> NDArray[np.float32]:
-    if inputs.dtype == np.uint8:
-        scaling = look.normalization or tensors.UNDECLARED
-        mean, std = (np.asarray(each, np.float32) for each in (scaling.mean, scaling.std))
-        return ((inputs.astype(np.float32) - mean) / std).astype(np.float32)
+def _numbers(inputs: NDArray[Any], place: str) -> NDArray[np.float32]:
     if inputs.dtype.kind != "f":
         raise Refused(
             f"{place}: x is {inputs.dtype}: give floats as the model takes them, or pixels as uint8"
         )
-    found = inputs.astype(np.float32)
+    found = inputs.astype(np.float32, copy=False)
     if not np.isfinite(found).all():
         bad = int(np.argwhere(~np.isfinite(found))[0][0])
         raise Refused(f"{place}: sample {bad} of x has NaN or an infinity: take it out, or mend it")
@@ -98,9 +112,10 @@ def divide(taught: Taught, share: float, seed: int, place: str) -> Lesson:
         raise Refused(
             f"{place} has {count} samples, at least {SAMPLES_MIN} are needed to learn from and to judge by"
         )
-    held_out = np.zeros(count, np.bool_)
-    held_out[np.random.default_rng(seed).permutation(count)[: max(1, round(share * count))]] = True
-    return Lesson(
-        Taught(taught.inputs[~held_out], taught.labels[~held_out]),
-        Taught(taught.inputs[held_out], taught.labels[held_out]),
+    drawn = np.random.default_rng(seed).permutation(count)
+    held_out = max(1, round(share * count))
+    parts = (np.sort(drawn[held_out:]), np.sort(drawn[:held_out]))
+    training, judging = (
+        replace(taught, inputs=taught.inputs[rows], labels=taught.labels[rows]) for rows in parts
     )
+    return Lesson(training, judging)

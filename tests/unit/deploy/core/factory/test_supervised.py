@@ -9,6 +9,11 @@ from deploy.core.factory.training.supervised import Taught, Wanted
 from deploy.core.factory.words import Look
 from deploy.core.refusal import Refused
 
+
+def everything(taught):
+    return taught.batch(np.arange(len(taught.labels)))
+
+
 WANTED = Wanted(shape=(4, 4, 1), classes=3)
 X = np.linspace(0, 1, 30 * 16, dtype=np.float32).reshape(30, 4, 4, 1)
 Y = np.arange(30) % 3
@@ -52,10 +57,18 @@ def test_an_open_size_takes_any():
 def test_bytes_are_scaled_as_a_device_scales_them_and_floats_are_not(look, black, white):
     pixels = np.zeros((30, 4, 4, 1), np.uint8)
     pixels[1:] = 255
-    found = supervised.check(pixels, Y, WANTED, look, "p").inputs
+    found = everything(supervised.check(pixels, Y, WANTED, look, "p"))
     assert found.dtype == np.float32
     assert (found[0].max(), found[1].min()) == (black, white)
-    assert np.array_equal(supervised.check(X, Y, WANTED, look, "p").inputs, X)
+    assert np.array_equal(everything(supervised.check(X, Y, WANTED, look, "p")), X)
+
+
+def test_bytes_stay_bytes_until_their_batch_is_asked_for():
+    pixels = np.zeros((30, 4, 4, 1), np.uint8)
+    taught = supervised.check(pixels, Y, WANTED, Look(), "p")
+    assert taught.inputs is pixels
+    assert supervised.divide(taught, 0.2, 0, "p").training.inputs.dtype == np.uint8
+    assert taught.batch(np.array([3, 4])).shape == (2, 4, 4, 1)
 
 
 @given(count=st.integers(20, 200), share=st.floats(0.01, 0.9), seed=st.integers(0, 9))
