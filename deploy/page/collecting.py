@@ -43,7 +43,7 @@ from deploy.core.page.series import (
 from deploy.core.page.series_bounds import STAGES
 from deploy.core.page.series_gathering import Gathering
 from deploy.core.page.series_query import Compared, Steps
-from deploy.core.page.series_sums import census
+from deploy.core.page.series_sums import Known, census
 from deploy.ports.series import DAY_S, HOURS_KEPT_S, MINUTES_KEPT_S, Series, Span, Wanted
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class Collecting:
         """
         self._series, self._clock, self._root, self._releases = series, clock, root, releases
         self._alone = alone
+        self._hardware: Callable[[], Collection[str] | None] = lambda: None
         self._gathering = Gathering(root)
         self._lock = threading.Lock()
         self._inbox: deque[Message] = deque()
@@ -174,9 +175,13 @@ class Collecting:
             with self._lock:
                 self._gathering.put_back(waiting)
 
+    def follow(self, hardware: Callable[[], Collection[str] | None]) -> None:
+        """From now on a class of hardware has a name here only where this knows it; on any thread."""
+        self._hardware = hardware
+
     def _know(self) -> None:
         try:
-            self._gathering.known = self._releases()
+            self._gathering.known = Known(self._releases(), self._hardware())
         except AgentError as error:
             log.warning("series.releases_unread", extra={"reason": str(error)})
 

@@ -169,6 +169,10 @@ class Onlooker:
         known = shown.version and self._told_of.broker.up and not (shown.missing or shown.fault)
         return tuple(row.running for row in shown.rows.values()) if known else None
 
+    def hardware(self) -> frozenset[str] | None:
+        """The classes that there are; None: nothing is known yet. On any thread."""
+        return frozenset(row.hardware for row in self.rows.values()) or None
+
     def figures(self) -> tuple[Family, ...]:
         """
         Raises:

@@ -49,6 +49,7 @@ def run(workspace: Workspace, *, until_eof: bool, tell: Callable[[str], None]) -
     require_guarded(place, people)
     with desk(workspace) as (at, news), collecting(workspace) as measured:
         looking = Onlooker(at, news)
+        measured.follow(looking.hardware)
         asyncio.run(_serve(looking, measured, people, place, until_eof=until_eof, tell=tell))
 
 

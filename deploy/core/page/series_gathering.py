@@ -5,7 +5,6 @@ place than the rest. Its own only tells whether it is the same window again.
 """
 
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +16,7 @@ from agent.wire.topics import TELEMETRY, Root
 from deploy.core.page.series import Collected, DeviceSeries
 from deploy.core.page.series_bounds import STAGES, Absurd, Fault, require
 from deploy.core.page.series_devices import Tracks, is_flood, is_repeat, missing
-from deploy.core.page.series_sums import PLACES_MAX, Place, Sums
+from deploy.core.page.series_sums import ANYTHING, PLACES_MAX, Known, Place, Sums
 
 OTHERS: Final = "other"
 """What REST is called as a label."""
@@ -32,8 +31,7 @@ class Gathering:
     """Not for several threads at once."""
 
     root: Root
-    known: Collection[str] | None = None
-    """The releases that there are, as `name@version`; None: whatever devices say."""
+    known: Known = ANYTHING
     messages: int = 0
     windows: int = 0
     repeated: int = 0

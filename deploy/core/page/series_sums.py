@@ -27,6 +27,22 @@ invents releases would take the places of the real ones.
 """
 LABELS_MAX: Final = 128
 """Of one release in one span."""
+DELEGATES: Final = frozenset({"", "cpu", "xnnpack", "edgetpu"})
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What there is here; telemetry is not sealed, and whoever sends it says what he likes. None: nobody
+    knows yet.
+    """
+
+    releases: Collection[str] | None = None
+    """As `name@version`."""
+    hardware: Collection[str] | None = None
+    """Classes, as reports that are believed name them."""
+
+
+ANYTHING: Final = Known()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -128,15 +144,15 @@ class Sums:
     piles: dict[Place, dict[str, Pile]] = field(default_factory=dict)
     answers: dict[str, Answered] = field(default_factory=dict)
 
-    def add(self, told: Telemetry, known: Collection[str] | None = None) -> None:
+    def add(self, told: Telemetry, known: Known = ANYTHING) -> None:
         """
         Args:
             told: a window within its bounds.
-            known: the releases that there are, as `name@version`; None: whatever a device says.
+            known: what may have a place of its own. Unknown hardware shares one place of its release.
         """
-        named = release_of(told)
-        familiar = known is None or named in known
-        place = self._place(Place(named, hardware_of(told)), PLACES_MAX if familiar else STRANGERS_MAX)
+        named, hardware = release_of(told), hardware_of(told, known.hardware)
+        familiar = known.releases is None or named in known.releases
+        place = self._place(Place(named, hardware), PLACES_MAX if familiar else STRANGERS_MAX)
         piles = self.piles.setdefault(place, {})
         for stage in STAGES:
             histogram = told.histogram_ms.get(stage)
@@ -186,8 +202,9 @@ def release_of(told: Telemetry) -> str:
     return f"{told.model}@{told.version}" if told.model and told.version else REST
 
 
-def hardware_of(told: Telemetry) -> str:
-    return f"{told.hardware}/{told.delegate or 'cpu'}" if told.hardware else REST
+def hardware_of(told: Telemetry, known: Collection[str] | None = None) -> str:
+    strange = known is not None and (told.hardware not in known or told.delegate not in DELEGATES)
+    return REST if strange or not told.hardware else f"{told.hardware}/{told.delegate or 'cpu'}"
 
 
 class _Packed(Struct, array_like=True):

@@ -9,7 +9,7 @@ from agent.wire.errors import ConfigError, StoreFailed, Unavailable
 from agent.wire.topics import TELEMETRY, DeviceId, Root
 from deploy.adapters.lock_file import Alone
 from deploy.adapters.series_sqlite import SqliteSeries
-from deploy.core.page.series import NOTHING, Against
+from deploy.core.page.series import NOTHING, REST, Against
 from deploy.page import collecting
 from deploy.page.collecting import Collecting, Range
 from deploy.page.receiver import Backlog, listen
@@ -125,6 +125,16 @@ def test_a_release_that_is_not_known_here_does_not_hide_those_that_are(series, c
     lines = collection.latency("invoke", Range(clock.now() - HOUR)).lines
     assert "cats@1" in {line.release for line in lines}
     assert sum(line.count for line in lines) == 31
+
+
+def test_hardware_that_no_report_names_is_counted_without_a_name(series, clock):
+    collection = Collecting(series, clock, ROOT)
+    collection.follow(lambda: {"rpi5"})
+    with collection.running():
+        for number, hardware in enumerate(("rpi5", "rpi6", "rpi7")):
+            collection.take(message("a", window(number=number, hardware=hardware)))
+    lines = collection.latency("invoke", Range(clock.now() - HOUR)).lines
+    assert [(line.hardware, line.count) for line in lines] == [(REST, 2), ("rpi5/xnnpack", 1)]
 
 
 def test_releases_that_cannot_be_read_stop_nothing(series, clock):

@@ -8,6 +8,7 @@ from deploy.core.page.series_sums import (
     PLACES_MAX,
     STRANGERS_MAX,
     Answered,
+    Known,
     Place,
     Sums,
     pack,
@@ -72,12 +73,22 @@ def test_a_device_that_invents_releases_takes_no_place_of_a_real_one():
     known = {f"real@{number}" for number in range(8)}
     sums = Sums()
     for number in range(100):
-        sums.add(window(release=f"invented@{number}", number=number), known)
+        sums.add(window(release=f"invented@{number}", number=number), Known(known))
     for release in sorted(known):
-        sums.add(window(release=release), known)
+        sums.add(window(release=release), Known(known))
     found = {place.release for place in sums.piles}
     assert known < found
     assert len(found - known) == STRANGERS_MAX + 1
+
+
+def test_a_device_that_invents_hardware_takes_one_place_of_its_release():
+    known, sums = Known({"cats@1"}, {"rpi4", "rpi5"}), Sums()
+    for number in range(100):
+        sums.add(window(number=number, hardware=f"invented-{number}"), known)
+        sums.add(window(number=number, delegate=f"invented-{number}"), known)
+    for hardware in ("rpi4", "rpi5"):
+        sums.add(window(hardware=hardware), known)
+    assert {*sums.piles} == {Place("cats@1", each) for each in (REST, "rpi4/xnnpack", "rpi5/xnnpack")}
 
 
 def test_labels_beyond_the_bound_are_counted_together_and_none_is_lost():
