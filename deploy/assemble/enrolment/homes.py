@@ -56,6 +56,9 @@ def _password(workspace: Workspace) -> Path:
 def forget(workspace: Workspace, device: DeviceId) -> str | None:
     """Take away what this device announced under its own name; why that could not be, in words, or None.
 
+    Under another name, or another prefix, no access list of ours lets a device announce itself, nor an
+    operator take it back: Home Assistant does that itself when a person deletes the device there.
+
     Raises:
         ConfigError: the address of the broker, or a file of the settings, is wrong.
     """

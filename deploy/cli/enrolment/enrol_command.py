@@ -211,6 +211,10 @@ examples:
   shoal revoke pi-7 --why 'stolen from hall 3'
 
 Its certificate is void once the broker has learnt of it; the answer says how that is done.
+
+A Home Assistant forgets a device that announced itself under its own id and the prefix homeassistant.
+One with another object_id or prefix is deleted in Home Assistant, which takes what it announced off the
+broker itself.
 """
 MEMBERS_EPILOG = """\
 examples:
