@@ -225,7 +225,7 @@ class Collecting:
         Args:
             release: as `name@version`.
             range_: what is to be shown.
-            against: the reference; None: the release's first day in this fleet.
+            against: the reference; None: the release's first day in this fleet, once it is over.
 
         Raises:
             ConfigError: a range is none.
@@ -286,7 +286,10 @@ class Collecting:
             if began is None:
                 return None
             hour = began - began % Span.HOUR
-            return self._compared(release, Steps(hour, hour + DAY_S, Span.HOUR), Against.SAME_HOURS)
+            day = Steps(hour, hour + DAY_S, Span.HOUR)
+            if self._clock.now().timestamp() < day.until:
+                return Compared(day, Against.TO_COME, ())
+            return self._compared(release, day, Against.SAME_HOURS)
         return self._compared(release, self._grid(against), Against.GIVEN)
 
     def _compared(self, release: str, grid: Steps, kind: Against) -> Compared:

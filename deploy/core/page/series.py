@@ -66,6 +66,8 @@ class Against(StrEnum):
     """Of the release in this fleet."""
     SAME_HOURS = "same-hours"
     """The same hours of that day: a night is held against a night."""
+    TO_COME = "to-come"
+    """That day is not over: it would be held against itself, so there is nothing yet."""
     GIVEN = "given"
 
 

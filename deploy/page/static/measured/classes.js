@@ -33,6 +33,8 @@ function Drift({ is, children }) {
 const index = (value) => (value === null ? "not known" : number(value, 3));
 
 function inWords({ psi_whole: psi, psi_noise: noise, psi_confidence: confidence, reference }) {
+  if (reference?.kind === "to-come")
+    return `What it names is held against its first day here, which lasts until ${instant(reference.until)}: until then nothing is said of drift.`;
   const against = reference
     ? `against ${REFERENCES[reference.kind] ?? reference.kind} (${instant(reference.since)} to ${instant(reference.until)}, ${number(reference.frames)} frames)`
     : "and there is nothing to hold it against";

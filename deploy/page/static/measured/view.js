@@ -24,11 +24,11 @@ function Choice({ words, value, options, onChange }) {
   </label>`;
 }
 
-const named = ({ release, hardware }) => [release || "releases unknown here", hardware].filter(Boolean).join(", ");
+const named = ({ release, hardware }) => `${release || "releases unknown here"}, ${hardware || "hardware unknown here"}`;
 
 const COLUMNS = [
   { key: "release", words: "Release", cell: (line) => line.release || "unknown here" },
-  { key: "hardware", words: "Hardware", cell: (line) => line.hardware },
+  { key: "hardware", words: "Hardware", cell: (line) => line.hardware || "unknown here" },
   { key: "count", words: "Measured", number: true, cell: (line) => number(line.count) },
   ...["p50", "p95", "p99"].map((name) => ({ key: name, words: name, number: true, cell: (line) => milliseconds(line.whole[name]) })),
 ];

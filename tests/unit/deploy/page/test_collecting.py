@@ -157,6 +157,20 @@ def test_classes_are_held_against_the_first_day_of_the_release(series, clock):
     assert (given.drift, given.reference.kind) == ("steady", Against.GIVEN)
 
 
+def test_a_release_is_held_against_its_first_day_when_that_is_over_and_until_then_against_nothing(
+    series, clock
+):
+    foxes = message("a", window(*[9.0] * 600, number=1, classes={"fox": 600}))
+    collection = collected(series, clock, foxes)
+    told = collection.classes("cats@1", Range(clock.now() - HOUR))
+    assert (told.drift, told.psi_whole, told.reference.kind) == ("too-few", None, Against.TO_COME)
+    assert told.reference.until - clock.now() > timedelta(hours=23)
+    assert [each.drift for each in collection.drifts()] == ["too-few"]
+    clock.set(told.reference.until)
+    whole = collection.classes("cats@1", Range(clock.now() - timedelta(days=1)))
+    assert (whole.drift, whole.reference.kind, whole.reference.frames) == ("steady", Against.FIRST_DAY, 600)
+
+
 @pytest.mark.parametrize(("stage", "since"), [("soul", -HOUR), ("invoke", HOUR), ("invoke", timedelta(0))])
 def test_what_cannot_be_told_is_refused(series, clock, stage, since):
     with pytest.raises(ConfigError):
