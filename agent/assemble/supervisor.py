@@ -314,7 +314,7 @@ def _runtime_version(kind: str) -> str:
             return f"{package} {version(package)}"
     raise RuntimeMissing(
         f"runtime {kind!r}: none of {', '.join(_candidates(kind))} is installed; pip install ai-edge-litert, "
-        "or shoal[tflite] on 32-bit ARM"
+        "or shoal[tflite] on 32-bit ARM with Python 3.11"
     )
 
 

@@ -82,13 +82,24 @@ install_into() {
 
 # What of pip's many lines names the cause.
 pip_fault() {
+  local unbuilt
+  unbuilt=$(sed -n 's/^ *ERROR: Failed building wheel for \([^ ]*\)$/\1/p' "$1" | head -n 1)
   if grep -q 'No space left on device' "$1"; then
     printf 'the disk is full'
   elif grep -qE 'NewConnectionError|NameResolutionError|ProxyError|Connect(ion)?Timeout|ReadTimeout' "$1"; then
     printf 'its package index cannot be reached; without internet, say --wheels DIR'
+  elif [ -n "$unbuilt" ]; then
+    printf '%s' "$unbuilt has no wheel for Python $python_version on $architecture and could not be built: $(without_wheel)"
   else
     { grep 'ERROR:' "$1" || tail -n 1 "$1"; } | head -n 1 | sed 's/^ *//'
   fi
+}
+
+without_wheel() {
+  case $architecture in
+    armhf) printf '%s' 'let pip read piwheels too (extra-index-url in /etc/pip.conf, as Raspberry Pi OS has it), or use a 64-bit system' ;;
+    *) printf '%s' 'use Python 3.11 to 3.13, or install a compiler' ;;
+  esac
 }
 
 # setuptools leaves folders where it builds.
@@ -114,12 +125,10 @@ prove() {
   local told
   told=$(as_shoal "$1/bin/shoal-agent" --version 2>&1) || fail "$release does not start here: $(last_line "$told")"
   told=$(as_shoal "$1/bin/shoal-agent" check --only runtime --only numpy 2>&1) \
-    || fail "$release cannot compute here: $(last_line "$told")"
+    || fail "$release cannot compute here: $(fault_in "$told")"
 }
 
 as_shoal() { (cd / && runuser -u shoal -- "$@"); }
-
-last_line() { printf '%s\n' "$1" | grep -v '^ *$' | tail -n 1; }
 
 # Holds what ran before, and the one before that, while a switch is not settled. A run that is killed leaves it,
 # and the next one begins there: what is linked may never have been started.

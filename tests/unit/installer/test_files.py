@@ -55,7 +55,7 @@ def test_ansible_reads_the_role(tmp_path):
     [
         ("aarch64", "3.11", {"ai-edge-litert", "ml_dtypes", "numpy<2,>=1.23.2"}, {"numpy<3,>=2"}),
         ("aarch64", "3.13", {"ai-edge-litert", "numpy<3,>=2"}, {"ml_dtypes"}),
-        ("armv7l", "3.11", {"numpy<2,>=1.23.2"}, {"ai-edge-litert"}),
+        ("armv7l", "3.11", {"numpy<2,>=1.23.2"}, {"ai-edge-litert", "ml_dtypes"}),
     ],
 )
 def test_requirements_are_those_of_the_other_machine(machine, python, has, lacks):
@@ -65,3 +65,28 @@ def test_requirements_are_those_of_the_other_machine(machine, python, has, lacks
     assert not any(line.startswith(one) for line in lines for one in lacks)
     assert any(line.startswith("cryptography") for line in lines)
     assert not any(line.startswith("shoal") for line in lines)
+
+
+BUILT = "  error: command 'gcc' failed\n  ERROR: Failed building wheel for msgspec\nERROR: Could not build wheels\n"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "log", "says"),
+    [
+        (
+            "armhf", BUILT,
+            "msgspec has no wheel for Python 3.11 on armhf and could not be built: let pip read piwheels too",
+        ),
+        ("arm64", BUILT, "msgspec has no wheel for Python 3.11 on arm64 and could not be built: use Python"),
+        ("arm64", "ERROR: No space left on device\n", "the disk is full"),
+        ("arm64", "WARNING: a\nERROR: No matching distribution found for b\n", "ERROR: No matching"),
+    ],
+)  # fmt: skip
+def test_what_pip_failed_of_is_told_in_a_sentence(tmp_path, architecture, log, says):
+    (tmp_path / "pip.log").write_text(log, encoding="utf-8")
+    done = run(
+        "bash", "-euc", '. deploy/installer/release.sh && pip_fault "$0"', str(tmp_path / "pip.log"),
+        opt="", architecture=architecture, python_version="3.11",
+    )  # fmt: skip
+    assert done.stdout.startswith(says), done.stderr
+    assert len(done.stdout.splitlines()) == 1
