@@ -90,4 +90,6 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 . "$parts/verbs.sh"
 
 read_options "$@"
+# The folder that it was called in may be one that goes.
+cd /
 "verb_$verb"

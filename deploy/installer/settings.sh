@@ -125,5 +125,5 @@ do_settings() {
 
 settings_refused() {
   refusal=$(as_shoal "$agent" check --config "$etc/agent.toml" --only config 2>&1) && return 1
-  refusal=$(last_line "$refusal")
+  refusal=$(fault_in "$refusal")
 }

@@ -130,6 +130,8 @@ verb_try() {
   choose_camera
   choose_extras
   choose_isolation
+  packages=$(missing_packages)
+  [ -z "$packages" ] || fail "a look at it installs nothing, and needs what is not here: sudo apt install $packages"
   [ -n "$from" ] || from=$(default_source)
   say "Preparing an environment in $staging, which is deleted at the end"
   make_environment "$staging/look"

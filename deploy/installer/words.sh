@@ -29,3 +29,12 @@ quoted() {
   local text=${1//\\/\\\\}
   printf '"%s"' "${text//\"/\\\"}"
 }
+
+last_line() { printf '%s\n' "$1" | grep -v '^ *$' | tail -n 1; }
+
+# What `shoal-agent check` found fatal first; the last line of what never came so far.
+fault_in() {
+  local fatal
+  fatal=$(printf '%s\n' "$1" | sed -n 's/^fatal  *[^ ]*  *//p' | head -n 1)
+  printf %s "${fatal:-$(last_line "$1")}"
+}

@@ -253,3 +253,10 @@ def test_piped_into_a_shell_it_says_what_it_needs(shell):
     done = subprocess.run([shell], input=INSTALLER.read_bytes(), capture_output=True, check=False, timeout=60)
     assert done.returncode == 1
     assert b"git clone" in done.stderr
+
+
+def test_a_look_at_it_installs_nothing_and_names_what_it_lacks(machine):
+    machine.command("python3", 'case "$2" in *version*) echo 3.11;; *ensurepip*) exit 1;; esac')
+    done = machine.install("--try")
+    assert done.returncode == 1
+    assert "sudo apt install python3-venv" in done.stderr, done.stderr

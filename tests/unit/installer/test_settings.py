@@ -69,3 +69,28 @@ def test_it_takes_its_own_line_or_that_of_its_commented_default(tmp_path, text, 
 def test_set_twice_it_is_the_same(tmp_path):
     once = with_key(tmp_path, WRITTEN, "web", "listen", "127.0.0.1:8480")
     assert with_key(tmp_path, once, "web", "listen", "127.0.0.1:8480") == once
+
+
+CHECKED = """\
+degraded  clock                nobody says what time it is
+                               -> install systemd-timesyncd
+fatal     config.refused       agent.toml line 6: broker.root: topic root 'no/#/topic'
+                               -> mend the file
+
+a person must act before this device can serve
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (CHECKED, "agent.toml line 6: broker.root: topic root 'no/#/topic'"),
+        ("Traceback:\nImportError: libc is too old\n\n", "ImportError: libc is too old"),
+    ],
+)
+def test_of_an_examination_the_first_cause_is_told(said, fault):
+    told = subprocess.run(
+        ["bash", "-euc", f'. {PARTS}/words.sh; fault_in "$1"', "bash", said],
+        capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+    assert told.stdout == fault
