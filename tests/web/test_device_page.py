@@ -18,7 +18,7 @@ from agent.core.page.words import Broker, Happened, Measured, Told, Turned
 from agent.wire.reasons import Reason
 from agent.wire.reports import CameraReport, CameraState, Event, Outcome, Phase, Progress, Throttling, Vitals
 from tests.web import words
-from tests.web.browser import DESK, PHONE, SIZES, Visits, findings, misplaced, reached
+from tests.web.browser import DESK, NARROW, PHONE, SIZES, Visits, findings, misplaced, reached, spaced
 from tests.web.scripted import Stage, on_stage
 
 Show = Callable[..., Stage]
@@ -82,6 +82,23 @@ def test_a_page_with_much_to_say_is_well_laid_out_and_accessible(
     page.locator(".picture img").wait_for()
     assert misplaced(page) == []
     assert findings(page) == []
+    if size == PHONE:
+        page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+        spaced(page)
+        assert misplaced(page) == []
+
+
+def test_colours_of_the_system_and_paper_lose_nothing(visits: Visits, show: Show):
+    page = visits.open(show(words.now(**ODD)).url).page
+    chosen, other = (page.get_by_role("tab", name=name) for name in ("main", "door"))
+    page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    ground = "one => getComputedStyle(one).backgroundColor"
+    assert chosen.evaluate(ground) != other.evaluate(ground)
+    assert findings(page) == []
+    page.emulate_media(forced_colors="none", media="print")
+    expect(page.get_by_role("button")).to_have_count(0)
+    log = page.get_by_role("region", name="Classified frames, newest first")
+    assert log.evaluate("one => one.scrollHeight <= one.clientHeight + 1")
 
 
 def test_whatever_the_device_says_of_itself_is_said_in_words(visits: Visits, show: Show):

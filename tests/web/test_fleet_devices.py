@@ -5,10 +5,10 @@ import statistics
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.fakes import paged
-from tests.web.browser import PHONE, SIZES, Visits, findings, misplaced
+from tests.web.browser import NARROW, PHONE, SIZES, Visits, findings, misplaced, spaced
 from tests.web.fleet_visits import PARTS, TYPED, crowding, enter, painted_s, scrolled_ms, settled, typed_ms
 from tests.web.orchard import AWAY, Orchard, planted
 
@@ -59,6 +59,17 @@ def test_every_view_fits_the_screen_and_can_be_read_out(visits: Visits, url: str
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         assert misplaced(page, PARTS) == [], view
         assert findings(page) == [], view
+    if size == PHONE:
+        assert {view: lost for view in VIEWS if (lost := squeezed(visit.page, f"{url}#/{view}"))} == {}
+
+
+def squeezed(page: Page, address: str) -> list[str]:
+    """What does not fit at the least width, with the text set as widely as anybody may want it."""
+    page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    page.goto(address)
+    expect(page.get_by_text("Reading")).to_have_count(0)
+    spaced(page)
+    return misplaced(page, PARTS)
 
 
 def test_typing_filters_without_a_stall_and_the_filter_is_in_the_address(visits: Visits, url: str):

@@ -71,9 +71,10 @@ export function Banners({ store, server, me }) {
   const now = useNow(1_000);
   const told = store.told;
   const found = troubles(told, server, me, now);
-  return html`<div class="banners">
-    <div role="status" class="unseen">${found.map(([, words]) => words.replace(/ \([^)]*\)/, "")).join(" ")}</div>
-    ${found.map(([tone, words]) => html`<p key=${words.slice(0, 20)} class="banner ${tone}">${words}</p>`)}
-    ${told?.refused?.length ? html`<${NotBelieved} refused=${told.refused} />` : null}
-  </div>`;
+  const disbelieved = told?.refused?.length ? html`<${NotBelieved} refused=${told.refused} />` : null;
+  return html`<div role="status" class="unseen">${found.map(([, words]) => words.replace(/ \([^)]*\)/, "")).join(" ")}</div>
+    ${(found.length > 0 || disbelieved) && html`<section class="banners" aria-label="Notices">
+      ${found.map(([tone, words]) => html`<p key=${words.slice(0, 20)} class="banner ${tone}">${words}</p>`)}
+      ${disbelieved}
+    </section>`}`;
 }

@@ -69,7 +69,7 @@ function Body({ document, me }) {
       ${brief.revoked && html`<p class="note bad">Its files are refused on every device: it was aborted.</p>`}
     </div>
     <${Card} title="Release"><${Facts} facts=${facts(document)} /><//>
-    <${Card} title="Variants"><${Table} caption="Variants" columns=${VARIANTS} rows=${variants} rowKey=${(each) => each.digest} /><//>
+    <${Card} title="Variants"><${Table} caption="Files of the release" columns=${VARIANTS} rows=${variants} rowKey=${(each) => each.digest} /><//>
     <${Evaluation} figures=${document.figures} words=${brief.evaluation} report=${document.report} />
     <div class="columns">
       <${Card} title="Where it comes from">${Object.keys(provenance).length

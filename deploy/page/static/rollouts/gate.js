@@ -14,7 +14,7 @@ function digits(value) {
 const COLUMNS = [
   { key: "says", words: "Says", cell: (finding) => html`<${Verdict} is=${finding.says} />` },
   { key: "name", words: "What", cell: (finding) => `${finding.name}${finding.hardware ? `, ${finding.hardware}` : ""}` },
-  { key: "words", words: "In words", cell: (finding) => finding.words },
+  { key: "words", words: "In words", prose: true, cell: (finding) => finding.words },
   { key: "value", words: "Value", number: true, cell: (finding) => digits(finding.value) },
   { key: "limit", words: "Limit", number: true, cell: (finding) => digits(finding.limit) },
 ];

@@ -26,7 +26,7 @@ function Wave({ wave, place }) {
   const coming = wave.state === "coming";
   const since = wave.begun_at ? html` since <time datetime=${wave.begun_at}>${instant(wave.begun_at)}</time>` : "";
   return html`<li class="wave ${wave.state}" aria-current=${wave.state === "current" ? "step" : undefined}>
-    <h3>Wave ${place + 1}: ${wave.label}</h3>
+    <h2>Wave ${place + 1}: ${wave.label}</h2>
     <p>${plural(wave.devices, "device")}, ${STATES[wave.state]}${since}</p>
     ${coming ? null : html`<${Bar} standings=${wave.standings} devices=${wave.devices} />
     <ul class="wave-counts">${gathered(wave.standings).map(([name, count]) =>
