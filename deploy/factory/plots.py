@@ -8,6 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deploy.core.factory.evaluation import layers, plotting
 from deploy.core.factory.evaluation.document import LayerError, Layers, Report
 from deploy.core.factory.evaluation.seen import Draw, Drawn, Plot
@@ -22,6 +25,8 @@ _WIDE_INCHES: Final = 4.6
 _MODELS_MAX: Final = len(_COLOURS)
 _ROW_MAX: Final = 38
 _RELIABILITIES_MAX: Final = 4
+_NUMBERS_MAX: Final = 25
+"""With more labels the numbers in a matrix would not be read."""
 
 Axes = Any
 
@@ -45,14 +50,14 @@ def carry_out(order: Draw, tell: OnProgress) -> Drawn:
         raise Refused("plots need matplotlib: pip install 'shoal[evaluate]'") from error
     mpl.use("agg")
     drawings = list(_drawings(order.report))
-    with mpl.rc_context(_style()):
+    with mpl.rc_context(style()):
         if order.png is not None:
             _write_png(drawings, Path(order.png))
             return Drawn()
         return Drawn(plots=tuple(_svg(drawing, place) for place, drawing in enumerate(drawings)))
 
 
-def _style() -> Any:
+def style() -> Any:
     ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color")
     return {
         **dict.fromkeys(ink, _INK),
@@ -159,15 +164,16 @@ def _of_the_best(report: Report) -> list[_Drawing]:
     if accuracy is None:
         return []
     name = plotting.shorten([best.model.file])[0]
-    matrix, recalls = plotting.matrix(accuracy), plotting.recalls(accuracy)
+    table, recalls = plotting.matrix(accuracy), plotting.recalls(accuracy)
     found = [
         _Drawing(_of_reliability(report), 3.4, lambda axes: _reliability(axes, report)),
         _Drawing(
             f"recall of classes, {name}", 1.0 + 0.22 * len(recalls), lambda axes: _recalls(axes, recalls)
         ),
     ]
-    if matrix is not None and len(matrix.labels) > 1:
-        found.append(_Drawing(f"confusion, {name}", 3.8, lambda axes: _matrix(axes, matrix)))
+    if table is not None and len(table.labels) > 1:
+        labels = plotting.shorten([plotting.called(label) for label in table.labels], 16)
+        found.append(_Drawing(f"confusion, {name}", 3.8, lambda axes: matrix(axes, table.counts, labels)))
     elif accuracy.confused:
         pairs = accuracy.confused[: plotting.ROWS_MAX]
         rows = [
@@ -226,30 +232,24 @@ def _counts(axes: Axes, rows: Sequence[tuple[str, int]]) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _matrix(axes: Axes, matrix: plotting.Matrix) -> None:
+def matrix(axes: Axes, counts: NDArray[np.int64], labels: Sequence[str]) -> None:
+    """What was taken for what.
+
+    Args:
+        axes: to draw on.
+        counts: by truth (row) and what was named (column).
+        labels: of rows and columns.
+    """
     from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415 - an extra
 
     # From nothing to colour, so that it lies on any ground.
     fading = LinearSegmentedColormap.from_list("fading", [(0.23, 0.51, 0.77, 0.0), (0.23, 0.51, 0.77, 0.9)])
-    totals = matrix.counts.sum(axis=1, keepdims=True)
-    shares = matrix.counts / totals.clip(1)
-    labels, places = (
-        plotting.shorten([plotting.called(label) for label in matrix.labels], 16),
-        range(len(matrix.labels)),
-    )
-    axes.pcolormesh(shares, cmap=fading, vmin=0, vmax=1)
-    for truth in places:
-        for named in places:
-            if matrix.counts[truth, named]:
-                axes.text(
-                    named + 0.5,
-                    truth + 0.5,
-                    str(matrix.counts[truth, named]),
-                    ha="center",
-                    va="center",
-                    size=8,
-                )
-    centres = [place + 0.5 for place in places]
+    axes.pcolormesh(counts / counts.sum(axis=1, keepdims=True).clip(1), cmap=fading, vmin=0, vmax=1)
+    if len(labels) <= _NUMBERS_MAX:
+        for (truth, named), count in np.ndenumerate(counts):
+            if count:
+                axes.text(named + 0.5, truth + 0.5, str(count), ha="center", va="center", size=8)
+    centres = [place + 0.5 for place in range(len(labels))]
     leaning = 0 if max(map(len, labels)) < 4 else 45
     axes.set_xticks(centres, labels, rotation=leaning, ha="right" if leaning else "center")
     axes.set_yticks(centres, labels)

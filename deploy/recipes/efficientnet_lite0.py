@@ -17,6 +17,7 @@ import importlib.metadata
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +27,8 @@ import numpy as np
 from agent.core.inference.describing import describe
 from agent.core.tflite.flatmeta import Card
 from agent.wire.documents import Normalization
+from deploy.core.factory.evaluation.score_tables import Agreement, Scores, compare
 from deploy.recipes import lite0_integers, lite0_network, photographs
-from deploy.recipes.agreement import Agreement, Scores, compare
 from deploy.recipes.imagenet_labels import short_labels
 from deploy.recipes.model_card import Table, toml_document
 from deploy.recipes.photographs import Photograph, Pixels, Split
@@ -240,7 +241,7 @@ def _scores(interpreter: Any, pixels: Pixels) -> Scores:
 
 def _facts(tf: Any, division: Split, agreement: Agreement) -> dict[str, dict[str, Any]]:
     crops = sum(1 for _ in photographs.crops(division.calibration, SIDE_PX))
-    figures = {name: round(figure, 4) for name, figure in agreement._asdict().items()}
+    figures = {name: round(figure, 4) for name, figure in asdict(agreement).items()}
     return {
         "calibration": {
             "photographs": len(division.calibration),

@@ -1,4 +1,4 @@
-"""The pure parts of the recipe: labels, photographs, agreement, network weights, the card."""
+"""The pure parts of the recipe: labels, photographs, network weights, the card."""
 
 import tomllib
 
@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from deploy.recipes import lite0_network, photographs
-from deploy.recipes.agreement import compare
 from deploy.recipes.imagenet_labels import short_labels
 from deploy.recipes.model_card import toml_document
 from deploy.recipes.photographs import Photograph
@@ -101,26 +100,6 @@ def test_crops_are_the_bytes_a_device_feeds(tmp_path):
     assert centre.dtype == np.uint8
     inner = np.s_[:, :, 1:-1]
     assert (left[inner].max(), centre[inner].min(), right.min()) == (0, 255, 255)
-
-
-def test_agreement_counts_the_same_first_class_and_the_first_five():
-    original = np.zeros((3, 7))
-    quantized = np.zeros((3, 7))
-    original[:, 0] = (0.9, 0.4, 0.3)
-    quantized[0, 0] = 0.8
-    quantized[1, :2] = (0.3, 0.5)
-    quantized[2, 1:7] = (0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
-    result = compare(original, quantized)
-    assert (result.crops, result.same_first, result.first_in_top5) == (3, 1, 2)
-    assert (result.confident, result.confident_same_first) == (1, 1)
-    assert result.score_difference_max == pytest.approx(0.3)
-    assert result.score_difference_mean == pytest.approx(0.5 / 3)
-
-
-@pytest.mark.parametrize("shapes", [((2, 5), (3, 5)), ((0, 5), (0, 5)), ((5,), (5,))])
-def test_scores_that_cannot_be_compared_are_refused(shapes):
-    with pytest.raises(ValueError, match="cannot compare"):
-        compare(np.zeros(shapes[0]), np.zeros(shapes[1]))
 
 
 def norm(name: str, channels: int, seed: int) -> dict[str, np.ndarray]:

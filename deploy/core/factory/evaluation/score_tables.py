@@ -1,34 +1,32 @@
-"""How much a quantized classifier still says what its float original says."""
+"""How much a quantized classifier still says what its float original says, from the scores of both."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.core.factory.evaluation.seen import TOP
+
 Scores = NDArray[Any]
 
-CONFIDENT_SCORE = 0.5
-TOP = 5
+CONFIDENT_SCORE: Final = 0.5
 
 
-class Agreement(NamedTuple):
-    """Counts of crops; scores are probabilities in [0, 1].
-
-    Attributes:
-        same_first: both models name the same class first.
-        first_in_top5: the float model's first class is among the quantized model's five.
-        confident: crops where the float model's first score is at least 0.5.
-        confident_same_first: those of them where both name the same class first.
-        score_difference_mean: mean distance of the two scores of the float model's first class.
-        score_difference_max: the largest such distance.
-    """
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Counts of crops; scores are probabilities in [0, 1]."""
 
     crops: int
     same_first: int
+    """Both models name the same class first."""
     first_in_top5: int
+    """The float model's first class is among the quantized model's five."""
     confident: int
+    """The float model's first score is at least `CONFIDENT_SCORE`."""
     confident_same_first: int
     score_difference_mean: float
+    """Distance of the two scores of the float model's first class."""
     score_difference_max: float
 
 
