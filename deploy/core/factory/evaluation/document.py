@@ -63,7 +63,8 @@ class Accuracy(Struct, frozen=True, kw_only=True):
     """Against the labels of the data."""
 
     top1: Rate
-    top5: Rate
+    top5: Rate | None = None
+    """None: there are no more than five classes."""
     calibration_error: float
     """Expected calibration error over 15 bins of equal width; 0 is best."""
     brier: float
@@ -213,7 +214,8 @@ def figures(evaluation: Evaluation) -> dict[str, float]:
     if evaluation.accuracy is not None:
         accuracy = evaluation.accuracy
         for name, rate in (("top1", accuracy.top1), ("top5", accuracy.top5)):
-            found |= {name: rate.share, f"{name}_low": rate.low, f"{name}_high": rate.high}
+            if rate is not None:
+                found |= {name: rate.share, f"{name}_low": rate.low, f"{name}_high": rate.high}
         found |= {"calibration_error": accuracy.calibration_error, "brier": accuracy.brier}
     if evaluation.beside is not None:
         beside = evaluation.beside

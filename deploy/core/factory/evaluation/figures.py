@@ -83,7 +83,7 @@ def _accuracy(answers: Sequence[tuple[Seen, int]], labels: Sequence[str]) -> Acc
     )
     return Accuracy(
         top1=rate(sum(map(right, seen)), len(seen)),
-        top5=rate(sum(_among_five(each) for each in seen), len(seen)),
+        top5=rate(sum(map(_among_five, seen)), len(seen)) if len(labels) > TOP else None,
         calibration_error=statistics.calibration_error(bins),
         brier=_mean([_brier(each) for each in seen]),
         classes=_classes(answers, labels),

@@ -11,25 +11,23 @@ _MODELS_FEW = 3
 
 def table(report: Report) -> tuple[list[str], list[list[str]]]:
     """Headings, and a row a model."""
-    labelled = any(model.evaluation.accuracy for model in report.models)
-    headings = ["model", *(["top-1 (95 %)", "top-5", "ECE", "Brier"] if labelled else [])]
+    headings, accuracy = ["model"], report.models[0].evaluation.accuracy
+    if accuracy is not None:
+        headings += ["top-1 (95 %)", *([] if accuracy.top5 is None else ["top-5"]), "ECE", "Brier"]
     if report.reference is not None:
         headings += ["agrees", "score distance"]
     headings += ["confidence", "bytes", "pulled", "invoke p50/p95 ms"]
-    return headings, [_row(report, place, labelled=labelled) for place in range(len(report.models))]
+    return headings, [_row(report, place) for place in range(len(report.models))]
 
 
-def _row(report: Report, place: int, *, labelled: bool) -> list[str]:
+def _row(report: Report, place: int) -> list[str]:
     model = report.models[place]
     found, accuracy = model.evaluation, model.evaluation.accuracy
     row = [found.model.file]
-    if labelled and accuracy is not None:
-        row += [
-            interval(accuracy.top1),
-            percent(accuracy.top5.share),
-            f"{accuracy.calibration_error:.3f}",
-            f"{accuracy.brier:.3f}",
-        ]
+    if accuracy is not None:
+        row.append(interval(accuracy.top1))
+        row += [] if accuracy.top5 is None else [percent(accuracy.top5.share)]
+        row += [f"{accuracy.calibration_error:.3f}", f"{accuracy.brier:.3f}"]
     if report.reference is not None:
         row += _beside(model, is_reference=place == report.reference)
     latency = model.latency

@@ -23,14 +23,15 @@ const MODELS = [
 const share = (part, of) => (of ? percent(part / of, 1) : "none");
 
 const CLASSES = [
-  { key: "label", words: "Class", cell: (each) => each.label },
+  { key: "label", words: "Class", cell: (each) => html`<bdi>${each.label}</bdi>` },
   { key: "support", words: "Pictures", number: true, cell: (each) => number(each.support) },
   { key: "recall", words: "Found (recall)", number: true, cell: (each) => share(each.right, each.support) },
   { key: "precision", words: "Rightly named (precision)", number: true, cell: (each) => share(each.right, each.named) },
 ];
 
 const CONFUSED = [
-  { key: "truth", words: "Is", cell: (each) => each.truth }, { key: "named", words: "Was named", cell: (each) => each.named },
+  { key: "truth", words: "Is", cell: (each) => html`<bdi>${each.truth}</bdi>` },
+  { key: "named", words: "Was named", cell: (each) => html`<bdi>${each.named}</bdi>` },
   { key: "count", words: "Pictures", number: true, cell: (each) => number(each.count) },
 ];
 
@@ -54,9 +55,10 @@ const PAIRS = (models) => [
 
 function Whole({ report }) {
   const [best] = report.models;
+  const columns = MODELS.filter(({ key }) => key !== "top5" || best.evaluation.accuracy?.top5);
   return html`<div class="stack">
     <p>${number(best.evaluation.pictures)} pictures, by ${best.evaluation.tool}; times are those of the machine that evaluated.</p>
-    <${Table} caption="Models beside each other" columns=${MODELS} rows=${report.models} rowKey=${({ evaluation }) => evaluation.model.digest} />
+    <${Table} caption="Models beside each other" columns=${columns} rows=${report.models} rowKey=${({ evaluation }) => evaluation.model.digest} />
     ${report.pairs.length > 0 && html`<${Table} caption="Which is better" columns=${PAIRS(report.models)} rows=${report.pairs} rowKey=${(pair) => `${pair.first} ${pair.second}`} />`}
     <${PerClass} accuracy=${best.evaluation.accuracy} />
     ${report.remarks.length > 0 && html`<ul>${report.remarks.map((words) => html`<li key=${words}>${words}</li>`)}</ul>`}

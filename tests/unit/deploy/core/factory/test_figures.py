@@ -4,11 +4,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.wire.documents import Fit
 from agent.wire.topics import Digest
-from deploy.core.factory.evaluation import document, figures, plotting, verdicts
-from deploy.core.factory.evaluation.document import Evaluation, ModelSaid
+from deploy.core.factory.evaluation import document, figures, plotting, summary, verdicts
+from deploy.core.factory.evaluation.document import Evaluation, Model, ModelSaid, Report
 from deploy.core.factory.evaluation.seen import Seen
 from deploy.core.factory.evaluation.verdicts import Marked
 
@@ -49,7 +50,7 @@ def test_figures_of_three_pictures_are_what_a_hand_counts():
     answers = [seen([0.7, 0.2, 0.1], 0), seen([0.6, 0.3, 0.1], 1), seen([0.0, 0.0, 1.0], 2)]
     found = evaluated(answers, [0, 1, 2]).accuracy
     assert (found.top1.count, found.top1.of) == (2, 3)
-    assert found.top5.share == 1.0
+    assert found.top5 is None, "of three classes each is among the first five"
     assert found.brier == pytest.approx((0.09 + 0.04 + 0.01 + 0.36 + 0.49 + 0.01) / 3)
     assert found.calibration_error == pytest.approx((0.3 + 0.6 + 0.0) / 3)
     assert [(each.support, each.named, each.right) for each in found.classes] == [
@@ -61,10 +62,26 @@ def test_figures_of_three_pictures_are_what_a_hand_counts():
     assert [(each.truth, each.named, each.count) for each in found.confused] == [("label 1", "label 0", 1)]
 
 
+def test_of_six_classes_it_tells_how_often_the_truth_is_among_the_first_five():
+    scores = [0.3, 0.25, 0.2, 0.15, 0.06, 0.04]
+    found = evaluated([seen(scores, 4), seen(scores, 5), seen(scores, 0, finite=False)], [4, 5, 0], 6)
+    assert (found.accuracy.top1.count, found.accuracy.top5.count, found.accuracy.top5.of) == (0, 1, 3)
+
+
+@pytest.mark.parametrize(("top5", "shown"), [(None, False), (figures.rate(9, 10), True)])
+def test_the_first_five_have_a_column_and_figures_only_where_they_mean_something(top5, shown):
+    of = evaluated([seen([0.7, 0.2, 0.1], 0)], [0])
+    of = replace(of, accuracy=replace(of.accuracy, top5=top5))
+    model = Model(evaluation=of, latency=figures.latency([seen([1.0], 0)]))
+    headings, (row,) = summary.table(Report(models=(model,), reference=None, pairs=()))
+    assert ("top-5" in headings, "90.0 %" in row, len(row)) == (shown, shown, len(headings))
+    assert ("top5_low" in document.figures(of)) is shown
+
+
 def test_an_answer_that_is_no_number_is_wrong_and_counted():
     found = evaluated([seen([0.9, 0.1, 0.0], 0, finite=False), seen([0.9, 0.1, 0.0], 0)], [0, 0])
     assert found.not_finite == 1
-    assert found.accuracy.top1.count == found.accuracy.top5.count == 1
+    assert found.accuracy.top1.count == 1
     assert found.accuracy.brier == pytest.approx((2.0 + 0.02) / 2)
 
 
