@@ -18,6 +18,7 @@ from agent.adapters.store_files import FileStore
 from agent.adapters.tunings_file import TuningsFile
 from agent.adapters.veto_file import VetoFile
 from agent.assemble.hardware import EDGETPU_CLASS, Hardware, has_edgetpu, lacking
+from agent.assemble.installed import program
 from agent.assemble.outside import Outside
 from agent.assemble.rules import emission_rules, thermal_rules
 from agent.assemble.sharing import Sharing, patience
@@ -144,7 +145,9 @@ class Pipeline:
             service=self.service,
             reporter=self.reporter,
             host=self._host(shared.hardware.sight),
-            engine=Engine(runtime.kind, runtime.threads, runtime.delegate, self._edgetpu),
+            engine=Engine(
+                runtime.kind, runtime.threads, runtime.delegate, self._edgetpu, program(self._capabilities)
+            ),
             stream=self._line.stream,
             recheck_s=shared.settings.update.recheck_s,
             veto=VetoFile(shared.settings.veto_path),

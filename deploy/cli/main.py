@@ -68,6 +68,7 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     options = parser(words).parse_args(words)
+    output.spell_what_it_can()
     try:
         code: int = options.run(options)
         sys.stdout.flush()

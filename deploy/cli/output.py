@@ -1,5 +1,6 @@
 """What a person or a program reads: answers on stdout, progress and complaints on stderr."""
 
+import io
 import logging
 import os
 import shutil
@@ -34,6 +35,13 @@ class Table:
 
 
 Said = str | Table
+
+
+def spell_what_it_can() -> None:
+    """A name must not end the command on a terminal that lacks its letters."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def say(*said: Said) -> None:

@@ -1,3 +1,4 @@
+import io
 import os
 import sys
 
@@ -13,6 +14,16 @@ from deploy.core.devices.fleet import Row
 
 def test_columns_are_as_wide_as_their_widest_cell():
     assert output.columns(("A", "LONG"), [("xyz", "1"), ("", "22")]) == ["A    LONG", "xyz  1", "     22"]
+
+
+def test_letters_that_a_terminal_lacks_end_no_command(monkeypatch):
+    for encoding in ("iso-8859-1", "ascii"):
+        terminal = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", terminal)
+        output.spell_what_it_can()
+        output.say("кот ▁▃█ cat")
+        terminal.flush()
+        assert terminal.buffer.getvalue() == b"??? ??? cat\n"
 
 
 def test_a_complaint_is_one_line(capsys):
