@@ -13,7 +13,9 @@ from agent.wire.ipc import Findings, GoldenFinding, ModelSpec, Prove, ProveFaile
 from agent.wire.reasons import Reason
 from agent.wire.topics import Digest
 from tests.fakes.children import ScriptedCanary
-from tests.scenario.one_device import FOUND, Home, Life, host, serving
+from tests.scenario.one_device.home import Home
+from tests.scenario.one_device.life import Life, host
+from tests.scenario.one_device.worker import FOUND, serving
 
 CRASHED = ProveFailed(manifest=Digest("0" * 64), reason=Reason.CANARY_CRASHED, detail="killed by SIGABRT")
 WRONG = GoldenFinding(expected=((0, 0.9),), found_top=1, found=(0.1,), finite=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.scenario.one_device import Home
+from tests.scenario.one_device.home import Home
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from agent.loops.release import acceptance
 from agent.wire.errors import Stale, Unavailable
 from agent.wire.reasons import Reason
 from agent.wire.reports import Phase
-from tests.scenario.one_device import living, run
+from tests.scenario.one_device.life import living, run
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,8 @@ from agent.core.update.lifecycle import Fetching, Idle
 from agent.wire.reasons import Reason
 from agent.wire.reports import Outcome, Phase
 from agent.wire.topics import sha256
-from tests.scenario.one_device import ROOT, living, pieces, run
+from tests.scenario.one_device.home import ROOT, pieces
+from tests.scenario.one_device.life import living, run
 from tests.scenario.update.steps import committed, order_two, refused
 
 SUPERSEDED = (Reason.SUPERSEDED, "cats 1 is wanted")

@@ -14,7 +14,8 @@ from agent.wire.reasons import Reason
 from agent.wire.reports import Phase
 from agent.wire.topics import sha256
 from tests.fakes.link import MemoryLink
-from tests.scenario.one_device import ROOT, living, manifest, pieces, run
+from tests.scenario.one_device.home import ROOT, manifest, pieces
+from tests.scenario.one_device.life import living, run
 from tests.scenario.update.steps import offer_two, order_two
 
 

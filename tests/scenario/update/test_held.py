@@ -8,7 +8,8 @@ from agent.core.update.lifecycle import Idle
 from agent.wire.errors import Malformed, Stale, TooLarge, UnknownSchema, Untrusted
 from agent.wire.reasons import Reason
 from agent.wire.reports import Phase
-from tests.scenario.one_device import SwiftDisk, living, manifest, run
+from tests.scenario.one_device.home import SwiftDisk, manifest
+from tests.scenario.one_device.life import living, run
 from tests.scenario.update.steps import order_two, running
 
 

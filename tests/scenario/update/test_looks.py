@@ -6,7 +6,8 @@ from agent.wire.reasons import Reason
 from agent.wire.reports import Phase
 from tests.fakes.link import MemoryLink
 from tests.fakes.operator import Operator
-from tests.scenario.one_device import ROOT, Home, living, run
+from tests.scenario.one_device.home import ROOT, Home
+from tests.scenario.one_device.life import living, run
 from tests.scenario.update.steps import order_two, trusting
 
 

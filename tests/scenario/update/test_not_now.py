@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from agent.core.update import windows
 from agent.loops.release import update
 from agent.wire.reasons import Reason
-from tests.scenario.one_device import living, run
+from tests.scenario.one_device.life import living, run
 
 BEFORE_TWO = datetime(2026, 6, 2, 1, 59, 59, 900_000, tzinfo=UTC)
 NIGHT = (windows.parse("daily 02:00-05:00"),)

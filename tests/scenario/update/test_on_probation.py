@@ -8,7 +8,9 @@ from agent.core.update.lifecycle import Idle, Probation
 from agent.wire.ipc import InvokeFailed
 from agent.wire.reasons import Reason
 from agent.wire.reports import Outcome, Phase
-from tests.scenario.one_device import CAT, PROBATION, living, refusing, run
+from tests.scenario.one_device.home import PROBATION
+from tests.scenario.one_device.life import living, run
+from tests.scenario.one_device.worker import CAT, refusing
 from tests.scenario.update.steps import on_probation, order_two
 
 

@@ -14,7 +14,9 @@ from agent.core.update.window import FIRST_LIMIT
 from agent.wire.reasons import Reason
 from agent.wire.reports import Ended, Outcome, Phase
 from tests.fakes.link import MemoryLink
-from tests.scenario.one_device import CHUNKS, PROBATION, TRIAL, Home, Life, SwiftDisk, intact, living, run
+from tests.scenario.one_device.home import CHUNKS, PROBATION, TRIAL, Home, SwiftDisk
+from tests.scenario.one_device.life import Life, living, run
+from tests.scenario.one_device.worker import intact
 
 
 class PowerCut(BaseException):

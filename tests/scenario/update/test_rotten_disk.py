@@ -5,7 +5,9 @@ import pytest
 from agent.core.update.lifecycle import Fetching, Idle, Trial
 from agent.wire.errors import Stale
 from agent.wire.topics import sha256
-from tests.scenario.one_device import ROOT, living, pieces, refusing, run
+from tests.scenario.one_device.home import ROOT, pieces
+from tests.scenario.one_device.life import living, run
+from tests.scenario.one_device.worker import refusing
 from tests.scenario.update.steps import order_two, running
 
 

@@ -5,7 +5,8 @@ from msgspec.structs import replace
 from agent.wire.documents import ZSTD_PATCH, Patch
 from agent.wire.topics import sha256
 from deploy.adapters.packer_zstd import ZstandardPacker
-from tests.scenario.one_device import ROOT, artifact, living, manifest, pieces, run
+from tests.scenario.one_device.home import ROOT, artifact, manifest, pieces
+from tests.scenario.one_device.life import living, run
 from tests.scenario.update.steps import order_two
 
 HEAD = b"another head" * 15

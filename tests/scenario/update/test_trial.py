@@ -10,7 +10,8 @@ from agent.wire.errors import Unavailable
 from agent.wire.ipc import ProveFailed
 from agent.wire.reasons import Reason
 from agent.wire.reports import Phase
-from tests.scenario.one_device import FOUND, living, run
+from tests.scenario.one_device.life import living, run
+from tests.scenario.one_device.worker import FOUND
 from tests.scenario.update.steps import order_two, refused
 
 

@@ -8,7 +8,8 @@ from agent.core.update.lifecycle import Idle, Record
 from agent.wire.reports import Event, Phase, Presence, Report, Status
 from tests.fakes.link import MemoryLink
 from tests.fakes.operator import Operator
-from tests.scenario.one_device import CAPABILITIES, CHUNKS, DEVICE, PROBATION, TRIAL, Home, living, run
+from tests.scenario.one_device.home import CHUNKS, DEVICE, PROBATION, TRIAL, Home
+from tests.scenario.one_device.life import CAPABILITIES, living, run
 from tests.scenario.update.steps import committed, offer_two, running, trusting
 
 

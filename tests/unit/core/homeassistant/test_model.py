@@ -11,7 +11,7 @@ from agent.wire.reasons import Reason
 from agent.wire.reports import Ended, Outcome, Phase, Progress, Report
 from agent.wire.topics import DeviceId, sha256
 from tests.golden.documents import AT
-from tests.scenario.one_device import fitted, manifest
+from tests.scenario.one_device.home import fitted, manifest
 
 OLD, NEW = fitted(manifest("1.0.0")), fitted(manifest("1.1.0"))
 OTHER = fitted(manifest("1.0.0", name="dogs"))

@@ -11,7 +11,8 @@ from agent.wire.ipc import ModelSpec, Prove, ProveFailed, Sampled, Shadow, Shado
 from agent.wire.reasons import Reason
 from agent.wire.topics import sha256
 from tests.fakes.children import ScriptedCanary, ScriptedWorker
-from tests.scenario.one_device import CAT, DOG, FOUND, LABELS, manifest, serving
+from tests.scenario.one_device.home import LABELS, manifest
+from tests.scenario.one_device.worker import CAT, DOG, FOUND, serving
 
 MANIFEST = manifest("2")
 POLICY = TrialPolicy(shadow_frames=6, timeout_s=30.0)

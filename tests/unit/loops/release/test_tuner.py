@@ -17,7 +17,8 @@ from agent.wire.reasons import Reason
 from agent.wire.topics import sha256
 from tests.fakes.children import ScriptedCanary
 from tests.fakes.tunings import MemoryTunings
-from tests.scenario.one_device import FOUND, manifest
+from tests.scenario.one_device.home import manifest
+from tests.scenario.one_device.worker import FOUND
 
 CPU, TPU = sha256(b"x.tflite"), sha256(b"x_edgetpu.tflite")
 ALONE = Fitted(
