@@ -1,10 +1,10 @@
 """Measurements over time in one SQLite file beside the ledger.
 
 How large it grows: a row is one release on one hardware class in one stage, packed in 100 to 400 bytes, 600
-at most with its indices where durations spread over two decades. Of 1,440 minutes and 2,160 hours, six stages
-and PLACES_MAX = 16 pairs that is 345,600 rows, 210 MB; a fleet of two classes that runs two releases has a
-quarter of the pairs and needs 50 MB. What nobody foresaw is bounded by `limit_bytes`: beyond it the oldest
-minutes go, and then the oldest hours. The file never shrinks; what is freed is used again.
+at most with its indices where durations spread over two decades. Of 1,440 minutes, 576 times five and 2,160
+hours, six stages and PLACES_MAX = 16 pairs that is 400,896 rows, 240 MB; a fleet of two classes that runs two
+releases has a quarter of the pairs and needs 60 MB. What nobody foresaw is bounded by `limit_bytes`: beyond
+it the oldest minutes go, and then the oldest hours. The file never shrinks; what is freed is used again.
 
 Each operation opens the file and closes it, as with the ledger. Measurements are no decisions: what a power
 cut costs of them is lost.
@@ -25,7 +25,7 @@ from deploy.core.page.series_sums import Answered, Counted, Heard, Piece, Pile, 
 from deploy.ports.series import (
     DAY_S,
     HOURS_KEPT_S,
-    MINUTES_KEPT_S,
+    KEPT_S,
     Names,
     Span,
     Wanted,
@@ -104,7 +104,7 @@ class SqliteSeries:
     def count(self, at: int, running: Mapping[str, int]) -> None:
         with self._opened() as opened:
             opened.execute("BEGIN IMMEDIATE")
-            for span, kept_s in ((Span.MINUTE, MINUTES_KEPT_S), (Span.HOUR, HOURS_KEPT_S)):
+            for span, kept_s in KEPT_S.items():
                 begun = at - at % span
                 opened.execute("DELETE FROM census WHERE span = ? AND at = ?", (span, begun))
                 rows = [(span, begun, release, pipelines) for release, pipelines in running.items()]
@@ -200,7 +200,7 @@ def _name(opened: sqlite3.Connection, minute: int, sums: Sums) -> None:
 
 
 def _forget(opened: sqlite3.Connection, now: int) -> None:
-    for span, kept_s in ((Span.MINUTE, MINUTES_KEPT_S), (Span.HOUR, HOURS_KEPT_S)):
+    for span, kept_s in KEPT_S.items():
         for (stage,) in opened.execute(
             "SELECT DISTINCT stage FROM sketch WHERE span = ?", (span,)
         ).fetchall():
@@ -208,7 +208,8 @@ def _forget(opened: sqlite3.Connection, now: int) -> None:
             opened.execute(
                 "DELETE FROM sketch WHERE span = ? AND stage = ? AND at < ?", (span, stage, now - kept_s)
             )
-    opened.execute("DELETE FROM answer WHERE span = ? AND at < ?", (Span.MINUTE, now - MINUTES_KEPT_S))
+    for span in (Span.MINUTE, Span.FIVE_MINUTES):
+        opened.execute("DELETE FROM answer WHERE span = ? AND at < ?", (span, now - KEPT_S[span]))
     opened.execute("DELETE FROM release WHERE last < ?", (now - HOURS_KEPT_S,))
     opened.execute(
         "DELETE FROM release WHERE name NOT IN (SELECT name FROM release ORDER BY last DESC LIMIT ?)",
@@ -218,16 +219,16 @@ def _forget(opened: sqlite3.Connection, now: int) -> None:
 
 
 def _shrink(opened: sqlite3.Connection, limit_bytes: int) -> None:
-    """An hour of minutes at a time, then a day of hours, until what is left fits."""
-    for span, at_once in ((Span.MINUTE, Span.HOUR), (Span.HOUR, DAY_S)):
+    """An hour of what is finer at a time, then a day of hours, until what is left fits."""
+    for below, at_once in ((Span.HOUR, Span.HOUR), (Span.HOUR + 1, DAY_S)):
         while _used_bytes(opened) > limit_bytes:
-            (oldest,) = opened.execute("SELECT min(at) FROM sketch WHERE span = ?", (span,)).fetchone()
+            (oldest,) = opened.execute("SELECT min(at) FROM sketch WHERE span < ?", (below,)).fetchone()
             if oldest is None:
                 break
             for table in ("sketch", "answer", "census"):
                 opened.execute(
-                    f"DELETE FROM {table} WHERE span = ? AND at < ?",  # noqa: S608 - one of the two above
-                    (span, oldest + at_once),
+                    f"DELETE FROM {table} WHERE span < ? AND at < ?",  # noqa: S608 - one of the three above
+                    (below, oldest + at_once),
                 )
 
 

@@ -44,7 +44,7 @@ from deploy.core.page.series_bounds import STAGES
 from deploy.core.page.series_gathering import Gathering
 from deploy.core.page.series_query import Compared, Steps
 from deploy.core.page.series_sums import Known, census
-from deploy.ports.series import DAY_S, HOURS_KEPT_S, MINUTES_KEPT_S, Series, Span, Wanted
+from deploy.ports.series import DAY_S, HOURS_KEPT_S, KEPT_S, Series, Span, Wanted
 
 log = logging.getLogger(__name__)
 
@@ -278,7 +278,8 @@ class Collecting:
         if range_.since >= until:
             raise ConfigError(f"a range from {range_.since} to {until} is none: begin before it ends")
         since = max(range_.since, now - timedelta(seconds=HOURS_KEPT_S))
-        return series_query.steps(since, until, now - timedelta(seconds=MINUTES_KEPT_S))
+        reach = (span for span, kept_s in KEPT_S.items() if now - since <= timedelta(seconds=kept_s))
+        return series_query.steps(since, until, next(reach))
 
     def _reference(self, release: str, against: Range | None) -> Compared | None:
         if against is None:
@@ -322,4 +323,5 @@ def collecting(workspace: Workspace) -> Iterator[Collecting]:
 
 
 def _span(grid: Steps) -> Span:
-    return Span.HOUR if grid.step_s >= Span.HOUR else Span.MINUTE
+    """The coarsest that the steps are made of."""
+    return max(span for span in Span if grid.step_s % span == 0)

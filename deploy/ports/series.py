@@ -16,7 +16,16 @@ class Span(IntEnum):
     """In seconds. Spans begin at multiples of themselves since 1970."""
 
     MINUTE = 60
+    FIVE_MINUTES = 300
     HOUR = 3_600
+
+
+KEPT_S: Final[Mapping[Span, int]] = {
+    Span.MINUTE: MINUTES_KEPT_S,
+    Span.FIVE_MINUTES: 2 * DAY_S,
+    Span.HOUR: HOURS_KEPT_S,
+}
+"""The finest first. A day of minutes is too much to be merged for each look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class Names:
 
 
 class Series(Protocol):
-    """Minutes for a day, hours for ninety, and of each release its first day as long as it is heard.
+    """Each span for as long as KEPT_S says, and of each release its first day as long as it is heard.
 
     Every method raises `StoreFailed` where the disk refuses, and has then changed nothing.
     """

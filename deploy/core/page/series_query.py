@@ -23,14 +23,14 @@ from deploy.core.page.series import (
 from deploy.core.page.series_drift import Verdict, compare, compare_labels, frames_a_label, frames_a_sight
 from deploy.core.page.series_sums import Answered, Counted, Heard, Piece, Pile, top
 
-POINTS_MAX: Final = 360
+POINTS_MAX: Final = 150
 LABELS_SHOWN: Final = 12
 RELEASES_SHOWN: Final = 4
 MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
 STEPS_S: Final = (
-    MINUTE_S, 2 * MINUTE_S, 5 * MINUTE_S, 15 * MINUTE_S,
+    MINUTE_S, 5 * MINUTE_S, 15 * MINUTE_S,
     HOUR_S, 2 * HOUR_S, 3 * HOUR_S, 6 * HOUR_S, 12 * HOUR_S, DAY_S,
 )  # fmt: skip
 
@@ -51,17 +51,16 @@ class Steps:
         return (at - self.since) // self.step_s
 
 
-def steps(since: datetime, until: datetime, minutes_from: datetime) -> Steps:
-    """The finest that a chart can show: minutes where all of the range has them, else hours.
+def steps(since: datetime, until: datetime, least_s: int) -> Steps:
+    """The finest that a chart can show.
 
     Args:
         since: begins the range.
         until: ends it; later than `since`, at most the 90 days that are kept, or it is cut.
-        minutes_from: before it there are only hours.
+        least_s: finer steps are not kept of all of it.
     """
-    least = MINUTE_S if since >= minutes_from else HOUR_S
     begin, end = int(since.timestamp()), max(int(until.timestamp()), int(since.timestamp()) + 1)
-    step_s = next((each for each in STEPS_S if each >= least and end - begin <= each * POINTS_MAX), DAY_S)
+    step_s = next((each for each in STEPS_S if each >= least_s and end - begin <= each * POINTS_MAX), DAY_S)
     begin = max(begin - begin % step_s, 0)
     return Steps(begin, min(end, begin + step_s * POINTS_MAX), step_s)
 

@@ -11,32 +11,34 @@ from deploy.core.page.series_sums import RELEASES_MAX, Answered, Counted, Heard,
 from tests.fakes.windows import sketch
 
 NOW = datetime(2026, 11, 22, 15, 30, 20, tzinfo=UTC)
-YESTERDAY = NOW - timedelta(days=1)
 
 
 @pytest.mark.parametrize(
     ("back", "step_s"),
     [
         (timedelta(minutes=10), 60),
-        (timedelta(hours=6), 60),
-        (timedelta(hours=7), 120),
-        (timedelta(hours=24), 300),
-        (timedelta(hours=25), 3_600),
-        (timedelta(days=15), 3_600),
-        (timedelta(days=30), 7_200),
-        (timedelta(days=90), 21_600),
+        (timedelta(hours=2), 60),
+        (timedelta(hours=6), 300),
+        (timedelta(hours=24), 900),
+        (timedelta(days=6), 3_600),
+        (timedelta(days=30), 21_600),
+        (timedelta(days=90), 86_400),
     ],
 )
 def test_a_range_is_cut_as_finely_as_what_is_kept_and_a_chart_allow(back, step_s):
-    grid = steps(NOW - back, NOW, YESTERDAY)
+    grid = steps(NOW - back, NOW, 60)
     assert grid.step_s == step_s
     assert grid.since <= (NOW - back).timestamp()
+
+
+def test_steps_are_no_finer_than_what_is_kept():
+    assert steps(NOW - timedelta(hours=2), NOW, 3_600).step_s == 3_600
 
 
 @given(st.integers(1, 200 * DAY_S), st.integers(0, 90 * DAY_S))
 def test_whatever_is_asked_for_the_steps_are_few_and_cover_it(length_s, ago_s):
     until = NOW - timedelta(seconds=ago_s)
-    grid = steps(until - timedelta(seconds=length_s), until, YESTERDAY)
+    grid = steps(until - timedelta(seconds=length_s), until, 60)
     assert 1 <= len(grid.at) <= POINTS_MAX
     assert grid.place(grid.until - 1) == len(grid.at) - 1
 
