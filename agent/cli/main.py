@@ -1,13 +1,12 @@
 """`shoal-agent`: one command, its subcommands each in a module of their own."""
 
-import contextlib
 import io
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Final
 
+from agent.adapters import standard_streams
 from agent.cli import (
     accept,
     check,
@@ -68,6 +67,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 done, 1 refused input, 2 usage, 78 configuration."""
+    standard_streams.open_closed()
     arguments = parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -82,10 +82,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Python flushes standard output again at its exit, and would complain again.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        standard_streams.mute()
         return EXIT_BROKEN_PIPE
+    except OSError as error:
+        if not standard_streams.could_not_write(error):
+            raise
+        standard_streams.mute()
+        print(f"shoal-agent: it could not be written: {error.strerror}", file=sys.stderr)
+        return EXIT_REFUSED
     return status
 
 

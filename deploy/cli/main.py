@@ -1,11 +1,11 @@
 """The command line of the operator: its words, and the one place where errors become an exit status."""
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
 from typing import Final
 
+from agent.adapters import standard_streams
 from agent.core.usage import Parser
 from agent.wire.errors import AgentError, ConfigError
 from deploy.cli import output
@@ -66,6 +66,7 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    standard_streams.open_closed()
     words = sys.argv[1:] if arguments is None else arguments
     options = parser(words).parse_args(words)
     output.spell_what_it_can()
@@ -82,9 +83,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.complain(str(interrupt) or "interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the answer has seen enough; the interpreter must not flush into the pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the answer has seen enough.
+        standard_streams.mute()
         return OK
+    except OSError as error:
+        if not standard_streams.could_not_write(error):
+            raise
+        standard_streams.mute()
+        output.complain(f"it could not be written: {error.strerror}")
+        return REFUSED
     return code
 
 
