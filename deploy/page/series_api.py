@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 RANGE: Final = timedelta(hours=1)
 """Where none is asked for."""
+SHARED_S: Final = 5.0
+"""As often as something is added: so long everybody who asks the same is given one answer."""
+SHARED_MAX: Final = 64
 DRIFTS_FOR_S: Final = 60.0
 """They read an hour and a day of each release: a scrape is given what the last one within this was."""
 
@@ -39,6 +42,7 @@ class SeriesApi:
 
     def __init__(self, collecting: Collecting, fleet: FleetFamilies) -> None:
         self._collecting, self._fleet = collecting, fleet
+        self._shared: dict[str, tuple[float, asyncio.Future[object]]] = {}
         self._drifts: tuple[Classes, ...] = ()
         self._drifts_s = float("-inf")
 
@@ -64,7 +68,7 @@ class SeriesApi:
             asked.get("release"),
             asked.get("hardware"),
         )
-        return document(await _read(work))
+        return await self._for_all(request, work)
 
     async def _classes(self, request: Request) -> Response:
         asked = request.query_params
@@ -72,10 +76,27 @@ class SeriesApi:
             raise NotNow(400, "name the release, as ?release=name@version; /api/series lists them")
         against = _range(request, "from", "to") if "from" in asked else None
         range_ = _range(request, "since", "until")
-        return document(await _read(partial(self._collecting.classes, asked["release"], range_, against)))
+        return await self._for_all(
+            request, partial(self._collecting.classes, asked["release"], range_, against)
+        )
 
     async def _running(self, request: Request) -> Response:
-        return document(await _read(partial(self._collecting.running_by, _range(request, "since", "until"))))
+        work = partial(self._collecting.running_by, _range(request, "since", "until"))
+        return await self._for_all(request, work)
+
+    async def _for_all(self, request: Request, work: Callable[[], object]) -> Response:
+        """Made once for all who ask the same at nearly the same time: pages ask for whole minutes."""
+        key, now_s = f"{request.url.path}?{request.url.query}", time.monotonic()
+        self._shared = {key: one for key, one in self._shared.items() if now_s - one[0] < SHARED_S}
+        if key not in self._shared:
+            if len(self._shared) >= SHARED_MAX:
+                return document(await _read(work))
+            self._shared[key] = now_s, asyncio.ensure_future(_read(work))
+        try:
+            return document(await asyncio.shield(self._shared[key][1]))
+        except NotNow:
+            self._shared.pop(key, None)
+            raise
 
     async def _device(self, request: Request) -> Response:
         pipeline = request.query_params.get("pipeline", MAIN)
