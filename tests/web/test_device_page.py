@@ -157,6 +157,21 @@ def test_labels_are_those_of_the_very_frame_that_is_shown(visits: Visits, stage:
         assert f"thing {sequence}" in over.inner_text()
 
 
+def test_a_label_is_read_in_its_own_direction_and_stays_in_its_place(visits: Visits, stage: Stage):
+    arabic, overriding, long = "مالك الحزين", "\u202eheron", "heron " * 16
+    page = visits.open(stage.url, PHONE).page
+    stage.tell(words.seen(400, arabic, overriding, "🐦 bird", long))
+    seen = part(page, "What it sees")
+    for text in (arabic, overriding, "🐦 bird", long.strip()):
+        expect(seen.get_by_text(text, exact=True)).to_be_visible()
+    for text, score in ((arabic, "82 %"), (overriding, "9.0 %")):
+        label, number = (seen.get_by_text(words, exact=True).bounding_box() for words in (text, score))
+        assert label
+        assert number
+        assert label["x"] + label["width"] <= number["x"]
+    assert misplaced(page) == []
+
+
 def test_a_label_is_text_and_nothing_else(visits: Visits, stage: Stage):
     evil = "<img src=x onerror=\"document.title='owned'\">"
     visit = visits.open(stage.url)
@@ -320,6 +335,41 @@ def test_no_picture_is_asked_for_while_nobody_sees_it(visits: Visits, stage: Sta
     else:
         page.evaluate("() => window.scrollTo(0, 0)")
     expect(page.locator(".picture figcaption")).to_contain_text("Frame 605,")
+
+
+DEAF = """() => {
+  const Line = window.EventSource;
+  window.lines = [];
+  window.EventSource = class extends Line {
+    constructor(address) {
+      super(address);
+      window.lines.push(this);
+    }
+    addEventListener(name, heard) {
+      super.addEventListener(name, event => this.deaf || heard(event));
+    }
+  };
+}"""
+"""A line that can die without a word, as one does while a laptop sleeps."""
+
+
+def test_a_page_that_slept_is_right_at_once_and_says_nothing_twice(visits: Visits, stage: Stage):
+    page = visits.open(f"{stage.url}healthz").page
+    page.add_init_script(f"({DEAF})()")
+    page.goto(stage.url)
+    shown, log = page.locator(".picture figcaption"), part(page, "Frame by frame")
+    stage.tell(words.seen(800))
+    expect(shown).to_contain_text("Frame 800,")
+    page.evaluate("() => { window.lines[0].deaf = true; }")
+    # For so long a page trusts a line that is silent.
+    page.wait_for_timeout(2_500)
+    stage.tell(words.seen(801), words.seen(802, "a heron"))
+    page.evaluate("() => window.dispatchEvent(new Event('online'))")
+    expect(shown).to_contain_text("a heron")
+    stage.tell(words.seen(803))
+    expect(shown).to_contain_text("Frame 803,")
+    expect(log).to_contain_text("64 frames kept")
+    assert len(stage.device._listeners) == 1
 
 
 def test_a_password_is_asked_for_and_a_wrong_one_refused(visits: Visits, show: Show):

@@ -62,6 +62,9 @@ const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 5_000;
 /** The server says something at least so often (`beat`, where nothing else happens); silence is a dead line. */
 const SILENCE_MS = 40_000;
+/** A tab or a machine that woke up and heard nothing for so long has slept, and does not trust its line. */
+const ASLEEP_MS = 2_000;
+const LOOK_MS = 1_000;
 
 /**
  * Listens to a stream of events, and comes back whenever it is lost.
@@ -117,7 +120,19 @@ export function listen(address, handlers, turned) {
     }
   }
 
+  /** A line that broke meanwhile does not say so, and one that holds has much to tell that is past. */
+  function woke() {
+    if (document.hidden || (source !== null && Date.now() - heardAt < ASLEEP_MS)) return;
+    if (source !== null) lostSince = undefined;
+    source?.close();
+    clearTimeout(timer);
+    open();
+  }
+
+  const wakers = new AbortController();
+
   function stop() {
+    wakers.abort();
     clearTimeout(timer);
     clearInterval(watch);
     source?.close();
@@ -125,9 +140,16 @@ export function listen(address, handlers, turned) {
   }
 
   open();
+  let looked = Date.now();
   watch = setInterval(() => {
-    if (source !== null && Date.now() - heardAt > SILENCE_MS) lost();
-  }, 1_000);
+    const late = Date.now() - looked > 3 * LOOK_MS;
+    looked = Date.now();
+    if (late) woke();
+    else if (source !== null && Date.now() - heardAt > SILENCE_MS) lost();
+  }, LOOK_MS);
+  for (const [target, name] of [[window, "online"], [document, "resume"], [document, "visibilitychange"]]) {
+    target.addEventListener(name, woke, { signal: wakers.signal });
+  }
   window.addEventListener("pagehide", stop);
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();

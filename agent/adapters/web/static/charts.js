@@ -92,7 +92,7 @@ function Key({ series, stacked }) {
                 stroke-dasharray=${DASHES[at % DASHES.length].join(" ")}
               />`}
         </svg>
-        ${one.words}
+        <bdi>${one.words}</bdi>
       </li>`,
     )}
   </ul>`;

@@ -54,7 +54,7 @@ export function Ranking({ ranked, label = "Ranked labels" }) {
       const share = probable ? one.score : Math.max(0, one.score / best);
       return html`<li key=${one.index}>
         <span class="bar" style=${{ transform: `scaleX(${share})` }}></span>
-        <span class="clamp" title=${one.label}>${one.label || `class ${one.index}`}</span>
+        <span class="clamp" dir="auto" title=${one.label}>${one.label || `class ${one.index}`}</span>
         <span class="number">${score(one.score)}</span>
       </li>`;
     })}

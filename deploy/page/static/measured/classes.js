@@ -19,7 +19,7 @@ const REFERENCES = {
 const name = (label) => label || "all others";
 
 const COLUMNS = [
-  { key: "label", words: "Class", cell: (line) => name(line.label) },
+  { key: "label", words: "Class", cell: (line) => html`<bdi>${name(line.label)}</bdi>` },
   { key: "whole", words: "Share of the range", number: true, cell: (line) => percent(line.whole, 1) },
   { key: "reference", words: "Share of the reference", number: true, cell: (line) => percent(line.reference, 1) },
   { key: "difference", words: "Difference", number: true, cell: (line) => `${line.whole >= line.reference ? "+" : ""}${number((line.whole - line.reference) * 100, 1)} points` },

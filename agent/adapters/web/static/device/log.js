@@ -9,7 +9,7 @@ const STAGES = ["capture", "pre", "invoke", "post", "age"];
 
 const COLUMNS = [
   { key: "at", words: "Captured", cell: (one) => clock(one.at, { millis: true }) },
-  { key: "label", words: "Best label", cell: (one) => html`<span class="clamp">${best(one)?.label ?? "nothing is sure"}</span>` },
+  { key: "label", words: "Best label", cell: (one) => html`<span class="clamp" dir="auto">${best(one)?.label ?? "nothing is sure"}</span>` },
   { key: "score", words: "Score", number: true, cell: (one) => (best(one) ? score(best(one).score) : "") },
   { key: "age", words: "Age", number: true, cell: (one) => milliseconds(one.latency_ms.age) },
   { key: "sequence", words: "Frame", number: true, cell: (one) => `${one.sequence}${one.frame ? ` ${one.frame}` : ""}` },

@@ -8,15 +8,13 @@ import { Events, Host, Vitals } from "./host.js";
 import { Latency } from "./latency.js";
 import { Log } from "./log.js";
 import { Device } from "./model.js";
-import { Picture } from "./picture.js";
+import { PAST_MS, Picture } from "./picture.js";
 import { History, Release } from "./release.js";
 import * as words from "./words.js";
 
 const DRAWN_PER_S = 5;
 /** A picture that is older than that says no more what is seen now. */
 const SHOWN_MS = 2_000;
-/** A frame that is older than that is said to be. */
-const PAST_MS = 10_000;
 const PANEL = "pipeline";
 
 const device = new Device();
@@ -111,7 +109,7 @@ function Page() {
     <${Top} name=${name} pipeline=${pipeline} choose=${choose} />
     <main id=${PANEL} class="grid" tabindex="-1">
       <div class="stack">
-        <${Picture} key=${name} device=${device} name=${name} pipeline=${pipeline} connected=${device.lostSince === null} changed=${beats.soon} />
+        <${Picture} key=${name} device=${device} name=${name} pipeline=${pipeline} connected=${device.lostSince === null} end=${end} changed=${beats.soon} />
         <${Sees} pipeline=${pipeline} end=${end} windowS=${device.now.window_s} />
       </div>
       <div class="stack">

@@ -40,6 +40,8 @@ export class Device {
     this.events = [];
     this.broker = null;
     this.lostSince = null;
+    /** How often it has told all of itself. */
+    this.beginnings = 0;
     /** How far the device's clock is ahead of this one. */
     this.aheadMs = 0;
   }
@@ -47,6 +49,7 @@ export class Device {
   began(now) {
     const before = this.pipelines;
     this.now = now;
+    this.beginnings += 1;
     this.aheadMs = Date.parse(now.at) - Date.now();
     this.broker = now.broker ?? null;
     this.events = [...now.events];

@@ -1,7 +1,7 @@
 // The live picture, with the labels of the very frame that is shown. It is asked for only where it is seen:
 // the device encodes a picture for whoever asks, and for nobody else.
 import { fetchRaw } from "../api.js";
-import { clock, score } from "../format.js";
+import { clock, duration, score } from "../format.js";
 import { html, useEffect, useRef, useState } from "../ui.js";
 import { CAMERA_OUT, cameraTold } from "./words.js";
 
@@ -10,6 +10,8 @@ const LABELS_WITHIN_MS = 600;
 const AGAIN_AFTER_MS = 2_000;
 const LABELS_OVER = 3;
 const SLOW_MS = 1_000;
+/** What is older is said to be. */
+export const PAST_MS = 10_000;
 
 function pause(ms) {
   return new Promise((done) => setTimeout(done, ms));
@@ -104,7 +106,7 @@ function life(report) {
   return `${report.worker_restarts} ${report.boot} ${report.active?.manifest}`;
 }
 
-export function Picture({ device, name, pipeline, connected, changed }) {
+export function Picture({ device, name, pipeline, connected, end, changed }) {
   const place = useRef(null);
   const [shown, setShown] = useState(null);
   const [trouble, setTrouble] = useState("");
@@ -125,25 +127,25 @@ export function Picture({ device, name, pipeline, connected, changed }) {
     };
     follow(device, name, ends, show, setTrouble);
     return () => ends.abort();
-  }, [name, seen, lacking, life(pipeline.report)]);
+  }, [name, seen, lacking, life(pipeline.report), device.beginnings]);
   return html`<figure class="picture" ref=${place}>
     ${shown
-      ? html`<img src=${shown.address} alt="What the camera of ${name} sees" class=${lacking ? "past" : ""} />`
+      ? html`<img src=${shown.address} alt="What the camera of ${name} sees" class=${lacking || trouble ? "past" : ""} />`
       : html`<div class="empty"></div>`}
     ${(lacking || trouble) && html`<p class="lacking">${lacking || trouble}</p>`}
     ${!shown && !lacking && !trouble && html`<p class="lacking">Waiting for a picture.</p>`}
-    ${shown && html`<${Over} picture=${shown} />`}
+    ${shown && html`<${Over} picture=${shown} ageMs=${end - Date.parse(shown.at)} />`}
   </figure>`;
 }
 
-function Over({ picture }) {
+function Over({ picture, ageMs }) {
   // Behind the first, a score of 0 says nothing: it takes room of the picture.
   const ranked = (picture.seen?.predictions ?? []).filter((one, at) => at === 0 || one.score !== 0).slice(0, LABELS_OVER);
   return html`<figcaption>
     <ol aria-label="Labels of the frame that is shown">
-      ${ranked.map((one) => html`<li key=${one.index}><span class="clamp">${one.label || `class ${one.index}`}</span><span class="number">${score(one.score)}</span></li>`)}
+      ${ranked.map((one) => html`<li key=${one.index}><span class="clamp" dir="auto">${one.label || `class ${one.index}`}</span><span class="number">${score(one.score)}</span></li>`)}
       ${ranked.length === 0 && html`<li><span>${picture.seen ? "Nothing is sure" : "Not classified"}</span></li>`}
     </ol>
-    <p class="when">Frame ${picture.sequence}, ${clock(picture.at)}</p>
+    <p class="when">Frame ${picture.sequence}, ${clock(picture.at)}${ageMs > PAST_MS && html`, <strong>${duration(ageMs / 1000)} ago</strong>`}</p>
   </figcaption>`;
 }
