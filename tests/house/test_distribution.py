@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 
 
 @pytest.mark.parametrize("package", ["agent", "deploy"])
@@ -42,3 +43,15 @@ def test_every_requirement_has_a_bound():
         if named(requirement) != PROJECT["name"] and not re.search(r"[<>=]", requirement.partition(";")[0])
     ]
     assert loose == []
+
+
+@pytest.mark.parametrize("folder", ["deploy/monitoring", "models/photographs", "models/efficientnet_lite0"])
+def test_an_installation_has_every_file_of_a_folder_that_is_data(folder):
+    carried = {
+        path.relative_to(ROOT)
+        for patterns in PYPROJECT["tool"]["setuptools"]["data-files"].values()
+        for pattern in patterns
+        for path in ROOT.glob(pattern)
+    }
+    there = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()}
+    assert there - carried == set()
