@@ -1,6 +1,5 @@
 """Signatures of a second person. Source: RFC 8032, Ed25519; keys as PKCS #8 (RFC 8410) in PEM."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from agent.wire.errors import ConfigError, StoreFailed
+from agent.wire.errors import ConfigError
+from deploy.adapters.secret_files import AlreadyThere, create_secret
 from deploy.core.refusal import Refused
 
 
@@ -23,18 +23,9 @@ def create(path: Path) -> str:
     made = Ed25519PrivateKey.generate()
     content = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            except BaseException:
-                path.unlink()
-                raise
-    except FileExistsError as error:
+        create_secret(path, content)
+    except AlreadyThere as error:
         raise Refused(f"{path} exists already: a key is never overwritten, name another file") from error
-    except OSError as error:
-        raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error
     return _public(made)
 
 

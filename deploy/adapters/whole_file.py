@@ -29,12 +29,12 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
             except BaseException:
                 Path(new.name).unlink()
                 raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """A power cut loses a new name whose folder was not synchronized, as fsync(2) says."""
     opened = os.open(folder, os.O_RDONLY)
     try:

@@ -1,7 +1,9 @@
 """Keys, certificates, requests and revocation lists in PEM."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from agent.wire.errors import ConfigError, Malformed
 
+T = TypeVar("T")
 REQUEST_MAX_BYTES: Final = 4_096
 
 
@@ -54,12 +57,7 @@ def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     Raises:
         ConfigError: the file is not there, or holds no key on P-256.
     """
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{path} is no private key in PEM without a passphrase") from error
+    key = _read(path, partial(load_pem_private_key, password=None), "private key in PEM without a passphrase")
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ConfigError(f"{path} is no key on the curve P-256")
     return key
@@ -70,12 +68,7 @@ def read_certificate(path: Path) -> x509.Certificate:
     Raises:
         ConfigError: the file is not there, or holds no certificate.
     """
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is no certificate in PEM") from error
+    return _read(path, x509.load_pem_x509_certificate, "certificate in PEM")
 
 
 def read_list(path: Path) -> x509.CertificateRevocationList:
@@ -83,12 +76,16 @@ def read_list(path: Path) -> x509.CertificateRevocationList:
     Raises:
         ConfigError: the file is not there, or holds no revocation list.
     """
+    return _read(path, x509.load_pem_x509_crl, "revocation list in PEM")
+
+
+def _read(path: Path, load: Callable[[bytes], T], said: str) -> T:
     try:
-        return x509.load_pem_x509_crl(path.read_bytes())
+        return load(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is no revocation list in PEM") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{path} is no {said}") from error
 
 
 def requested_key(request: bytes) -> ec.EllipticCurvePublicKey:

@@ -1,6 +1,5 @@
 """Private keys as files: one folder that stays offline, one on the machine that signs every day."""
 
-import os
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +9,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 
-from agent.wire.errors import ConfigError, StoreFailed
+from agent.wire.errors import ConfigError
+from deploy.adapters.secret_files import create_secret
+from deploy.adapters.whole_file import make_folder
 
 
 class Role(StrEnum):
@@ -47,19 +48,8 @@ class KeyFolders:
             StoreFailed: the disk refused.
         """
         path = self.path(role, signer.public_key.keyid)
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(opened, "wb") as file:
-                try:
-                    file.write(signer.private_bytes)
-                    file.flush()
-                    os.fsync(file.fileno())
-                except BaseException:
-                    path.unlink()
-                    raise
-        except OSError as error:
-            raise StoreFailed(f"{path} cannot be written: {error.strerror}") from error
+        make_folder(path.parent, 0o700)
+        create_secret(path, signer.private_bytes)
 
     def signers(
         self, role: Role, keyids: Iterable[str], threshold: int, fresh: Mapping[str, CryptoSigner]
