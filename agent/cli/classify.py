@@ -49,14 +49,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--top", type=_positive, default=5, metavar="N", help="best classes shown (default: 5)"
     )
-    parser.add_argument(
-        "--fit",
-        type=Fit,
-        choices=list(Fit),
-        default=Fit.CENTRE_CROP,
-        metavar="{squash,centre-crop,letterbox}",
-        help="how a picture becomes the model's shape (default: centre-crop)",
-    )
+    add_fit(parser)
     parser.add_argument(
         "--mean",
         type=_numbers,
@@ -68,6 +61,17 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     add_edgetpu(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
     parser.set_defaults(run=_run, parser=parser)
+
+
+def add_fit(parser: argparse.ArgumentParser, advice: str = "") -> None:
+    parser.add_argument(
+        "--fit",
+        type=Fit,
+        choices=list(Fit),
+        default=Fit.CENTRE_CROP,
+        metavar="{squash,centre-crop,letterbox}",
+        help=f"how a picture becomes the model's shape (default: centre-crop){advice}",
+    )
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:

@@ -15,10 +15,9 @@ import msgspec
 from agent.assemble.desk.desk import Refused
 from agent.assemble.desk.teaching import Capture, Captured, Looked, Passed, Taught, Teach
 from agent.cli import native
-from agent.cli.classify import add_runtime
+from agent.cli.classify import add_fit, add_runtime
 from agent.cli.text import path, printable
 from agent.config import Camera, CameraKind
-from agent.wire.documents import Fit
 from agent.wire.errors import Malformed, PortError
 
 _DESCRIPTION = """\
@@ -73,14 +72,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--name", default="", metavar="NAME", help="of the new model (default: from its file)"
     )
-    parser.add_argument(
-        "--fit",
-        type=Fit,
-        choices=list(Fit),
-        default=Fit.CENTRE_CROP,
-        metavar="{squash,centre-crop,letterbox}",
-        help="how a picture becomes the model's shape (default: centre-crop); serve it with the same",
-    )
+    add_fit(parser, "; serve it with the same")
     add_runtime(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
     parser.set_defaults(run=_run, parser=parser)

@@ -76,5 +76,16 @@ def add_offline_keys(parser: ArgumentParser) -> None:
     )
 
 
+def add_rollout(parser: ArgumentParser, otherwise: str) -> None:
+    """
+    Args:
+        parser: of the command.
+        otherwise: which one it is where none is named.
+    """
+    parser.add_argument(
+        "rollout", nargs="?", default="", metavar="ROLLOUT", help=f"its name (default: {otherwise})"
+    )
+
+
 def add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document for programs to read")

@@ -58,13 +58,7 @@ class Look(Struct, frozen=True, kw_only=True):
 
 def add_options(parser: ArgumentParser) -> None:
     command.add_workspace(parser)
-    parser.add_argument(
-        "rollout",
-        nargs="?",
-        default="",
-        metavar="ROLLOUT",
-        help="its name (default: the newest of the stream)",
-    )
+    command.add_rollout(parser, "the newest of the stream")
     command.add_stream(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document a line, for programs")
 

@@ -28,13 +28,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 def add_options(parser: ArgumentParser) -> None:
     command.add_workspace(parser)
-    parser.add_argument(
-        "rollout",
-        nargs="?",
-        default="",
-        metavar="ROLLOUT",
-        help="its name (default: the newest of each stream)",
-    )
+    command.add_rollout(parser, "the newest of each stream")
     command.add_json(parser)
 
 

@@ -15,13 +15,7 @@ from deploy.core.rollouts.state import Rollout
 
 def _add_options(parser: ArgumentParser) -> None:
     command.add_workspace(parser)
-    parser.add_argument(
-        "rollout",
-        nargs="?",
-        default="",
-        metavar="ROLLOUT",
-        help="its name (default: the one under way on the stream, else its last)",
-    )
+    command.add_rollout(parser, "the one under way on the stream, else its last")
     command.add_stream(parser)
     command.add_json(parser)
 
