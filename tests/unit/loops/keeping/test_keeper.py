@@ -76,6 +76,19 @@ class House:
         child.say(serving(model), predicted(model))
         assert await order == serving(model)
 
+    async def begun(self) -> ScriptedChild:
+        """The first process, which serves A."""
+        child = await self.child()
+        await self.serving(child, A)
+        return child
+
+    async def changing(self) -> tuple[ScriptedChild, "asyncio.Task[Serving | ServeFailed]"]:
+        """The first process, which serves A and was told to serve B, and the order."""
+        child = await self.begun()
+        order = asyncio.create_task(self.keeper.serve(B))
+        await child.told()
+        return child, order
+
 
 def spec(name: str) -> ModelSpec:
     return ModelSpec(
@@ -176,8 +189,7 @@ def test_a_crashed_worker_serves_again_what_it_served() -> None:
 
 def test_messages_reach_every_observer_in_order() -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
+        child = await at.begun()
         messages = [
             CameraTurned(state=CameraState.LOST, detail="x"),
             CameraTurned(state=CameraState.LIVE),
@@ -193,10 +205,7 @@ def test_messages_reach_every_observer_in_order() -> None:
 
 def test_a_model_that_fails_to_load_leaves_the_one_before_it_for_the_next_start() -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
-        order = asyncio.create_task(at.keeper.serve(B))
-        await child.told()
+        child, order = await at.changing()
         child.say(failed(B))
         assert await order == failed(B)
         child.die("exit status 1")
@@ -207,10 +216,7 @@ def test_a_model_that_fails_to_load_leaves_the_one_before_it_for_the_next_start(
 
 def test_a_crash_beside_a_running_model_is_not_blamed_on_the_one_that_loads() -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
-        order = asyncio.create_task(at.keeper.serve(B))
-        await child.told()
+        child, order = await at.changing()
         child.die("killed by SIGSEGV")
         child = await at.child()
         assert await child.told() == Serve(model=B)
@@ -224,10 +230,7 @@ def test_a_crash_beside_a_running_model_is_not_blamed_on_the_one_that_loads() ->
 
 def test_a_model_that_crashes_the_worker_alone_has_failed() -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
-        order = asyncio.create_task(at.keeper.serve(B))
-        await child.told()
+        child, order = await at.changing()
         child.die("killed by SIGSEGV")
         child = await at.child()
         await child.told()
@@ -243,10 +246,7 @@ def test_a_model_that_crashes_the_worker_alone_has_failed() -> None:
 
 def test_a_model_that_fails_alone_after_a_crash_gives_way_to_the_one_before_it() -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
-        order = asyncio.create_task(at.keeper.serve(B))
-        await child.told()
+        child, order = await at.changing()
         child.die("killed by SIGSEGV")
         child = await at.child()
         await child.told()
@@ -259,8 +259,7 @@ def test_a_model_that_fails_alone_after_a_crash_gives_way_to_the_one_before_it()
 
 def test_a_worker_that_cannot_serve_again_is_started_anew() -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
+        child = await at.begun()
         child.die("exit status 1")
         child = await at.child()
         await child.told()
@@ -280,8 +279,7 @@ def test_a_worker_that_cannot_serve_again_is_started_anew() -> None:
 )
 def test_a_hung_worker_is_killed_and_counts_as_a_crash(patience: Patience, said: str) -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
+        child = await at.begun()
         if patience.load_s < 1:
             order = asyncio.create_task(at.keeper.serve(B))
             await child.told()
@@ -299,8 +297,7 @@ def test_a_hung_worker_is_killed_and_counts_as_a_crash(patience: Patience, said:
 
 def test_a_worker_that_never_gets_its_model_back_is_hung() -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
+        child = await at.begun()
         child.die("exit status 1")
         await at.child()
         await at.child()
@@ -387,8 +384,7 @@ def test_restarts_are_jittered_within_bounds(useless: int, crashes: int, most_s:
 
 def test_a_sample_is_the_next_one_that_comes_for_all_who_wait() -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
+        child = await at.begun()
         waiting = [asyncio.create_task(at.keeper.sample(DEADLINE_S)) for _ in range(2)]
         assert [await child.told(), await child.told()] == [Sample(), Sample()]
         child.say(sampled(A))
@@ -399,8 +395,7 @@ def test_a_sample_is_the_next_one_that_comes_for_all_who_wait() -> None:
 
 def test_a_sample_outlives_a_crash() -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
+        child = await at.begun()
         waiting = asyncio.create_task(at.keeper.sample(DEADLINE_S))
         await child.told()
         child.die("killed by SIGSEGV")
@@ -422,8 +417,7 @@ def test_no_sample_in_time_is_none() -> None:
 
 def test_a_paused_worker_is_not_taken_for_hung_and_a_fresh_one_is_paused_too() -> None:
     async def story(at: House) -> None:
-        child = await at.child()
-        await at.serving(child, A)
+        child = await at.begun()
         at.keeper.pace(Pace(fps_max=0.0))
         assert await child.told() == Pace(fps_max=0.0)
         await asyncio.sleep(0.1)
