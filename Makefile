@@ -33,8 +33,9 @@
 # make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container; one is killed,
 #                         starved and told nonsense; then the package and the Ansible role; SUITE=trixie
 #                         PYTHON_VERSION=3.13 on that one (needs root, debhelper, lintian; 50 minutes)
-# make test-homeassistant a real device in a real Home Assistant, which gets an environment of its own (needs
-#                         Python 3.13 as HOME_PYTHON=...; 3 minutes)
+# make test-homeassistant real devices in a real Home Assistant, which gets an environment of its own (needs
+#                         Python 3.13 as HOME_PYTHON=...; 4 minutes, and 2 for the environment)
+# make test-node-red      the example flow in a real Node-RED beside a real device (needs node, npm; 2 minutes)
 # make screenshots      docs/images of a real device and its page (needs chromium; 2 minutes)
 # make test-systemd       what the installed unit lives through under a real systemd (needs root; 5 minutes)
 
@@ -64,7 +65,7 @@ bin := $(VENV)/bin
 .PHONY: help test lint types contracts pytest pytest-devices pytest-updates pytest-pages pytest-parts demo model clean \
 	bench bench-fleet bench-bytes bench-cuts bench-controller bench-page-server bench-telemetry bench-browser census simulate blast \
 	soak flat outage site survive kill-controller false-alarms test-cluster test-docs test-factory mnist test-systemd \
-	test-homeassistant \
+	test-homeassistant test-node-red \
 	man wheels deb test-install screenshots
 
 help:
@@ -211,13 +212,24 @@ test-install: deb
 	RIG_SUITE=$(SUITE) tests/rigs/systemd-boot $(RIGS)/$(SUITE) . tests/installer/package
 	RIG_SUITE=$(SUITE) tests/rigs/systemd-boot $(RIGS)/$(SUITE) . tests/installer/many
 
-# The newest that Python 3.13.0 takes, with what its frontend and its MQTT integration import.
-test-homeassistant: $(VENV)/.dev
-	test -x $(VENV)/homeassistant/bin/python || $(HOME_PYTHON) -m venv $(VENV)/homeassistant
-	$(VENV)/homeassistant/bin/python -m pip install --quiet --disable-pip-version-check homeassistant==2025.4.4 \
-		paho-mqtt==2.1.0 home-assistant-frontend==20250411.0 Pillow==11.1.0 PyTurboJPEG==1.7.5
-	SHOAL_HOMEASSISTANT=$(abspath $(VENV))/homeassistant/bin/python nice -n 5 \
+# Its environment is kept beside the other rigs, and made anew when what is in it is to be something else.
+$(RIGS)/homeassistant/.ready: tests/homeassistant/requirements.txt
+	$(HOME_PYTHON) -m venv --clear $(RIGS)/homeassistant
+	$(RIGS)/homeassistant/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --requirement $<
+	@touch $@
+
+test-homeassistant: $(VENV)/.dev $(RIGS)/homeassistant/.ready
+	SHOAL_HOMEASSISTANT=$(RIGS)/homeassistant/bin/python nice -n 5 \
 		$(bin)/python -m pytest -o cache_dir=.pytest_cache/homeassistant tests/homeassistant
+
+# The last that Node 20 takes.
+$(RIGS)/node-red/4.1.15:
+	npm install --prefix $(RIGS)/node-red --no-audit --no-fund --silent node-red@$(@F)
+	@touch $@
+
+test-node-red: $(VENV)/.dev $(RIGS)/node-red/4.1.15
+	SHOAL_NODE_RED=$(RIGS)/node-red/node_modules/node-red/red.js nice -n 5 \
+		$(bin)/python -m pytest -o cache_dir=.pytest_cache/node-red tests/docs/test_node_red_runs.py
 
 # What takes TensorFlow, or hundreds of devices, is left out by `make test`.
 test-docs: $(VENV)/.dev

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
+from websockets.sync.client import connect
+
 from tests.mosquittos import free_port
 
 PYTHON: Final = os.environ.get("SHOAL_HOMEASSISTANT", "")
@@ -94,6 +96,33 @@ class Hass:
 
     def call(self, service: str, **fields: str) -> None:
         self.ask(f"/api/services/{service}", fields)
+
+    def command(self, kind: str, **fields: object) -> Any:
+        """What only its frontend's socket can."""
+        with connect(f"ws://127.0.0.1:{self._port}/api/websocket") as socket:
+            for said in ({"type": "auth", "access_token": self._token}, {"id": 1, "type": kind, **fields}):
+                socket.recv(WAIT_S)
+                socket.send(json.dumps(said))
+            answer = json.loads(socket.recv(WAIT_S))
+        assert answer["success"], answer
+        return answer["result"]
+
+    def registered(self) -> dict[str, dict[str, Any]]:
+        """The entities of MQTT by their unique ids, with what a person changed of them."""
+        found = self.command("config/entity_registry/list")
+        return {each["unique_id"]: each for each in found if each["platform"] == "mqtt"}
+
+    def delete(self, identifier: str) -> None:
+        """As the Delete button on a device's card."""
+        (device,) = [
+            each
+            for each in self.command("config/device_registry/list")
+            if ["mqtt", identifier] in each["identifiers"]
+        ]
+        (entry,) = device["config_entries"]
+        self.command(
+            "config/device_registry/remove_config_entry", device_id=device["id"], config_entry_id=entry
+        )
 
     def picture(self, entity_id: str) -> bytes:
         found = self.entity(entity_id)
