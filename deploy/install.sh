@@ -53,7 +53,7 @@ if [ ! -d "$(dirname "$(readlink -f "${BASH_SOURCE[0]:-/}")")/installer" ]; then
   echo "install.sh: it is more than this file: git clone it, and run sudo deploy/install.sh there" >&2
   exit 1
 fi
-here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 script=$here/install.sh
 parts=$here/installer
 # What pip keeps would be left behind.
@@ -90,6 +90,6 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 . "$parts/verbs.sh"
 
 read_options "$@"
-# The folder that it was called in may be one that goes.
-cd /
+# The folder that it was called in may be one that goes, or has gone.
+cd / 2> /dev/null
 "verb_$verb"

@@ -15,7 +15,7 @@ from stranger import a_fresh_machine, another_version
 
 GUEST = "guest"
 CHECKOUT = Path("/home/guest/my checkout")
-EXPOSURE_MAX = 2.5
+EXPOSURE_MAX = 2.0
 """Of 10, as `systemd-analyze security` counts; what is open are cameras, accelerators and the network."""
 LATIN = {"LC_ALL": "de_DE.ISO-8859-1", "LANG": "de_DE.ISO-8859-1"}
 PLAIN = {"LC_ALL": "C", "LANG": "C"}
@@ -107,7 +107,9 @@ def a_shell_in_a_folder_that_goes(installer: str, before: dict[str, str]) -> Non
                 run("bash", "-c", script) if Path("/opt/shoal").exists() else in_a_folder_that_is_gone(inside)
             )
             say("".join(f"    {one}\n" for one in said.splitlines()[-2:]))
-            assert "No such file" not in said, said
+            # Of a folder that has gone bash complains itself, before it reads a line.
+            spoken = [one for one in said.splitlines() if not one.startswith("shell-init:")]
+            assert not [one for one in spoken if "No such file" in one], said
         assert not changed(before), changed(before)[:40]
 
 

@@ -1,6 +1,7 @@
 """The Debian package's life on a fresh machine; runs as root inside the container of the rig."""
 
 import platform
+import time
 from pathlib import Path
 
 from rigged import (
@@ -17,6 +18,7 @@ from rigged import (
     say,
     step,
 )  # fmt: skip
+from stranger import WITHOUT_WORKERS
 
 FOLDER = Path("/src/dist")
 NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
@@ -29,16 +31,24 @@ def the_package() -> Path:
     return found
 
 
-def a_newer_one() -> Path:
-    """The same files under a higher version."""
-    run("dpkg-deb", "--raw-extract", str(the_package()), "/root/newer")
-    control = Path("/root/newer/DEBIAN/control")
+def a_newer_one(*, broken: str = "") -> Path:
+    """The same files under a higher version; `broken` is put at the top of the command that the unit runs."""
+    folder = Path("/root/broken" if broken else "/root/newer")
+    run("dpkg-deb", "--raw-extract", str(the_package()), str(folder))
+    control = folder / "DEBIAN/control"
     lines = control.read_text("utf-8").splitlines()
     control.write_text(
-        "".join(f"{line}+newer\n" if line.startswith("Version:") else f"{line}\n" for line in lines), "utf-8"
+        "".join(f"{line}+{folder.name}\n" if line.startswith("Version:") else f"{line}\n" for line in lines),
+        "utf-8",
     )
-    run("dpkg-deb", "-Znone", "--build", "/root/newer", "/root/newer.deb")
-    return Path("/root/newer.deb")
+    for path in folder.glob("usr/lib/shoal/lib/python3.*/site-packages/shoal-*/RECORD") if broken else ():
+        main = path.parents[1] / "agent/cli/main.py"
+        main.write_text(main.read_text("utf-8") + broken, "utf-8")
+        path.write_text(
+            path.read_text("utf-8").replace("agent/cli/main.py,", "agent/cli/main.py,other-"), "utf-8"
+        )
+    run("dpkg-deb", "-Znone", "--build", str(folder), f"{folder}.deb")
+    return Path(f"{folder}.deb")
 
 
 def it_installs_without_a_network() -> None:
@@ -66,6 +76,22 @@ def the_other_way_of_installing_stays_away() -> None:
         )
 
 
+def a_broken_upgrade_costs_no_model() -> None:
+    def status() -> str:
+        return run("systemctl", "show", "--value", "--property=StatusText", UNIT)
+
+    with step("a package whose workers die, and the one before again: the model on probation goes on"):
+        assert "probation" in status()
+        run("dpkg", "-i", str(a_newer_one(broken=WITHOUT_WORKERS)), env=NOWHERE)
+        until = time.monotonic() + 300
+        while "worker keeps ending" not in status():
+            assert time.monotonic() < until, status()
+            time.sleep(1)
+        run("dpkg", "-i", str(the_package()), env=NOWHERE)
+        predicts(f"shoal/{DEVICE}", DEVICE)
+        assert "reverted" not in run("journalctl", "--unit", UNIT, "--output=cat")
+
+
 def an_upgrade_keeps_settings_and_models() -> None:
     with step("an upgrade restarts the service, which goes on with its model"):
         before = process()
@@ -91,6 +117,7 @@ def main() -> None:
     before = everything()
     it_installs_without_a_network()
     one_command_brings_predictions()
+    a_broken_upgrade_costs_no_model()
     the_other_way_of_installing_stays_away()
     an_upgrade_keeps_settings_and_models()
     with step("purge leaves nothing behind"):

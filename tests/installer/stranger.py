@@ -69,6 +69,7 @@ def another_version(name: str, version: str, *, broken: str = "") -> str:
 
 
 AT_EVERY_START = "\nraise SystemExit('this version is broken')\n"
+WITHOUT_WORKERS = "\nif sys.argv[1:2] == ['worker']:\n    raise SystemExit('no worker today')\n"
 ONLY_AS_A_SERVICE = "\nif 'run' in sys.argv:\n    raise SystemExit('this version is broken')\n"
 
 
