@@ -33,7 +33,6 @@ from agent.adapters.cameras.shared.writer import RingWriter
 from agent.adapters.clock_system import SystemClock
 from agent.core.camera.frames import Frame
 
-LEVELS = 251
 REPORT_S = 0.25
 KILL_S = 0.5
 MS = 1_000_000

@@ -58,9 +58,8 @@ def places(files: Iterable[Artifact]) -> dict[Digest, Place]:
     return found
 
 
-def holdings(manifests: Iterable[Manifest]) -> frozenset[Digest]:
-    """What a device holds that has these releases whole."""
-    files = [file for manifest in manifests for file in artifacts(manifest)]
+def holdings(files: Collection[Artifact]) -> frozenset[Digest]:
+    """What a device holds that has these files whole."""
     return frozenset(file.digest for file in files) | places(files).keys()
 
 

@@ -185,5 +185,4 @@ def _variants(manifest: Manifest, *, edgetpu: bool) -> tuple[Variant, ...]:
 
 
 def _held(manifest: Manifest, variants: Iterable[Variant]) -> frozenset[Digest]:
-    files = [need.artifact for need in provision.needed(manifest, variants)]
-    return frozenset(file.digest for file in files) | provision.places(files).keys()
+    return provision.holdings([need.artifact for need in provision.needed(manifest, variants)])

@@ -8,8 +8,6 @@ from agent.core.tflite import flatmodel, needs
 from agent.core.tflite.needs import Need
 from tests.fakes.tflite import Form, Operator, Sketch, build, classifier, dense, named
 
-FLATTEN = (Operator(22, (0,), (1,)),)
-
 
 def noted(version):
     metadata = {"min_runtime_version": version.encode().ljust(16, b"\0")}

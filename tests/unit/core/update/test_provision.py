@@ -42,7 +42,8 @@ def release(model: Artifact, *patches: Patch):
 
 
 def cost(of, *held) -> int:
-    return provision.cost(of, of.variants, provision.holdings(held))
+    files = [file for manifest in held for file in provision.artifacts(manifest)]
+    return provision.cost(of, of.variants, provision.holdings(files))
 
 
 def test_a_device_that_has_nothing_pulls_each_content_once_and_packed() -> None:

@@ -47,7 +47,6 @@ def says(devices, **policy):
 
 
 FIGURES = {"latency", "errors", "confidence", "classes", "agreement", "restarts", "heat"}
-NAMES_ONE = {"classes": {"wren": 90, "robin": 10}}
 
 
 @pytest.mark.parametrize(
