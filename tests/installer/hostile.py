@@ -52,13 +52,14 @@ def install(*options: str) -> str:
 def wheels() -> None:
     """All but Shoal's own are kept between two runs of the rig."""
     kept = Path("/root/.cache/wheels")
+    run("python3", "-m", "venv", "/root/desk")
     if not kept.exists():
-        run("/src/packaging/wheels", str(kept))
+        run("/src/packaging/wheels", "/root/wheels", env={"PYTHON": "/root/desk/bin/python"})
+        shutil.move("/root/wheels", kept)
     shutil.copytree(kept, WHEELS)
     for old in WHEELS.glob("shoal-*.whl"):
         old.unlink()
     source = another_version("checkout", "0.1.0")
-    run("python3", "-m", "venv", "/root/desk")
     run("/root/desk/bin/pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={WHEELS}", source)
 
 
