@@ -182,7 +182,7 @@ def _copied(file: RegisteredFile, source: Path, folder: Path) -> Path:
             shutil.copyfile(source, target)
         content = target.read_bytes()
     except OSError as error:
-        raise StoreFailed(f"{source} cannot be copied into {folder}: {error}") from error
+        raise StoreFailed(f"{source} cannot be copied into {folder}: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != file.digest:
         raise Malformed(f"{source} is damaged: install shoal again")
     return target

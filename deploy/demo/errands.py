@@ -34,7 +34,7 @@ def run(workspace: Path, arguments: Sequence[str]) -> str:
         check=False,
     )
     if done.returncode != 0:
-        said = done.stderr.strip().removeprefix("shoal: ") or f"exit status {done.returncode}"
+        said = done.stderr.strip().rpartition("shoal: ")[2] or f"exit status {done.returncode}"
         raise ConfigError(f"{shown(arguments)}: {said}")
     return done.stdout
 

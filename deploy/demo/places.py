@@ -1,9 +1,13 @@
-"""Where the page of the demonstration's device listens."""
+"""Where the demonstration works, and where the page of its device listens."""
 
 import contextlib
 import socket
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
+
+from agent.wire.errors import ConfigError
 
 HOST: Final = "127.0.0.1"
 USUAL: Final = 8480
@@ -33,3 +37,24 @@ def _taken(port: int) -> socket.socket | None:
         sign.close()
         return None
     return sign
+
+
+@contextlib.contextmanager
+def folder(keep: Path | None) -> Iterator[Path]:
+    """The one to keep; else one that is gone afterwards.
+
+    Raises:
+        ConfigError: the one to keep cannot be made, or holds something already.
+    """
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="shoal-demo-") as made:
+            yield Path(made)
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        used = any(keep.iterdir())
+    except OSError as error:
+        raise ConfigError(f"--keep {keep}: {error.strerror}; name a new folder") from error
+    if used:
+        raise ConfigError(f"--keep {keep}: there is something in it; name a new folder")
+    yield keep

@@ -10,7 +10,6 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -91,7 +90,7 @@ def demo(options: Options, models_folder: Path, console: Console) -> int:
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(_handled(_interrupt))
-        work = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shoal-demo-")))
+        work = stack.enter_context(places.folder(options.keep))
         stage = Stage(models_folder, work)
         url = options.broker
         if url is None:
@@ -108,20 +107,26 @@ def demo(options: Options, models_folder: Path, console: Console) -> int:
 
 
 def _play(options: Options, stage: Stage, url: str, root: Root, tally: Tally, view: View) -> None:
-    chosen = _choose(stage)
-    view.say(f"model: {chosen.name} ({chosen.why})")
-    _prepare(stage, url, root, chosen, view)
     inbox: queue.Queue[Message] = queue.Queue()
-    show = Show(stage, chosen, tally, view, options.frames)
     told = threading.Event()
-    with _listening(url, root, inbox) as link, _handled(lambda *_: told.set()):
-        with places.page() as page, _device(stage, url, root, page), contextlib.closing(show):
-            view.say(f"$ shoal-agent run --config device.toml    ({RATE_FPS} photographs a second)")
-            view.page(f"http://{page}/")
-            show.run(inbox, root, told)
-        show.drain(inbox, root)
+    with _listening(url, root, inbox) as link, contextlib.ExitStack() as afterwards:
         if options.broker is not None:
-            clean(link, root)
+            afterwards.callback(_leave_nothing, link, root)
+        chosen = _choose(stage)
+        view.say(f"model: {chosen.name} ({chosen.why})")
+        _prepare(stage, url, root, chosen, view)
+        show = Show(stage, chosen, tally, view, options.frames)
+        with _handled(lambda *_: told.set()):
+            with places.page() as page, _device(stage, url, root, page), contextlib.closing(show):
+                view.say(f"$ shoal-agent run --config device.toml    ({RATE_FPS} photographs a second)")
+                view.page(f"http://{page}/")
+                show.run(inbox, root, told)
+            show.drain(inbox, root)
+
+
+def _leave_nothing(link: Link, root: Root) -> None:
+    with _handled(lambda *_: None):
+        clean(link, root)
 
 
 def _interrupt(*_: object) -> None:
@@ -197,7 +202,7 @@ def _listening(url: str, root: Root, inbox: "queue.Queue[Message]") -> Iterator[
     link = open_link(url, lambda state: up.put(isinstance(state, Up)))
     try:
         if not up.get(timeout=10.0):
-            raise ConfigError(f"the broker {url} cannot be reached")
+            raise ConfigError(f"the broker {url} cannot be reached: start it, or mend its address")
         mine = [
             root.device(channel, DEVICE)
             for channel in (topics.REPORT, topics.EVENT, topics.PREDICTION, topics.TELEMETRY)
