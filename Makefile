@@ -30,9 +30,11 @@
 # make man                a manual page for each command, into man/
 # make wheels             ARCH=arm64 PYTHON_VERSION=3.13: a folder, wheels/, to install from without internet
 # make deb                ARCH=arm64 PYTHON_VERSION=3.13: a Debian package with all it needs inside, in dist/
-# make test-install       a stranger installs, upgrades, goes back, uninstalls, in a booted container; one is killed,
-#                         starved and told nonsense; then the package and the Ansible role; SUITE=trixie
-#                         PYTHON_VERSION=3.13 on that one (needs root, debhelper, lintian; 50 minutes)
+# make test-install       in a booted container: a stranger installs, upgrades, goes back, uninstalls; a guest takes a
+#                         look; old locales and odd places; SUITE=trixie there (needs root; 20 minutes)
+# make test-install-hostile    an installer that is killed, starved and told nonsense (likewise; 20 minutes)
+# make test-package       the Debian package and the Ansible role, likewise, and lintian; PYTHON_VERSION=3.13 for
+#                         SUITE=trixie (needs root, debhelper, lintian; 20 minutes)
 # make test-homeassistant real devices in a real Home Assistant, which gets an environment of its own (needs
 #                         Python 3.13 as HOME_PYTHON=...; 4 minutes, and 2 for the environment)
 # make test-node-red      the example flow in a real Node-RED beside a real device (needs node, npm; 2 minutes)
@@ -66,7 +68,7 @@ bin := $(VENV)/bin
 	bench bench-fleet bench-bytes bench-cuts bench-controller bench-page-server bench-telemetry bench-browser census simulate blast \
 	soak flat outage site survive kill-controller false-alarms test-cluster test-docs test-factory mnist test-systemd \
 	test-homeassistant test-node-red \
-	man wheels deb test-install screenshots
+	man wheels deb test-install test-install-hostile test-package screenshots
 
 help:
 	@sed -n '/^PYTHON/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -205,12 +207,20 @@ wheels:
 deb: $(VENV)/.demo
 	ARCH=$(ARCH) PYTHON_VERSION=$(PYTHON_VERSION) PYTHON=$(abspath $(bin))/python packaging/deb $(or $(FOLDER),dist)
 
-test-install: deb
+booted := RIG_SUITE=$(SUITE) RIG_TIMEOUT_S=3600 tests/rigs/systemd-boot $(RIGS)/$(SUITE) .
+
+test-install:
+	$(booted) tests/installer/stranger
+	$(booted) tests/installer/odd
+
+test-install-hostile:
+	$(booted) tests/installer/hostile
+
+# The rig takes the one of its own Debian and architecture from dist/.
+test-package: deb
 	lintian --fail-on error $(or $(FOLDER),dist)/shoal_*.deb
-	RIG_SUITE=$(SUITE) RIG_TIMEOUT_S=3600 tests/rigs/systemd-boot $(RIGS)/$(SUITE) . tests/installer/stranger
-	RIG_SUITE=$(SUITE) RIG_TIMEOUT_S=3600 tests/rigs/systemd-boot $(RIGS)/$(SUITE) . tests/installer/hostile
-	RIG_SUITE=$(SUITE) tests/rigs/systemd-boot $(RIGS)/$(SUITE) . tests/installer/package
-	RIG_SUITE=$(SUITE) tests/rigs/systemd-boot $(RIGS)/$(SUITE) . tests/installer/many
+	$(booted) tests/installer/package
+	$(booted) tests/installer/many
 
 # Its environment is kept beside the other rigs, and made anew when what is in it is to be something else.
 $(RIGS)/homeassistant/.ready: tests/homeassistant/requirements.txt
