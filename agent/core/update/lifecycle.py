@@ -13,7 +13,8 @@
    changed under a release that nothing served before: an upgrade that does not hold costs no model.
 3. Nothing active is lost until its heir has committed: `fallback` stays referenced.
 4. Probation counts evidence (healthy windows), not time.
-5. Unknown means hold; a digest that failed here is remembered and refused here.
+5. Unknown means hold; a digest that failed here is remembered and refused here: for ever, or until
+   another program runs, where a broken one could have made it fail.
 6. An impossible event raises and changes nothing; a stale one is named and dropped.
 """
 
