@@ -17,6 +17,7 @@
 # make soak               SIGKILL at any moment of a download or swap, KILLS=200 times (20 minutes)
 # make flat               memory, handles and threads over hours of frames in MINUTES=10 of full speed
 #                         HARD=1: two pipelines, predictions kept, and a broker that is away in the middle
+#                         VISITED=1: ten a second, a page with a viewer who comes and goes, Prometheus, Home Assistant
 # make outage             MINUTES=10 without a broker, a SIGKILL in the middle: what was said arrives, in order
 # make survive            what one device survives, once each: kills, a broker that goes away, an orderly end
 # make site               a site's broker serves a whole update while the one above it is away (1 minute)
@@ -52,6 +53,7 @@ CUTS ?= 20
 MINUTES ?= 10
 SECONDS ?=
 HARD ?=
+VISITED ?=
 SCENARIO ?= silent-deaths
 SEED ?= 0
 SEEDS ?= 100
@@ -137,7 +139,7 @@ soak: $(VENV)/.dev
 	$(bin)/python -m tests.soak.kill_agent --kills $(KILLS)
 
 flat: $(VENV)/.dev
-	$(bin)/python -m tests.soak.flat --minutes $(MINUTES) $(if $(HARD),--hard)
+	$(bin)/python -m tests.soak.flat --minutes $(MINUTES) $(if $(HARD),--hard) $(if $(VISITED),--visited)
 
 outage: $(VENV)/.dev
 	$(bin)/python -m tests.soak.outage --minutes $(MINUTES)
