@@ -122,6 +122,7 @@ verb_status() {
 
 # A look at it, in a folder that goes again.
 verb_try() {
+  need_own_installation "shoal-agent demo"
   read_machine
   [ -n "$python_version" ] && at_least "$python_version" 3.11 || fail "Shoal needs Python 3.11 or newer, and here is ${python_version:-none}"
   stage

@@ -74,6 +74,7 @@ def the_other_way_of_installing_stays_away() -> None:
         assert "the Debian package shoal is installed" in run(
             INSTALLER, "--broker", BROKER, "--yes", status=1
         )
+        assert "use shoal-agent demo" in run(INSTALLER, "--try", status=1)
 
 
 def a_broken_upgrade_costs_no_model() -> None:
