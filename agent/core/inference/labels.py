@@ -21,12 +21,14 @@ def parse(content: bytes) -> tuple[str, ...]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Malformed(f"the labels are not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise Malformed(
+            f"the labels are not UTF-8 text: {error.reason} at byte {error.start}; save them as UTF-8"
+        ) from error
     lines = [line.strip() for line in text.split("\n")]
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
-        raise Malformed("the labels file is empty")
+        raise Malformed("the labels file is empty: write one name a line")
     return _by_index(lines) or tuple(lines)
 
 

@@ -45,7 +45,7 @@ def gather(given: Sequence[Representative], signatures: Sequence[Signature], loo
             _watched(_read(place, signature, look, remarks.append), observer, place)
         )
         if not observer.samples:
-            raise Refused(f"{place} gives no sample: {signature.name or 'the model'} needs some")
+            raise Refused(f"{place} gives no sample: {signature.name or 'the model'} needs at least one")
         remarks += observer.remarks(None if Path(place).is_dir() else look, place)
         observers.append(observer)
     return Gathered(gathered, calibration.together(observers), tuple(dict.fromkeys(remarks)))
@@ -69,7 +69,10 @@ def _places(given: Sequence[Representative], signatures: Sequence[Signature]) ->
     places = {name: named.get(name, rest) for name in known}
     missing = sorted(name or "the model" for name, place in places.items() if place is None)
     if missing:
-        raise Refused(f"there is no representative data for {', '.join(missing)}: give some")
+        raise Refused(
+            f"there is no representative data for {', '.join(missing)}: give each some, as "
+            "--representative SIGNATURE=PLACE"
+        )
     return {name: place for name, place in places.items() if place is not None}
 
 

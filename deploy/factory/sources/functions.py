@@ -38,7 +38,7 @@ def find(place: str) -> Callable[..., Any]:
     for part in name.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        raise Refused(f"{place}: module {module} has no function {name}")
+        raise Refused(f"{place}: module {module} has no function {name}: name one that it has")
     function: Callable[..., Any] = found
     return function
 

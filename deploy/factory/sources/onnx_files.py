@@ -127,7 +127,9 @@ def _session(place: str) -> Any:
 def _form(given: Any) -> TensorForm:
     dtype = _DTYPES.get(given.type)
     if dtype is None:
-        raise Refused(f"input {given.name!r} is {given.type}: no .tflite file takes that")
+        raise Refused(
+            f"input {given.name!r} is {given.type}, which no .tflite file takes: export the model without it"
+        )
     return TensorForm(name=given.name, shape=tuple(map(_size, given.shape)), dtype=dtype)
 
 
@@ -151,7 +153,9 @@ def _run(command: Sequence[str], scratch: Path, place: str) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise Refused(f"onnx2tf did not end within {_TIME_MAX_S:g} s on {place}") from error
+        raise Refused(
+            f"onnx2tf did not end within {_TIME_MAX_S:g} s on {place}: give the model it was exported from"
+        ) from error
     if done.returncode or not (scratch / "made" / "saved_model.pb").exists():
         said = (done.stdout + done.stderr).decode(errors="replace").splitlines()
         last = next((line.strip() for line in reversed(said) if line.strip()), "it does not say why")

@@ -83,13 +83,15 @@ def _loaded(place: str) -> Any:
 def _features(model: Any, place: str) -> Any:
     """What stands before the last fully connected layer; without one, what the network gives."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise Refused(f"{place} has several inputs or outputs: a base has one of each")
+        raise Refused(f"{place} has several inputs or outputs: give a base that has one of each")
     head = next((layer for layer in reversed(model.layers) if isinstance(layer, keras.layers.Dense)), None)
     found = model.outputs[0] if head is None else head.input
     if len(found.shape) == 4:
         found = keras.layers.GlobalAveragePooling2D()(found)
     if len(found.shape) != 2:
-        raise Refused(f"{place} gives {found.shape} per picture: a head needs one vector of features")
+        raise Refused(
+            f"{place} gives {found.shape} per picture: give a base that ends in one vector of features"
+        )
     return keras.Model(model.inputs, found)
 
 

@@ -48,7 +48,9 @@ def network(content: bytes, name: str, side_px: int) -> Any:
     try:
         graph = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     except (IndexError, ValueError, TypeError, struct.error) as error:
-        raise Refused(f"{name} is no .tflite model that can be read") from error
+        raise Refused(
+            f"{name} is no .tflite model that can be read: fetch it again, or give another base"
+        ) from error
     return _Rebuilt(graph, name).network(side_px)
 
 
@@ -64,7 +66,7 @@ class _Rebuilt:
 
     def network(self, side_px: int) -> Any:
         if len(self._main.inputs) != 1 or len(self._main.outputs) != 1:
-            raise Refused(f"{self._name} has several inputs or outputs: a base has one of each")
+            raise Refused(f"{self._name} has several inputs or outputs: give a base that has one of each")
         picture = keras.Input((side_px, side_px, 3), name="image")
         self._signals[self._main.inputs[0]] = picture
         for number, operator in enumerate(self._main.operators):

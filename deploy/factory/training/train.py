@@ -91,7 +91,10 @@ class _Training:
         part, views = self._split.training, self._order.views + 1
         found = self._looked("training", _views(self._order, self._pictures, part), len(part) * views)
         if not np.isfinite(found).all():
-            raise Refused(f"{self._order.base} gives numbers that are not finite: its weights are damaged")
+            raise Refused(
+                f"{self._order.base} gives numbers that are not finite: its weights are damaged, give "
+                "another copy of it"
+            )
         return Lesson(found, np.repeat(_classes(part), views))
 
     def _features(self, what: str, part: Sequence[Picture]) -> Floats:

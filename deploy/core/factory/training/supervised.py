@@ -78,7 +78,7 @@ def check(inputs: NDArray[Any], labels: NDArray[Any], wanted: Wanted, look: Look
             "its class for each sample, from 0"
         )
     if len(inputs) != len(labels):
-        raise Refused(f"{place} has {len(inputs)} samples in x and {len(labels)} in y: each has one class")
+        raise Refused(f"{place} has {len(inputs)} samples in x and {len(labels)} in y: give as many of both")
     if len(labels) and not 0 <= labels.min() <= labels.max() < wanted.classes:
         raise Refused(
             f"{place}: y runs from {labels.min()} to {labels.max()}, and the model gives "
@@ -110,7 +110,8 @@ def divide(taught: Taught, share: float, seed: int, place: str) -> Lesson:
     count = len(taught.labels)
     if count < SAMPLES_MIN:
         raise Refused(
-            f"{place} has {count} samples, at least {SAMPLES_MIN} are needed to learn from and to judge by"
+            f"{place} has {count} samples, at least {SAMPLES_MIN} are needed to learn from and to judge by: "
+            "add some"
         )
     drawn = np.random.default_rng(seed).permutation(count)
     held_out = max(1, round(share * count))
