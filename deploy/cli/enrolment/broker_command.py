@@ -1,15 +1,18 @@
 """`shoal broker-config`: a Mosquitto that knows this fleet."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from agent.core.broker_url import parse_url
+from agent.core.page.place import bracketed
+from agent.wire.errors import ConfigError
 from deploy.assemble.desk import workspaces
 from deploy.assemble.enrolment import broker_files, homes
 from deploy.assemble.enrolment.broker_files import OperatorFiles, Wanted
 from deploy.assemble.enrolment.homes import HomeFiles
 from deploy.cli import command, output
 from deploy.cli.command import Command
+from deploy.cli.factory.number_options import whole
 from deploy.core import names
 from deploy.core.enrolment import mosquitto
 from deploy.core.enrolment.mosquitto import Listening, Upstream
@@ -23,10 +26,24 @@ examples:
 """
 
 
+PORT_MAX = 65_535
+
+
+def _host(text: str) -> str:
+    """As a client will write it, for the certificate names it."""
+    try:
+        if parse_url(f"mqtts://{bracketed(text)}").host == text:
+            return text
+    except ConfigError:
+        pass
+    raise ArgumentTypeError(f"{text!r} is not the name or the address of a host, without a port")
+
+
 def add_options(parser: ArgumentParser) -> None:
     command.add_workspace(parser)
     parser.add_argument(
         "--host",
+        type=_host,
         action="append",
         required=True,
         metavar="NAME",
@@ -45,13 +62,18 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--listen", default="", metavar="ADDRESS", help="default: every address of its machine"
     )
-    parser.add_argument("--port", type=int, default=mosquitto.PORT, help=f"default: {mosquitto.PORT}")
     parser.add_argument(
-        "--password-port", type=int, metavar="PORT", help="listen there too, for devices with a password"
+        "--port", type=whole(1, PORT_MAX), default=mosquitto.PORT, help=f"default: {mosquitto.PORT}"
+    )
+    parser.add_argument(
+        "--password-port",
+        type=whole(1, PORT_MAX),
+        metavar="PORT",
+        help="listen there too, for devices with a password",
     )
     parser.add_argument(
         "--save-s",
-        type=int,
+        type=whole(1),
         metavar="S",
         help=f"seconds that a kill may take back (default: {mosquitto.SAVE_S}; {mosquitto.SITE_SAVE_S} with "
         "--bridge-to)",

@@ -8,6 +8,7 @@ from msgspec import Struct
 from agent.wire.documents import Delegate
 from agent.wire.topics import DeviceId
 from deploy.adapters.secret_files import write_secret
+from deploy.adapters.whole_file import make_folder
 from deploy.adapters.workspace import Workspace
 from deploy.assemble.desk import workspaces
 from deploy.assemble.enrolment import broker_files, enrolling, homes, membership
@@ -89,6 +90,8 @@ def run_enrol(options: Namespace) -> int:
         password=options.password,
         why=options.why,
     )
+    # Before anything is decided: with its first member a fleet stops believing all others.
+    make_folder(_folder(workspace, options.out), 0o700)
     made = (enrolling.change_tags if options.keep_keys else enrolling.enrol)(workspace, wanted)
     script = _write(workspace, made, options.out)
     if options.json:
@@ -105,9 +108,13 @@ def run_enrol(options: Namespace) -> int:
     return 0
 
 
+def _folder(workspace: Workspace, out: Path | None) -> Path:
+    return workspace.folder / "enrolled" if out is None else out
+
+
 def _write(workspace: Workspace, made: Made, out: Path | None) -> Path:
     """The script; with `out`, beside the files themselves."""
-    script = workspace.folder / "enrolled" / f"{made.member.id}.sh" if out is None else out / "install.sh"
+    script = _folder(workspace, out) / (f"{made.member.id}.sh" if out is None else "install.sh")
     if out is not None:
         for name, content in made.parcel.files.items():
             write_secret(out / name, content)
