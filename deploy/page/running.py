@@ -28,7 +28,7 @@ from deploy.page.people import People
 from deploy.page.series_api import SeriesApi
 from deploy.page.thread import LookerThread
 
-WATCHERS_MAX: Final = 64
+WATCHERS_MAX: Final = 256
 COUNTED_EVERY_S: Final = 30.0
 """Of a minute, so that each has one."""
 

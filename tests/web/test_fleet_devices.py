@@ -154,6 +154,20 @@ def test_what_devices_tell_is_shown_without_moving_the_row_that_is_pointed_at(
     expect(row).not_to_contain_text(name)
 
 
+def test_who_is_one_too_many_is_told_that_and_sees_the_fleet_as_it_was(visits: Visits, url: str):
+    visit = enter(visits, url, "vera")
+    page, words = settled(visit), "256 watch this page already: close one, or try again later"
+    visit.forgive("503")
+    page.route("**/api/stream", lambda route: route.fulfill(status=503, json={"error": words}))
+    page.reload()
+    notices = page.get_by_role("region", name="Notices")
+    expect(notices.get_by_text(words)).to_be_visible()
+    expect(notices.get_by_text("does not answer")).to_have_count(0)
+    expect(page.locator(".shown")).to_have_text(f"{DEVICES:,} devices")
+    page.unroute("**/api/stream")
+    expect(notices.get_by_text(words)).to_have_count(0)
+
+
 def test_a_broker_that_dies_and_returns_is_said_and_the_fleet_stays_in_sight(
     visits: Visits, url: str, orchard: Orchard
 ):

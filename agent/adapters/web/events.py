@@ -32,7 +32,7 @@ class Streams:
     """All that are open; `close` ends each of them at once, so that the server can end in order."""
 
     def __init__(self, most: int = STREAMS_MAX) -> None:
-        self._most, self.open = most, 0
+        self.most, self.open = most, 0
         self.closing = asyncio.Event()
 
     def close(self) -> None:
@@ -64,8 +64,8 @@ class Streams:
         Raises:
             NotNow: too many watch already.
         """
-        if self.open >= self._most:
-            raise NotNow(503, f"{self._most} watch this page already: close one, or try again later")
+        if self.open >= self.most:
+            raise NotNow(503, f"{self.most} watch this page already: close one, or try again later")
         return _Stream(self, events, allowed)
 
 

@@ -18,8 +18,8 @@ from agent.core.page.place import Place, bracketed
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS_MAX: Final = 128
-"""A page must not eat up the descriptors of what it shows."""
+CONNECTIONS_BESIDE: Final = 96
+"""Of streams: a page must not eat up the descriptors of what it shows."""
 REQUEST_S: Final = 10.0
 """Within it a request has to be there as a whole."""
 UNREAD_S: Final = 30.0
@@ -110,7 +110,7 @@ class Server:
         Raises:
             OSError: the certificate or its key cannot be read, or they do not belong together.
         """
-        config = uvicorn.Config(
+        config = _Config(
             self._app,
             http=_Connection,
             ws="none",
@@ -130,7 +130,12 @@ class Server:
             ssl_keyfile_password="",
         )
         config.load()
+        config.connections_max = self._streams.most + CONNECTIONS_BESIDE
         return config
+
+
+class _Config(uvicorn.Config):
+    connections_max: int
 
 
 class _Embedded(uvicorn.Server):
@@ -161,7 +166,7 @@ class _Connection(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
         self._await_request()
-        if len(self.connections) > CONNECTIONS_MAX:
+        if len(self.connections) > cast("_Config", self.config).connections_max:
             self._longest_without_request().transport.abort()
 
     def _longest_without_request(self) -> "_Connection":

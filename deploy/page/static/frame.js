@@ -48,7 +48,8 @@ function troubles(told, server, me, now) {
   const found = [];
   if (server.lostSince) {
     const at = told ? ` What is shown was so at ${instant(told.at)}.` : "";
-    found.push(["bad", `The server of this page does not answer ${since(server.lostSince, now)}.${at}`]);
+    const what = server.why ? sentence(server.why) : `The server of this page does not answer ${since(server.lostSince, now)}.`;
+    found.push(["bad", `${what}${at}`]);
   } else if (server.failed) found.push(["bad", sentence(server.failed)]);
   if (told && !told.broker.up) found.push(["bad", brokerWords(told, now)]);
   if (told?.fault) found.push(["bad", sentence(told.fault)]);

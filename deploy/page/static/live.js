@@ -12,8 +12,9 @@ export const news = new EventTarget();
 
 const tell = (name, detail) => news.dispatchEvent(new CustomEvent(name, { detail }));
 
-/** When the server went away, in milliseconds since 1970 (null: it is there), and why the table could not be read. */
-export const server = { lostSince: null, failed: "" };
+/** When the server went away, in milliseconds since 1970 (null: it is there), why where it said so, and why the table
+    could not be read. */
+export const server = { lostSince: null, why: "", failed: "" };
 
 async function readFleet() {
   fleet.expect();
@@ -41,8 +42,9 @@ export function start() {
       rollout: (brief) => tell("rollout", brief),
       line: (line) => tell("line", line),
     },
-    (lostSince) => {
+    (lostSince, why = "") => {
       server.lostSince = lostSince;
+      server.why = why;
       tell("turned");
       if (lostSince !== null) return;
       readFleet();

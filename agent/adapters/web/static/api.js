@@ -69,8 +69,9 @@ const LOOK_MS = 1_000;
 /**
  * Listens to a stream of events, and comes back whenever it is lost.
  *
- * `handlers` are called with the parsed document, by the event's name. `turned(lostSince)` is called with null
- * when the stream is there, and with the milliseconds since 1970 at which it was lost. Returns what ends it.
+ * `handlers` are called with the parsed document, by the event's name. `turned(lostSince, why)` is called with null
+ * when the stream is there, and with the milliseconds since 1970 at which it was lost, and why where the server said.
+ * Returns what ends it.
  */
 export function listen(address, handlers, turned) {
   let source = null;
@@ -103,8 +104,9 @@ export function listen(address, handlers, turned) {
     lost();
     // An EventSource does not tell why it was refused: a session that has ended is seen by asking once more.
     const once = new AbortController();
-    await ask(address, { signal: once.signal }).catch(() => null);
+    const why = await ask(address, { signal: once.signal }).then(() => "", (error) => (error.status ? error.message : ""));
     once.abort();
+    if (lostSince) turned(lostSince, why);
   }
 
   function open() {

@@ -222,7 +222,7 @@ def test_a_request_that_does_not_come_to_its_end_is_dropped(
 
 
 def test_slow_senders_that_fill_the_page_keep_nobody_out(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(server_module, "CONNECTIONS_MAX", 4)
+    monkeypatch.setattr(server_module, "CONNECTIONS_BESIDE", 1)
     with serving(ticking) as page, contextlib.ExitStack() as stack:
         watching = stack.enter_context(page.stream("/api/stream"))
         for _ in range(8):
