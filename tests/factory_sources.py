@@ -16,15 +16,8 @@ import msgspec
 import numpy as np
 
 from agent.wire.errors import AgentError
-from deploy.core.factory.words import (
-    Convert,
-    Converted,
-    Quantize,
-    Refusal,
-    Representative,
-    Source,
-    SourceKind,
-)
+from deploy.core.factory.conversion.words import Convert, Converted, Quantize
+from deploy.core.factory.words import Refusal, Representative, Source, SourceKind
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -17,7 +17,8 @@ import msgspec
 
 from deploy.core.factory import died
 from deploy.core.factory.died import FactoryDied
-from deploy.core.factory.words import Answer, Order, Progress, Refusal, Said
+from deploy.core.factory.orders import Answer, Order, Said
+from deploy.core.factory.words import Progress, Refusal
 from deploy.core.refusal import Refused
 from deploy.ports.factory import OnProgress
 

@@ -11,8 +11,12 @@ import msgspec
 
 from agent.wire.errors import AgentError
 from deploy.core.factory import extras
+from deploy.core.factory.advice.words import Describe
+from deploy.core.factory.conversion.words import Convert
 from deploy.core.factory.evaluation.seen import Compare, Draw, Evaluate
-from deploy.core.factory.words import Convert, Describe, Optimize, Order, Refusal, Said, Train
+from deploy.core.factory.orders import Order, Said
+from deploy.core.factory.training.words import Optimize, Train
+from deploy.core.factory.words import Refusal
 
 _ORDERS: Final[Mapping[type, str]] = {
     Convert: "deploy.factory.conversion.convert",

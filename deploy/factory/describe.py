@@ -9,18 +9,10 @@ from agent.core.tflite import flatmodel
 from agent.wire.errors import Malformed
 from deploy.assemble.factory import timing
 from deploy.core.factory.advice import choosing
+from deploy.core.factory.advice.words import Describe, Described, Tried
 from deploy.core.factory.conversion import allowing, noise
-from deploy.core.factory.words import (
-    Convert,
-    Describe,
-    Described,
-    Progress,
-    Quantize,
-    Signature,
-    SourceKind,
-    TensorForm,
-    Tried,
-)
+from deploy.core.factory.conversion.words import Convert, Quantize, Signature, TensorForm
+from deploy.core.factory.words import Progress, SourceKind
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Parent, Samples
 from deploy.factory.samples import representative

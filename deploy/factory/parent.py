@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.core.factory.words import Convert, Signature
+from deploy.core.factory.conversion.words import Convert, Signature
 
 Arrays = Mapping[str, NDArray[np.generic]]
 """By the name of an input or output within its signature."""

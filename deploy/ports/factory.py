@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from deploy.core.factory.words import Answer, Order, Progress
+from deploy.core.factory.orders import Answer, Order
+from deploy.core.factory.words import Progress
 
 OnProgress = Callable[[Progress], None]
 

@@ -15,7 +15,8 @@ from agent.core.tflite import flatmodel, needs
 from agent.core.tflite.flatmodel import Arithmetic
 from agent.ports.signatures import Signature
 from agent.wire.errors import RuntimeMissing
-from deploy.core.factory.words import Convert, Converted, Quantize, Refusal, SourceKind
+from deploy.core.factory.conversion.words import Convert, Converted, Quantize
+from deploy.core.factory.words import Refusal, SourceKind
 from tests.factory_sources import ROOT, carry_out, ordered
 
 SOURCES = {
@@ -82,7 +83,7 @@ import numpy as np
 import keras
 import tensorflow as tf
 from deploy.core.factory.conversion import agreeing
-from deploy.core.factory.words import Quantize
+from deploy.core.factory.conversion.words import Quantize
 from deploy.factory.conversion import comparing
 from deploy.factory.sources import opening
 from tests.factory_sources import SourceKind, ordered

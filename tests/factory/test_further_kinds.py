@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.core.factory.words import Converted, Quantize, SourceKind
+from deploy.core.factory.conversion.words import Converted, Quantize
+from deploy.core.factory.words import SourceKind
 from tests import factory_sources
 from tests.factory_sources import ordered
 

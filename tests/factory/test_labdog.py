@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from agent.cli import main as device
-from deploy.core.factory.words import Converted, Quantize, SourceKind
+from deploy.core.factory.conversion.words import Converted, Quantize
+from deploy.core.factory.words import SourceKind
 from tests import factory_sources, models
 from tests.factory_sources import ordered
 

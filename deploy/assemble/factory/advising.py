@@ -15,9 +15,11 @@ from deploy.core.factory.advice import choosing, judging
 from deploy.core.factory.advice.choosing import Target
 from deploy.core.factory.advice.document import Advised
 from deploy.core.factory.advice.judging import Made, Question
+from deploy.core.factory.advice.words import Describe, Described, Tried
+from deploy.core.factory.conversion.words import Quantize
 from deploy.core.factory.died import FactoryDied
 from deploy.core.factory.tflite import dataflow
-from deploy.core.factory.words import Describe, Described, Look, Progress, Quantize, Tried
+from deploy.core.factory.words import Look, Progress
 from deploy.core.refusal import Refused
 from deploy.ports.factory import Factory, OnProgress
 

@@ -17,7 +17,8 @@ from deploy.adapters import desk, whole_file
 from deploy.adapters.factory_process import FactoryProcess
 from deploy.core.factory.conversion import kinds, metadata
 from deploy.core.factory.conversion.metadata import Provenance
-from deploy.core.factory.words import Convert, Converted, Look, Quantize, Representative, Source, SourceKind
+from deploy.core.factory.conversion.words import Convert, Converted, Quantize
+from deploy.core.factory.words import Look, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.ports.factory import Factory, OnProgress
 

@@ -32,7 +32,8 @@ from deploy.core.factory.evaluation.seen import (
     Shown,
 )
 from deploy.core.factory.evaluation.verdicts import Marked
-from deploy.core.factory.words import Order, Progress
+from deploy.core.factory.orders import Order
+from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 from deploy.core.release import chunking, variants
 from deploy.core.release.variants import Examined, ModelFile, Options

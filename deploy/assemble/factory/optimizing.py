@@ -12,18 +12,11 @@ from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.packer_zstd import ZstandardPacker
 from deploy.assemble.factory import converting
 from deploy.core.factory.conversion import kinds
+from deploy.core.factory.conversion.words import Quantize
 from deploy.core.factory.training import optimizing
 from deploy.core.factory.training.optimizing import Settings
-from deploy.core.factory.words import (
-    Look,
-    Optimize,
-    Optimized,
-    Quantize,
-    Representative,
-    Source,
-    SourceKind,
-    Technique,
-)
+from deploy.core.factory.training.words import Optimize, Optimized, Technique
+from deploy.core.factory.words import Look, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.core.release import chunking
 from deploy.ports.factory import OnProgress

@@ -6,8 +6,9 @@ from typing import Final
 from agent.adapters.runtime_tflite import open_runtime
 from agent.ports.signatures import Callables, Port
 from agent.wire.errors import PortError
+from deploy.core.factory.advice.words import Timed
 from deploy.core.factory.conversion import noise
-from deploy.core.factory.words import Signature, TensorForm, Timed
+from deploy.core.factory.conversion.words import Signature, TensorForm
 
 _CALLS_MAX: Final = 200
 _CALLS_MIN: Final = 3

@@ -14,8 +14,10 @@ from deploy.adapters.factory_process import FactoryProcess
 from deploy.adapters.registry_pooch import models_folder
 from deploy.adapters.whole_file import FOR_ALL, make_folder, write_whole
 from deploy.assemble.factory import converting
+from deploy.core.factory.conversion.words import Quantize
 from deploy.core.factory.training.bases import Network
-from deploy.core.factory.words import Look, Quantize, Representative, Source, SourceKind, Train, Trained
+from deploy.core.factory.training.words import Train, Trained
+from deploy.core.factory.words import Look, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.ports.factory import Factory, OnProgress
 

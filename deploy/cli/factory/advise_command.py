@@ -16,8 +16,8 @@ from deploy.cli.factory.progress_lines import ProgressLines
 from deploy.cli.output import Said
 from deploy.core.factory.advice.choosing import Target
 from deploy.core.factory.advice.document import Advised, EdgeTpuSeen, ModeSeen, OnCpu
+from deploy.core.factory.conversion.words import Quantize
 from deploy.core.factory.tflite.tensor_seen import TensorSeen
-from deploy.core.factory.words import Quantize
 
 EPILOG: Final = """\
 examples:

@@ -15,8 +15,8 @@ from deploy.cli.command import Command
 from deploy.cli.factory import card_options, look_options
 from deploy.cli.factory.number_options import between
 from deploy.cli.factory.progress_lines import ProgressLines
+from deploy.core.factory.conversion.words import Agreement, Calibration, Quantize, Signature
 from deploy.core.factory.tflite.tensor_seen import TensorSeen, seen
-from deploy.core.factory.words import Agreement, Calibration, Quantize, Signature
 
 EPILOG = """\
 examples:

@@ -14,9 +14,10 @@ from deploy.cli.factory import look_options
 from deploy.cli.factory.number_options import above, whole
 from deploy.cli.factory.progress_lines import ProgressLines
 from deploy.cli.output import Said
+from deploy.core.factory.conversion.words import Quantize
 from deploy.core.factory.evaluation import statistics
 from deploy.core.factory.training.optimizing import Settings
-from deploy.core.factory.words import LayerWeights, Quantize, Technique
+from deploy.core.factory.training.words import LayerWeights, Technique
 
 EPILOG = """\
 examples:

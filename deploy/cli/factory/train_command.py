@@ -14,10 +14,11 @@ from deploy.cli.command import Command
 from deploy.cli.factory import card_options, look_options
 from deploy.cli.factory.number_options import between, whole
 from deploy.cli.factory.progress_lines import ProgressLines
+from deploy.core.factory.conversion.words import Agreement, Quantize
 from deploy.core.factory.evaluation import statistics
 from deploy.core.factory.training import bases, dataset
 from deploy.core.factory.training.bases import Network
-from deploy.core.factory.words import Agreement, Quantize, Trained
+from deploy.core.factory.training.words import Trained
 
 EPILOG = """\
 examples:

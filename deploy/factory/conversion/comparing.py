@@ -12,7 +12,7 @@ from agent.core.inference.quant import dequantize, quantize
 from agent.wire.documents import Dtype, Quantization
 from deploy.core.factory.conversion import agreeing
 from deploy.core.factory.conversion.agreeing import Answered, Unanswered
-from deploy.core.factory.words import Agreement, Quantize, Signature
+from deploy.core.factory.conversion.words import Agreement, Quantize, Signature
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays, Parent, Samples
 

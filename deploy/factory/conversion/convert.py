@@ -5,7 +5,8 @@ from pathlib import Path
 
 from agent.wire.errors import Malformed
 from deploy.core.factory.conversion import agreeing, allowing, noise, shapes
-from deploy.core.factory.words import Agreement, Convert, Converted, Progress, Signature
+from deploy.core.factory.conversion.words import Agreement, Convert, Converted, Signature
+from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 from deploy.factory.conversion import comparing
 from deploy.factory.conversion.comparing import Compared

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert import ConverterError
 
 from deploy.core.factory.conversion import refusals
-from deploy.core.factory.words import Convert, Quantize
+from deploy.core.factory.conversion.words import Convert, Quantize
 from deploy.core.refusal import Refused
 from deploy.factory.converter import tidying
 from deploy.factory.parent import Made, Samples

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deploy.adapters import npz_file
 from deploy.core.factory.conversion import calibration, samples
-from deploy.core.factory.words import SAMPLES_ADVISED, Signature
+from deploy.core.factory.conversion.words import SAMPLES_ADVISED, Signature
 from deploy.factory.parent import Arrays
 from deploy.factory.sources import functions
 

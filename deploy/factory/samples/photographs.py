@@ -12,7 +12,8 @@ from agent.ports.runtime import TensorInfo
 from agent.wire.documents import Dtype, InputContract
 from deploy.adapters import desk
 from deploy.core.factory.conversion import calibration
-from deploy.core.factory.words import Look, Signature, TensorForm
+from deploy.core.factory.conversion.words import Signature, TensorForm
+from deploy.core.factory.words import Look
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays
 from deploy.factory.samples.arrays import Note

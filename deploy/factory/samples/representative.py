@@ -6,7 +6,8 @@ from pathlib import Path
 
 from deploy.core.factory.conversion import calibration, kinds, samples
 from deploy.core.factory.conversion.calibration import Observer
-from deploy.core.factory.words import Calibration, Look, Representative, Signature
+from deploy.core.factory.conversion.words import Calibration, Signature
+from deploy.core.factory.words import Look, Representative
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays, Samples
 from deploy.factory.samples import arrays, photographs

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.core.factory.words import Convert, TensorForm
+from deploy.core.factory.conversion.words import Convert, TensorForm
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Parent
 

@@ -7,7 +7,7 @@ import jax
 from jax.experimental import jax2tf
 from msgspec.structs import replace
 
-from deploy.core.factory.words import Convert
+from deploy.core.factory.conversion.words import Convert
 from deploy.core.refusal import Refused
 from deploy.factory.faults import one_line
 from deploy.factory.sources.examples import Example, form

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from deploy.core.factory.words import TensorForm
+from deploy.core.factory.conversion.words import TensorForm
 from deploy.core.refusal import Refused
 
 _Open = int | None

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.core.factory.words import Convert
+from deploy.core.factory.conversion.words import Convert
 from deploy.core.refusal import Refused
 from deploy.factory.faults import one_line
 from deploy.factory.parent import Parent

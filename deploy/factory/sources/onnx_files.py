@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from deploy.core.factory.conversion import channels, shapes
-from deploy.core.factory.words import Convert, Signature, TensorForm
+from deploy.core.factory.conversion.words import Convert, Signature, TensorForm
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays, Made, Parent, Samples
 from deploy.factory.sources import saved_models

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from deploy.core.factory.words import Convert, Source, SourceKind
+from deploy.core.factory.conversion.words import Convert
+from deploy.core.factory.words import Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Parent
 from deploy.factory.sources import examples, functions

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
-from deploy.core.factory.words import Convert, Quantize, Signature
+from deploy.core.factory.conversion.words import Convert, Quantize, Signature
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays, Made, Parent, Samples
 

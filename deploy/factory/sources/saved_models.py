@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from deploy.core.factory.words import Convert, TensorForm
+from deploy.core.factory.conversion.words import Convert, TensorForm
 from deploy.core.refusal import Refused
 from deploy.factory.faults import one_line
 from deploy.factory.sources.tensorflow_parents import Entry, TensorFlowParent, form

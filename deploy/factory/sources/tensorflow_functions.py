@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from deploy.core.factory.words import Convert
+from deploy.core.factory.conversion.words import Convert
 from deploy.core.refusal import Refused
 from deploy.factory.faults import one_line
 from deploy.factory.sources import saved_models

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from deploy.core.factory.conversion import shapes
-from deploy.core.factory.words import Convert, Signature, TensorForm
+from deploy.core.factory.conversion.words import Convert, Signature, TensorForm
 from deploy.core.refusal import Refused
 from deploy.factory.converter import tf_converter
 from deploy.factory.faults import one_line

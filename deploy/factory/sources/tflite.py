@@ -19,7 +19,7 @@ from agent.core.tflite import flatmodel
 from agent.core.tflite.flatmodel import Arithmetic
 from agent.wire.errors import Malformed
 from deploy.core.factory.conversion import refusals
-from deploy.core.factory.words import Convert, Quantize, Signature, TensorForm
+from deploy.core.factory.conversion.words import Convert, Quantize, Signature, TensorForm
 from deploy.core.refusal import Refused
 from deploy.factory.parent import Arrays, Made, Samples
 from deploy.factory.sources import tflite_weights

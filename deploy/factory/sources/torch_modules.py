@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deploy.core.factory.words import Convert, Signature
+from deploy.core.factory.conversion.words import Convert, Signature
 from deploy.core.refusal import Refused
 from deploy.factory.faults import one_line
 from deploy.factory.parent import Arrays, Made, Samples

@@ -10,7 +10,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from deploy.core.factory.training.supervised import Taught
-from deploy.core.factory.words import Optimize, Progress
+from deploy.core.factory.training.words import Optimize
+from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 from deploy.ports.factory import OnProgress
 

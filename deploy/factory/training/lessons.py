@@ -17,7 +17,8 @@ from deploy.core.factory.conversion import kinds
 from deploy.core.factory.training import supervised
 from deploy.core.factory.training.dataset import Picture, Shares
 from deploy.core.factory.training.supervised import Lesson, Taught, Wanted
-from deploy.core.factory.words import Look, Optimize
+from deploy.core.factory.training.words import Optimize
+from deploy.core.factory.words import Look
 from deploy.core.refusal import Refused
 from deploy.factory.sources import functions
 from deploy.factory.training import dataset

@@ -9,7 +9,7 @@ import keras
 from agent.wire.documents import Normalization
 from deploy.core.factory.training import bases
 from deploy.core.factory.training.bases import Network
-from deploy.core.factory.words import Train
+from deploy.core.factory.training.words import Train
 from deploy.core.refusal import Refused
 from deploy.factory.training import rebuilding
 

@@ -7,9 +7,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from deploy.core.factory.conversion.words import SAMPLES_ADVISED
 from deploy.core.factory.evaluation import statistics
 from deploy.core.factory.training.supervised import Lesson, Taught, Wanted
-from deploy.core.factory.words import SAMPLES_ADVISED, Optimize, Optimized, Progress, Technique
+from deploy.core.factory.training.words import Optimize, Optimized, Technique
+from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 from deploy.factory.sources import older_keras
 from deploy.factory.sources.older_keras import Opened

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.core.factory.words import Progress, Train
+from deploy.core.factory.training.words import Train
+from deploy.core.factory.words import Progress
 from deploy.ports.factory import OnProgress
 
 Floats = NDArray[np.float32]

@@ -23,7 +23,7 @@ from tensorflow_model_optimization.python.core.clustering.keras.experimental imp
 )
 from tensorflow_model_optimization.python.core.sparsity.keras.prune_registry import PruneRegistry
 
-from deploy.core.factory.words import LayerWeights, Optimize, Technique
+from deploy.core.factory.training.words import LayerWeights, Optimize, Technique
 from deploy.core.refusal import Refused
 from deploy.factory.training.fitting import Fitting
 

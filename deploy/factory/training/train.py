@@ -17,7 +17,8 @@ from agent.ports.runtime import TensorInfo
 from agent.wire.documents import Dtype, InputContract
 from deploy.core.factory.training import dataset
 from deploy.core.factory.training.dataset import Picture, Shares
-from deploy.core.factory.words import Progress, Train, Trained
+from deploy.core.factory.training.words import Train, Trained
+from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 from deploy.factory.training import augmenting, confusion, networks, teaching
 from deploy.factory.training.dataset import Dataset, in_batches, read

@@ -23,7 +23,8 @@ from agent.wire.documents import Normalization
 from agent.wire.errors import AgentError
 from deploy.assemble.factory import converting, trying
 from deploy.assemble.factory.converting import Request
-from deploy.core.factory.words import Look, Quantize, Representative, Source, SourceKind
+from deploy.core.factory.conversion.words import Quantize
+from deploy.core.factory.words import Look, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.recipes.mnist import digits, table
 from deploy.recipes.mnist.digits import Digits, Division

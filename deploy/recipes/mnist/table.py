@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from deploy.core.factory.conversion.words import Quantize
 from deploy.core.factory.evaluation import statistics
-from deploy.core.factory.words import Quantize
 
 POINTS_MAX: Final = 0.3
 """How far, in percentage points, a mode may fall behind its float model."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from agent.core.tflite.flatmodel import Arithmetic, ModelFacts
 from deploy.core.factory.conversion.allowing import FLEX
-from deploy.core.factory.words import SAMPLES_ADVISED, Quantize
+from deploy.core.factory.conversion.words import SAMPLES_ADVISED, Quantize
 
 
 class Target(StrEnum):

@@ -4,8 +4,8 @@ from msgspec import Struct
 
 from agent.wire.documents import Fit, Normalization
 from deploy.core.factory.advice.choosing import Target
+from deploy.core.factory.conversion.words import Quantize, Signature
 from deploy.core.factory.tflite.tensor_seen import TensorSeen
-from deploy.core.factory.words import Quantize, Signature
 
 
 class ModeSeen(Struct, frozen=True, kw_only=True):

@@ -17,13 +17,14 @@ from deploy.core.factory.advice.document import (
     OnCpu,
     Outside,
 )
+from deploy.core.factory.advice.words import Describe, Described, Tried
 from deploy.core.factory.conversion.allowing import FLEX
+from deploy.core.factory.conversion.words import Quantize
 from deploy.core.factory.edgetpu import rules
 from deploy.core.factory.edgetpu.rules import Placement
 from deploy.core.factory.tflite import arithmetic, dataflow
 from deploy.core.factory.tflite.dataflow import Dataflow
 from deploy.core.factory.tflite.tensor_seen import seen
-from deploy.core.factory.words import Describe, Described, Quantize, Tried
 
 INTEGER: Final = (Quantize.INT8, Quantize.UINT8, Quantize.INT8_FLOAT_IO)
 

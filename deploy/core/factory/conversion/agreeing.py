@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.core.factory.words import Agreement, Quantize
+from deploy.core.factory.conversion.words import Agreement, Quantize
 
 Arrays = Mapping[str, NDArray[np.generic]]
 """By name of output."""

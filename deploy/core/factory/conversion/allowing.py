@@ -6,9 +6,9 @@ from agent.core.tflite import flatmodel, needs
 from agent.core.tflite.flatmodel import Arithmetic, ModelFacts
 from deploy.core.factory.conversion import refusals
 from deploy.core.factory.conversion.refusals import Placed
+from deploy.core.factory.conversion.words import SAMPLES_ADVISED, Convert, Quantize
 from deploy.core.factory.tflite import dataflow
 from deploy.core.factory.tflite.dataflow import Dataflow
-from deploy.core.factory.words import SAMPLES_ADVISED, Convert, Quantize
 from deploy.core.refusal import Refused
 
 FLEX = "Flex"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from agent.core.inference import tensors
 from agent.wire.topics import Digest, sha256
-from deploy.core.factory.words import SAMPLES_ADVISED, Calibration, Look, Signature, TensorForm
+from deploy.core.factory.conversion.words import SAMPLES_ADVISED, Calibration, Signature, TensorForm
+from deploy.core.factory.words import Look
 
 Array = NDArray[np.generic]
 _FEW, SAMPLES_MAX = SAMPLES_ADVISED

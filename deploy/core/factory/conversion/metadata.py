@@ -11,7 +11,8 @@ from agent.core.tflite import flatedit
 from agent.core.tflite.flatmeta import Card
 from agent.wire.documents import HexDigest
 from agent.wire.errors import Malformed
-from deploy.core.factory.words import Calibration, Convert, Converted, Look
+from deploy.core.factory.conversion.words import Calibration, Convert, Converted
+from deploy.core.factory.words import Look
 
 PROVENANCE: Final = "shoal.provenance"
 

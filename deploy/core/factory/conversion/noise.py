@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.core.factory.words import Signature, TensorForm
+from deploy.core.factory.conversion.words import Signature, TensorForm
 
 SAMPLES: Final = 8
 _SEED: Final = 20_240_229

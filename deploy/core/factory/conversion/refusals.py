@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.core.factory.words import Quantize
+from deploy.core.factory.conversion.words import Quantize
 
 _KINDS: Final = {"TF Select ops": "--select-tf", "Custom ops": "--custom"}
 _LISTED: Final = re.compile(r"^(TF Select ops|Custom ops): (.+)$", re.MULTILINE)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.core.tflite import invocation
-from deploy.core.factory.words import Signature, TensorForm
+from deploy.core.factory.conversion.words import Signature, TensorForm
 from deploy.core.refusal import Refused
 
 Array = NDArray[np.generic]

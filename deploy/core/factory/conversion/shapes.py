@@ -6,7 +6,7 @@ from typing import Final, Protocol, TypeVar
 from msgspec.structs import replace
 
 from agent.core.tflite import invocation
-from deploy.core.factory.words import TensorForm
+from deploy.core.factory.conversion.words import TensorForm
 from deploy.core.refusal import Refused
 
 OPEN: Final = -1

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.core.factory.words import Quantize, Technique
+from deploy.core.factory.conversion.words import Quantize
+from deploy.core.factory.training.words import Technique
 from deploy.core.refusal import Refused
 
 _ENDINGS: Final = (".keras", ".h5")
@@ -14,7 +15,7 @@ _AFTER_QAT: Final = (Quantize.INT8, Quantize.UINT8, Quantize.INT8_FLOAT_IO)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """See `deploy.core.factory.words.Optimize`."""
+    """See `deploy.core.factory.training.words.Optimize`."""
 
     epochs: int
     batch: int

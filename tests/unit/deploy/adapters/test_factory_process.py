@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from deploy.adapters.factory_process import FactoryProcess
+from deploy.core.factory.conversion.words import Convert, Quantize
 from deploy.core.factory.died import FactoryDied
-from deploy.core.factory.words import Convert, Progress, Quantize, Source, SourceKind
+from deploy.core.factory.words import Progress, Source, SourceKind
 from deploy.core.refusal import Refused
 
 ROOT = Path(__file__).parents[4]

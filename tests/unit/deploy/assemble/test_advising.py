@@ -9,19 +9,11 @@ from deploy.assemble.factory.advising import Request
 from deploy.core.factory.advice import choosing
 from deploy.core.factory.advice.choosing import Target
 from deploy.core.factory.advice.document import Advised
+from deploy.core.factory.advice.words import Describe, Described, Tried
+from deploy.core.factory.conversion.words import Quantize, Signature, TensorForm
 from deploy.core.factory.died import FactoryDied
-from deploy.core.factory.words import (
-    Answer,
-    Describe,
-    Described,
-    Look,
-    Order,
-    Progress,
-    Quantize,
-    Signature,
-    TensorForm,
-    Tried,
-)
+from deploy.core.factory.orders import Answer, Order
+from deploy.core.factory.words import Look, Progress
 from deploy.ports.factory import OnProgress
 from tests.models import TINY_FLOAT, TINY_INT8, shared
 

@@ -10,22 +10,18 @@ from agent.core.tflite.flatmeta import Card
 from deploy.assemble.factory import converting
 from deploy.assemble.factory.converting import Request
 from deploy.core.factory.conversion import metadata
-from deploy.core.factory.died import FactoryDied
-from deploy.core.factory.words import (
+from deploy.core.factory.conversion.words import (
     Agreement,
-    Answer,
     Calibration,
     Convert,
     Converted,
-    Order,
-    Progress,
     Quantize,
-    Representative,
     Signature,
-    Source,
-    SourceKind,
     TensorForm,
 )
+from deploy.core.factory.died import FactoryDied
+from deploy.core.factory.orders import Answer, Order
+from deploy.core.factory.words import Progress, Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.ports.factory import OnProgress
 from tests.fakes.tflite import Form, classifier

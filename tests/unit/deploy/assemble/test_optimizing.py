@@ -8,7 +8,8 @@ import pytest
 from deploy.assemble.factory import optimizing
 from deploy.assemble.factory.optimizing import Request
 from deploy.core.factory.training.optimizing import Settings
-from deploy.core.factory.words import Look, Technique
+from deploy.core.factory.training.words import Technique
+from deploy.core.factory.words import Look
 from deploy.core.refusal import Refused
 
 REQUEST = Request(

@@ -9,7 +9,8 @@ from PIL import Image
 from agent.wire.documents import Fit, Normalization
 from deploy.assemble.factory import training
 from deploy.assemble.factory.training import Request
-from deploy.core.factory.words import Progress, Train, Trained
+from deploy.core.factory.training.words import Train, Trained
+from deploy.core.factory.words import Progress
 from deploy.core.refusal import Refused
 from tests import labelled_pictures
 

@@ -7,7 +7,8 @@ import pytest
 
 from agent.core.tflite import flatmodel
 from agent.core.tflite.flatmodel import Arithmetic, ModelFacts
-from deploy.core.factory.words import Converted, Quantize, Refusal, SourceKind
+from deploy.core.factory.conversion.words import Converted, Quantize
+from deploy.core.factory.words import Refusal, SourceKind
 from tests.factory_sources import CLASSES, SIDE, carry_out, ordered
 
 ORDERS = {

@@ -7,7 +7,8 @@ import pytest
 
 from agent.core.tflite import flatmodel
 from agent.core.tflite.flatmodel import Arithmetic
-from deploy.core.factory.words import Converted, Quantize, SourceKind
+from deploy.core.factory.conversion.words import Converted, Quantize
+from deploy.core.factory.words import SourceKind
 from tests import factory_sources
 from tests.factory_sources import ordered
 

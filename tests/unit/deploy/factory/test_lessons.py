@@ -8,7 +8,8 @@ from PIL import Image
 
 from agent.wire.documents import Normalization
 from deploy.core.factory.training.supervised import Wanted
-from deploy.core.factory.words import Look, Optimize, Source, SourceKind, Technique
+from deploy.core.factory.training.words import Optimize, Technique
+from deploy.core.factory.words import Look, Source, SourceKind
 from deploy.core.refusal import Refused
 from deploy.factory.training import lessons
 

@@ -8,7 +8,8 @@ from PIL import Image
 from agent.core.inference.tensors import Preparer
 from agent.ports.runtime import TensorInfo
 from agent.wire.documents import Dtype, Fit, InputContract, Normalization
-from deploy.core.factory.words import Look, Representative, Signature, TensorForm
+from deploy.core.factory.conversion.words import Signature, TensorForm
+from deploy.core.factory.words import Look, Representative
 from deploy.core.refusal import Refused
 from deploy.factory.samples.representative import gather
 

@@ -2,7 +2,7 @@ import zipfile
 
 import pytest
 
-from deploy.core.factory.words import Quantize
+from deploy.core.factory.conversion.words import Quantize
 from deploy.core.refusal import Refused
 from deploy.recipes.mnist import digits, table
 from deploy.recipes.mnist.table import Row

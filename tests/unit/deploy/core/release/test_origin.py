@@ -3,7 +3,7 @@ import pytest
 from agent.wire.topics import sha256
 from deploy.core.factory.conversion import metadata
 from deploy.core.factory.conversion.metadata import Provenance
-from deploy.core.factory.words import Calibration
+from deploy.core.factory.conversion.words import Calibration
 from deploy.core.refusal import Refused
 from deploy.core.release import origin, variants
 from deploy.core.release.variants import ModelFile, Options

@@ -3,7 +3,7 @@ import pytest
 from agent.core.tflite import flatmodel
 from deploy.core.factory.advice import choosing
 from deploy.core.factory.advice.choosing import Outcome, Target
-from deploy.core.factory.words import Quantize
+from deploy.core.factory.conversion.words import Quantize
 from tests.models import TINY, TINY_FLOAT, TINY_INT8, shared
 
 N, D, F, Q, U, M = (

@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as arrays
 
 from deploy.core.factory.conversion import agreeing
 from deploy.core.factory.conversion.agreeing import Answered, Unanswered
-from deploy.core.factory.words import Agreement, Quantize
+from deploy.core.factory.conversion.words import Agreement, Quantize
 
 SCORES = arrays.arrays(np.float32, (1, 6), elements=st.floats(-4, 4, width=32))
 

@@ -3,7 +3,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from deploy.core.factory.conversion import allowing
-from deploy.core.factory.words import Convert, Quantize, Representative, Source, SourceKind
+from deploy.core.factory.conversion.words import Convert, Quantize
+from deploy.core.factory.words import Representative, Source, SourceKind
 from deploy.core.refusal import Refused
 from tests.fakes.tflite import CUSTOM, RESHAPE, SOFTMAX, Form, Operator, Sketch, build, dense
 

@@ -16,7 +16,7 @@ from deploy.core.factory.conversion.metadata import (
     provenance,
     with_provenance,
 )
-from deploy.core.factory.words import Calibration
+from deploy.core.factory.conversion.words import Calibration
 from tests.models import FULL, TINY, TINY_FLOAT, TINY_INT8, installed, shared
 
 ORIGIN = Provenance(

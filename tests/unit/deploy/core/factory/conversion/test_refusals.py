@@ -2,7 +2,7 @@ import pytest
 
 from deploy.core.factory.conversion import refusals
 from deploy.core.factory.conversion.refusals import Placed
-from deploy.core.factory.words import Quantize
+from deploy.core.factory.conversion.words import Quantize
 
 ERF = """Could not translate MLIR to FlatBuffer.<unknown>:0: error: loc(callsite(fused["Erf:", \
 "tower/Erf@__inference_f_7951"] at fused["PartitionedCall:", "PartitionedCall"])): 'tf.Erf' op is neither a \

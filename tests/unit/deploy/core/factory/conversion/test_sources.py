@@ -4,7 +4,8 @@ import pytest
 
 from deploy.core.factory.conversion import allowing, kinds, metadata, shapes
 from deploy.core.factory.conversion.noise import samples
-from deploy.core.factory.words import Convert, Quantize, Signature, Source, SourceKind, TensorForm
+from deploy.core.factory.conversion.words import Convert, Quantize, Signature, TensorForm
+from deploy.core.factory.words import Source, SourceKind
 from deploy.core.refusal import Refused
 
 

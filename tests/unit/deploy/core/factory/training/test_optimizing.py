@@ -1,7 +1,8 @@
 import pytest
 
+from deploy.core.factory.conversion.words import Quantize
 from deploy.core.factory.training import optimizing
-from deploy.core.factory.words import Quantize, Technique
+from deploy.core.factory.training.words import Technique
 from deploy.core.refusal import Refused
 
 PRUNE, CLUSTER, QAT = Technique.PRUNE, Technique.CLUSTER, Technique.QAT
