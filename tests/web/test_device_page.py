@@ -205,6 +205,23 @@ def test_a_release_is_installed_after_a_question(visits: Visits, show: Show):
     assert stage.device.accepted == [("main", "1.1.0")]
 
 
+def test_a_picture_that_is_not_to_be_had_is_no_fault_of_the_page(visits: Visits, stage: Stage):
+    page = visits.open(stage.url).page
+    stage.tell(words.seen(300))
+    expect(page.locator(".picture img")).not_to_have_class("past")
+    stage.device.refuses = "the camera “hall” has not given a frame yet"
+    stage.tell(words.seen(301))
+    expect(page.locator(".picture")).to_contain_text(stage.device.refuses)
+    expect(page.locator(".picture img")).to_have_class("past")
+    assert page.request.get(f"{stage.url}api/frame").status == 503
+    with page.expect_response("**/api/frame?*") as again:
+        pass
+    assert again.value.status == 204
+    stage.device.refuses = ""
+    stage.tell(words.seen(2))
+    expect(page.locator(".picture figcaption")).to_contain_text("Frame 2,")
+
+
 def test_a_refusal_is_said_where_it_was_asked(visits: Visits, show: Show):
     stage = show(words.now(**ODD))
     visit = visits.open(stage.url)

@@ -1,7 +1,9 @@
 """A real device with a real model over a real broker, seen in a real Chromium."""
 
 import contextlib
+import os
 import re
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from playwright.sync_api import expect
 
 from deploy.adapters.broker_local import mosquitto_path, mosquitto_settings
 from tests.mosquittos import Mosquitto, free_port
+from tests.processes import descendants
 from tests.rig import LABELS, SHIPPED, Agent, Fleet, fleet, listening, replay
 from tests.web.browser import DESK, KILLED, PHONE, SIZES, Visits, findings, misplaced
 from tests.web.fleet_visits import crowding
@@ -121,6 +124,18 @@ def test_a_broker_that_dies_and_returns_is_said_while_pictures_go_on(visits: Vis
     expect(page.locator(".picture .when")).not_to_have_text(before)
     site.broker.start()
     expect(header).to_contain_text("broker connected", timeout=90_000)
+
+
+def test_a_worker_that_is_killed_is_no_error_of_the_page(visits: Visits, site: Site):
+    page = visits.open(site.url, DESK).page
+    page.locator(".picture figcaption").wait_for()
+    assert site.agent.process is not None
+    (worker,) = (pid for pid, what in descendants(site.agent.process.pid).items() if what == "worker")
+    os.kill(worker, signal.SIGKILL)
+    expect(page.get_by_role("region", name="What happened")).to_contain_text("The worker was restarted")
+    before = page.locator(".picture .when").inner_text()
+    expect(page.locator(".picture .when")).not_to_have_text(before, timeout=60_000)
+    expect(page.locator(".picture img")).not_to_have_class("past")
 
 
 def test_a_page_comes_back_by_itself_after_its_device_was_killed(visits: Visits, site: Site):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -77,12 +78,15 @@ class DevicePage:
                 yield b"".join(event(str(happening.__struct_config__.tag), happening) for happening in batch)
 
     async def _frame(self, request: Request) -> Response:
+        following = "after" in request.query_params
         after = request.query_params.get("after", "-1")
         if not after.removeprefix("-").isdecimal() or not after.isascii() or len(after) > 18:
             raise NotNow(400, "after is the sequence number of a frame")
         try:
             taken = await self._streams.unless_closed(self._showing.frame(_pipeline(request), int(after)))
         except CameraFailed as error:
+            if following:
+                return _no_picture(str(error))
             raise NotNow(503, str(error)) from error
         except Unavailable as error:
             raise NotNow(404, str(error)) from error
@@ -132,6 +136,11 @@ class DevicePage:
         assert self._metrics is not None, "else it has no such route"
         body, kind = self._metrics(request.headers.get("accept", ""))
         return Response(body, headers={"Content-Type": kind, "Cache-Control": "no-store"})
+
+
+def _no_picture(reason: str) -> Response:
+    """To whoever follows a camera it is no fault that there is none now, which a browser would log as one."""
+    return Response(status_code=204, headers={"Cache-Control": "no-store", "X-Shoal-Reason": quote(reason)})
 
 
 def _pipeline(request: Request) -> str:

@@ -37,9 +37,9 @@ async function news(device, pipeline, after, signal) {
 }
 
 async function next(pipeline, after, signal) {
-  const query = new URLSearchParams({ pipeline, ...(after === null ? {} : { after }) });
+  const query = new URLSearchParams({ pipeline, after: after ?? -1 });
   const answer = await fetchRaw(`api/frame?${query}`, { signal });
-  if (answer.status === 204) return null;
+  if (answer.status === 204) throw new Error(decodeURIComponent(answer.headers.get("X-Shoal-Reason")));
   const picture = await answer.blob();
   return {
     address: URL.createObjectURL(picture),
@@ -57,12 +57,10 @@ async function follow(device, pipeline, ends, show, refused) {
       await news(device, pipeline, after, ends.signal);
       if (ends.signal.aborted) return;
       const picture = await next(pipeline, after, ends.signal);
-      if (picture) {
-        after = picture.sequence;
-        const seen = await labelsOf(device, pipeline, picture.sequence);
-        if (ends.signal.aborted) URL.revokeObjectURL(picture.address);
-        else show({ ...picture, seen });
-      }
+      after = picture.sequence;
+      const seen = await labelsOf(device, pipeline, picture.sequence);
+      if (ends.signal.aborted) URL.revokeObjectURL(picture.address);
+      else show({ ...picture, seen });
     } catch (error) {
       if (ends.signal.aborted) return;
       after = null;
