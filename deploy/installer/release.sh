@@ -86,7 +86,8 @@ pip_fault() {
   unbuilt=$(sed -n 's/^ *ERROR: Failed building wheel for \([^ ]*\)$/\1/p' "$1" | head -n 1)
   if grep -q 'No space left on device' "$1"; then
     printf 'the disk is full'
-  elif grep -qE 'NewConnectionError|NameResolutionError|ProxyError|Connect(ion)?Timeout|ReadTimeout' "$1"; then
+  elif grep -qE 'NewConnectionError|NameResolutionError|ProxyError|Connect(ion)?Timeout|ReadTimeout' "$1" \
+    || { [ -z "$wheels" ] && grep -qF '(from versions: none)' "$1"; }; then
     printf 'its package index cannot be reached; without internet, say --wheels DIR'
   elif [ -n "$unbuilt" ]; then
     printf '%s' "$unbuilt has no wheel for Python $python_version on $architecture and could not be built: $(without_wheel)"

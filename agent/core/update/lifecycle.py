@@ -57,6 +57,8 @@ from agent.core.update.words import (
     Try,
     Wanted,
     Withdrawn,
+    pursued,
+    under_way,
 )
 from agent.wire.reasons import Reason
 from agent.wire.reports import Ended, Outcome
@@ -134,9 +136,10 @@ def step(record: Record, event: Event) -> Step:
         ImpossibleEvent: the caller's bookkeeping is broken; the record is unchanged.
     """
     match event:
-        case Started(clean, program):
-            known = forgive(record.known_bad, program_changed=program != record.program)
-            return _started(replace(record, known_bad=known, program=program), clean=clean)
+        case Started(clean, program) if program == record.program:
+            return _started(replace(record, known_bad=forgive(record.known_bad)), clean=clean)
+        case Started(_, program):
+            return _started(_taken_over(record, program), clean=True)
         case Wanted() as wanted:
             return _wanted(record, wanted)
         case Revoked(digests):
@@ -151,6 +154,15 @@ def step(record: Record, event: Event) -> Step:
             return replace(record, accepted=manifest), ()
         case _:
             return _progress(record, event)
+
+
+def _taken_over(record: Record, program: str) -> Record:
+    """Another program runs from now on: how the one before went down, and at what, says nothing of it."""
+    state = record.state
+    if isinstance(state, Probation):
+        state = replace(state, unclean_starts=0)
+    known = forgive(record.known_bad, program_changed=True)
+    return replace(record, state=state, known_bad=known, program=program)
 
 
 def _started(record: Record, *, clean: bool) -> Step:
@@ -232,22 +244,6 @@ def _revoked(record: Record) -> Step:
             return _revert(record, probation, Reason.REVOKED, "while on probation")
         case _:
             return record, ()
-
-
-def under_way(state: State) -> Fitted | None:
-    """The release that is being fetched, tried or watched."""
-    match state:
-        case Fetching(candidate=candidate) | Trial(candidate=candidate):
-            return candidate
-        case Probation(active=active):
-            return active
-        case Idle():
-            return None
-
-
-def pursued(state: State) -> Fitted | None:
-    """What the device already runs or is on its way to."""
-    return state.active if isinstance(state, Idle) else under_way(state)
 
 
 def _begin(record: Record, release: Fitted) -> Step:

@@ -66,6 +66,22 @@ class Probation(Struct, frozen=True, kw_only=True, tag="probation"):
 State = Idle | Fetching | Trial | Probation
 
 
+def under_way(state: State) -> Fitted | None:
+    """The release that is being fetched, tried or watched."""
+    match state:
+        case Fetching(candidate=candidate) | Trial(candidate=candidate):
+            return candidate
+        case Probation(active=active):
+            return active
+        case Idle():
+            return None
+
+
+def pursued(state: State) -> Fitted | None:
+    """What the device already runs or is on its way to."""
+    return state.active if isinstance(state, Idle) else under_way(state)
+
+
 class Handover(Struct, frozen=True, kw_only=True):
     """What a release is measured against that has come through its trial here."""
 

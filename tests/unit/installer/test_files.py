@@ -69,6 +69,9 @@ def test_requirements_are_those_of_the_other_machine(machine, python, has, lacks
 
 
 BUILT = "  error: command 'gcc' failed\n  ERROR: Failed building wheel for msgspec\nERROR: Could not build\n"
+SILENT = (
+    "ERROR: Could not find a version that satisfies the requirement setuptools>=68 (from versions: none)\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +82,7 @@ BUILT = "  error: command 'gcc' failed\n  ERROR: Failed building wheel for msgsp
             "msgspec has no wheel for Python 3.11 on armhf and could not be built: let pip read piwheels too",
         ),
         ("arm64", BUILT, "msgspec has no wheel for Python 3.11 on arm64 and could not be built: use Python"),
+        ("arm64", SILENT, "its package index cannot be reached; without internet, say --wheels DIR"),
         ("arm64", "ERROR: No space left on device\n", "the disk is full"),
         ("arm64", "WARNING: a\nERROR: No matching distribution found for b\n", "ERROR: No matching"),
     ],
@@ -87,7 +91,7 @@ def test_what_pip_failed_of_is_told_in_a_sentence(tmp_path, architecture, log, s
     (tmp_path / "pip.log").write_text(log, encoding="utf-8")
     done = run(
         "bash", "-euc", '. deploy/installer/release.sh && pip_fault "$0"', str(tmp_path / "pip.log"),
-        opt="", architecture=architecture, python_version="3.11",
+        opt="", wheels="", architecture=architecture, python_version="3.11",
     )  # fmt: skip
     assert done.stdout.startswith(says), done.stderr
     assert len(done.stdout.splitlines()) == 1

@@ -433,12 +433,26 @@ def test_an_upgrade_shields_no_release_that_has_a_way_back_or_another_illness(st
     assert isinstance(step(upgraded, Sick(C.manifest, reason))[0].state, Idle)
 
 
-def test_an_upgrade_that_brings_the_agent_down_again_and_again_ends_the_release_later():
-    record, starts = FIRST, 0
+def starts_until_it_is_taken_back(record: Record, program: str) -> int:
+    starts = 0
     while isinstance(record.state, Probation):
-        record, _ = step(record, Started(False, "p 2"))
+        record, _ = step(record, Started(False, program))
         starts += 1
-    assert UNCLEAN_STARTS_MAX + 1 < starts == UNPROVEN_STARTS_MAX + 1
+    return starts
+
+
+def test_an_upgrade_that_brings_the_agent_down_again_and_again_ends_the_release_later():
+    assert starts_until_it_is_taken_back(FIRST, "p 1") == UNCLEAN_STARTS_MAX + 1
+    # The first of them tells how the program before it went down.
+    assert starts_until_it_is_taken_back(FIRST, "p 2") == 1 + UNPROVEN_STARTS_MAX + 1
+
+
+def test_how_often_a_broken_upgrade_went_down_is_not_counted_against_the_program_before_it():
+    record = FIRST
+    for _ in range(UNPROVEN_STARTS_MAX):
+        record, _ = step(record, Started(False, "p 2"))
+    back, effects = step(record, Started(False, "p 1"))
+    assert (back, effects) == (FIRST, (Activate(C),))
 
 
 def test_a_rotten_compiled_variant_leaves_the_slot_of_the_same_release_on_the_cpu():
