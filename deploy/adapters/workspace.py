@@ -219,7 +219,9 @@ def read(path: Path) -> Settings:
         settings = msgspec.toml.decode(path.read_bytes(), type=Settings)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error.reason}") from error
+    except msgspec.DecodeError as error:
         raise ConfigError(f"{path}: {error}") from error
     return msgspec.structs.replace(
         settings,

@@ -9,6 +9,7 @@ from agent.wire.documents import Delegate
 from deploy.assemble.desk import workspaces
 from deploy.cli import command, output
 from deploy.cli.command import Command, Group
+from deploy.cli.factory.number_options import above
 from deploy.flows import fetch_model
 from deploy.flows.fetch_model import Wanted
 from deploy.ports.registry import RegisteredModel
@@ -71,7 +72,7 @@ def add_fetch_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=above(0.0, 3600.0),
         default=30.0,
         metavar="S",
         help="seconds that each file may take (default: 30)",

@@ -163,7 +163,9 @@ def read(named: str) -> Scenario:
         raise ConfigError(
             f"scenario {named}: {error.strerror}; use a file, or one of {', '.join(shipped())}"
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"scenario {named} is not UTF-8 text: {error.reason}") from error
+    except msgspec.DecodeError as error:
         raise ConfigError(f"scenario {named}: {error}") from error
 
 

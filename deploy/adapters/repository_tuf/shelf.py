@@ -94,7 +94,8 @@ class Shelf:
             return path.read_bytes()
         except OSError as error:
             raise ConfigError(
-                f"{self.folder} is no complete repository ({error}): create it, or restore it from a copy"
+                f"{self.folder} is no complete repository: {path.name}: {error.strerror}; "
+                "restore it from a copy"
             ) from error
 
 

@@ -92,7 +92,9 @@ def read_policy(path: Path) -> Policy:
         return msgspec.structs.replace(policy, windows=tuple(windows.parse(text) for text in texts))
     except OSError as error:
         raise ConfigError(f"policy {path}: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, ConfigError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"policy {path} is not UTF-8 text: {error.reason}") from error
+    except (msgspec.DecodeError, ConfigError) as error:
         raise ConfigError(f"policy {path}: {error}") from error
 
 

@@ -4,7 +4,9 @@ from agent.wire.errors import ConfigError, StoreFailed
 from agent.wire.topics import MqttVersion
 from deploy.adapters import workspace
 from deploy.adapters.workspace import ArtifactFolder, Broker, Fleet, Settings
+from deploy.assemble.controller import rollouts
 from deploy.core.refusal import Refused
+from deploy.simulation import scenario
 
 SETTINGS = Settings(
     fleet=Fleet(name="garden", stream="beta"),
@@ -69,6 +71,16 @@ def test_wrong_settings_are_named(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(ConfigError, match=said):
         workspace.read(path)
+
+
+@pytest.mark.parametrize(
+    "reader", [workspace.read, rollouts.read_policy, lambda path: scenario.read(str(path))]
+)
+def test_a_file_that_is_no_text_is_told_so_in_words(tmp_path, reader):
+    path = tmp_path / "settings.toml"
+    path.write_bytes(b"[broker]\n\xd2\n")
+    with pytest.raises(ConfigError, match=r"settings\.toml is not UTF-8 text: "):
+        reader(path)
 
 
 def test_an_artifact_is_kept_once_and_comes_back(tmp_path):
