@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agent.adapters.web.answers import NotNow, document, sent
+from agent.adapters.web.answers import document, sent
 from agent.adapters.web.events import Streams, event
 from agent.adapters.web.gate import SIGN_IN_PAGE, person
+from agent.adapters.web.not_now import NotNow
 from agent.adapters.web.site import page
 from agent.wire.errors import AgentError, ConfigError, PortError
 from deploy.core.page import roles

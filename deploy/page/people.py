@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.adapters.web import passwords
-from agent.adapters.web.answers import NotNow
+from agent.adapters.web.not_now import NotNow
 from agent.core.page.access import Person
 from agent.wire.errors import ConfigError, StoreFailed
 from deploy.adapters import users_file

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from agent.adapters.exposition import exposition
-from agent.adapters.web.answers import NotNow, document
+from agent.adapters.web.answers import document
+from agent.adapters.web.not_now import NotNow
 from agent.core.telemetry.families import Family
 from agent.wire.errors import ConfigError, PortError
 from agent.wire.topics import MAIN

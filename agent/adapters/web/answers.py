@@ -7,23 +7,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from agent.adapters.web.not_now import NotNow
+
 BODY_MAX_BYTES: Final = 65_536
 
 T = TypeVar("T")
-
-
-class NotNow(Exception):
-    """An answer other than what was asked for.
-
-    Args:
-        status: of HTTP.
-        words: one sentence for whoever asked.
-        headers: beside it.
-    """
-
-    def __init__(self, status: int, words: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(words)
-        self.status, self.words, self.headers = status, words, headers
 
 
 def document(content: object, status: int = 200) -> Response:

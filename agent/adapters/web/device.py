@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agent.adapters.web.answers import NotNow, document, sent
+from agent.adapters.web.answers import document, sent
 from agent.adapters.web.events import Streams, event
 from agent.adapters.web.gate import Gate
+from agent.adapters.web.not_now import NotNow
 from agent.adapters.web.site import STATIC, page
 from agent.core.page.words import Now
 from agent.ports.page import Showing

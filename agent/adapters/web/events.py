@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from agent.adapters.web.answers import NotNow
+from agent.adapters.web.not_now import NotNow
 
 STREAMS_MAX: Final = 32
 BEAT_S: Final = 15.0

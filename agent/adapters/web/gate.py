@@ -12,7 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from agent.adapters.web.answers import NotNow, document, refusal, sent
+from agent.adapters.web.answers import document, refusal, sent
+from agent.adapters.web.not_now import NotNow
 from agent.core.page.access import Person, Role, Sessions, Tries
 from agent.core.page.place import own_name
 

@@ -16,8 +16,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent.adapters.web.answers import NotNow, on_bug, on_http, on_not_now, refusal
+from agent.adapters.web.answers import on_bug, on_http, on_not_now, refusal
 from agent.adapters.web.gate import SIGN_IN_PAGE, Gate, Guarded
+from agent.adapters.web.not_now import NotNow
 
 STATIC: Final = Path(__file__).parent / "static"
 """The style, the components and the libraries that all pages are made of."""

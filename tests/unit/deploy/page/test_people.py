@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from agent.adapters.web import passwords
-from agent.adapters.web.answers import NotNow
+from agent.adapters.web.not_now import NotNow
 from agent.core.page import place
 from agent.core.page.access import Person, Role
 from agent.wire.errors import ConfigError
