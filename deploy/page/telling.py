@@ -1,5 +1,7 @@
 """What the page tells on request, made from what the onlooker knows and from what lies in the workspace."""
 
+from typing import Final
+
 import msgspec
 
 from agent.core.telemetry.latency import percentiles
@@ -36,6 +38,11 @@ from deploy.core.rollouts import standing
 from deploy.core.rollouts.picture import of_pipeline
 from deploy.core.rollouts.state import Rollout
 from deploy.page.onlooker import Onlooker
+
+UNSIGNED: Final = (
+    "plan {} stands in the ledger and is not signed yet, so devices follow the one before it: where that "
+    "lasts, the log of shoal serve says why"
+)
 
 
 class Unknown(AgentError):
@@ -156,7 +163,19 @@ class Telling:
             return f"the broker is away since {turned.broker.since:%H:%M:%S} UTC: this is what was known then"
         if self._onlooker.picture.missing:
             return f"incomplete: {self._onlooker.picture.missing[0]}"
-        return "" if turned.controller.runs or rollout.outcome is not None else turned.controller.words
+        unsigned = self._unsigned(rollout)
+        if not turned.controller.runs:
+            return turned.controller.words if unsigned or rollout.outcome is None else ""
+        return "" if unsigned is None else UNSIGNED.format(unsigned)
+
+    def _unsigned(self, rollout: Rollout) -> int | None:
+        """The serial of what was decided last and not carried out yet."""
+        looker, stream = self._onlooker, rollout.order.stream
+        decided = standing.plans(looker.fleet).get(stream)
+        if decided is None or looker.newest_of(stream) != rollout.name:
+            return None
+        signed = looker.desk.repository.plan(stream)
+        return None if signed is not None and signed.serial >= decided.serial else decided.serial
 
     def _manifest(self, ref: ReleaseRef) -> Manifest:
         if ref.manifest not in self._manifests:

@@ -1,6 +1,6 @@
 import { Card, Facts, Note } from "../../components.js";
 import { bytes, instant, plural } from "../../format.js";
-import { html } from "../../ui.js";
+import { html, useEffect } from "../../ui.js";
 import { Lines } from "../audit.js";
 import { Document } from "../document.js";
 import { useDocument } from "../live.js";
@@ -57,11 +57,18 @@ function Body({ document, me, again }) {
   </div>`;
 }
 
+const NOTED_MS = 3_000;
+
 export function RolloutPage({ name, me }) {
   const found = useDocument(
     `api/rollouts/${encodeURIComponent(name)}`,
     ({ detail }) => detail?.name === name || detail?.rollout === name,
   );
+  useEffect(() => {
+    // What keeps it from going on ends without any word of the rollout itself.
+    const timer = found.document?.note ? setTimeout(found.again, NOTED_MS) : 0;
+    return () => clearTimeout(timer);
+  }, [found.document]);
   return html`<${Document} found=${found} what="the rollout"
     draw=${(document) => html`<${Body} document=${document} me=${me} again=${found.again} />`} />`;
 }

@@ -11,15 +11,21 @@ from agent.core.telemetry.latency import percentiles
 from agent.wire.errors import StoreFailed
 from agent.wire.reports import Presence
 from agent.wire.topics import DeviceId
+from deploy.adapters import lock_file
+from deploy.adapters.lock_file import Holder
+from deploy.adapters.workspace import write_settings
+from deploy.assemble.controller import rollouts
+from deploy.assemble.desk.controlling import Desk
 from deploy.core.page import table
 from deploy.core.page.words import SteerAsked
 from deploy.core.refusal import Refused
+from deploy.core.rollouts import orders
 from deploy.page import onlooker
 from deploy.page.broker_news import BrokerNews
 from deploy.page.onlooker import Onlooker
 from deploy.page.orders import Orders
 from deploy.page.telling import Telling, Unknown, evaluation, lines_about
-from tests.fakes.controlled import Controlled
+from tests.fakes.controlled import ANN, Controlled
 from tests.fakes.evaluations import evaluated, report
 from tests.fakes.rollouts import CANDIDATE, STABLE, evidence
 
@@ -63,6 +69,28 @@ def seen(looker):
     while looker.turn():
         pass
     return looker
+
+
+def test_what_was_ordered_and_is_not_signed_is_said_to_wait_and_for_whom(looker, fleet, monkeypatch):
+    def note():
+        seen(looker)
+        return Telling(looker).rollout("r").note
+
+    desk = looker.desk
+    write_settings(fleet.workspace)
+    with fleet.desk() as other:
+        fleet.start(other, "1", "100%")
+    assert "nobody carries it out until shoal serve runs" in note()
+    monkeypatch.setattr(lock_file, "controller", lambda _: Holder(host="h", user="u", pid=1, since=desk.now))
+    assert note() == ""
+    rollouts.order(desk, "r", orders.pause, ANN, Desk.write)
+    assert note().startswith("plan 2 stands in the ledger and is not signed yet")
+    rollouts.order(desk, "r", orders.revert, ANN, Desk.write)
+    assert note().startswith("plan 3 stands in the ledger and is not signed yet")
+    monkeypatch.undo()
+    assert "nobody carries it out until shoal serve runs" in note()
+    desk.carry_out()
+    assert "nobody carries" not in note()
 
 
 def test_what_was_remembered_is_shown_before_the_broker_is_read_and_what_it_holds_after(looker):
