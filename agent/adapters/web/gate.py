@@ -149,7 +149,7 @@ class Guarded:
         path = request.scope["path"]
         if not self._gate.asks and not own_name(request.headers.get("host", "")):
             return refusal(
-                421, "this page answers to localhost and 127.0.0.1 only, as it asks for no password"
+                421, "this page answers to localhost, 127.0.0.1 and [::1] only, as it asks for no password"
             )
         if (method not in SAFE_METHODS or path.startswith(API)) and not _same_origin(request):
             return refusal(403, "this was sent by a page of another origin")

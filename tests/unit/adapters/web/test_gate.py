@@ -14,9 +14,11 @@ from agent.adapters.web.gate import Gate, Guarded, Users, needs, person
 from agent.adapters.web.passwords import OnePassword, matches, stored
 from agent.adapters.web.site import site
 from agent.core.page.access import FREE_TRIES, Person, Role
+from agent.core.page.place import parse
 from tests.fakes.served import Served, serving
 
 PASSWORD = "a wet shoal"
+BEHIND = parse("127.0.0.1:0", "127.0.0.1")
 
 
 class Fleet:
@@ -187,7 +189,36 @@ def test_a_page_of_another_origin_can_have_nothing_done(local: Served):
 def test_without_a_password_only_our_own_name_is_answered_to(local: Served):
     assert local.ask("/api/who").status == 200
     assert local.ask("/api/who", host=f"localhost:{local.place.port}").status == 200
+    assert local.ask("/api/who", host=f"[::1]:{local.place.port}").status == 200
     assert local.ask("/api/who", host="evil.example").status == 421
+
+
+@pytest.mark.parametrize(
+    ("listen", "users", "host", "status"),
+    [
+        ("[::1]:0", None, "[::1]", 200),
+        ("[::1]:0", None, "[fe80::1]", 421),
+        ("[::]:0", OnePassword(PASSWORD), "pi.local", 401),
+    ],
+)
+def test_a_page_listens_on_ipv6_too(listen: str, users: Users | None, host: str, status: int):
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this host has no IPv6")
+    with serving(lambda _: site(ROUTES, Gate(users, "t", tls=False)), parse(listen)) as served:
+        assert served.ask("/api/who", host=host).status == status
+
+
+def test_only_a_proxy_that_is_named_is_believed(device: Served):
+    """Else whoever guesses would name another address each time."""
+    guess = {"authorization": "Bearer wrong"}
+    for number in range(FREE_TRIES):
+        assert device.ask("/api/who", x_forwarded_for=f"10.0.0.{number}", **guess).status == 401
+    assert device.ask("/api/who", x_forwarded_for="10.0.0.9", **guess).status == 429
+    with serving(lambda _: site(ROUTES, Gate(OnePassword(PASSWORD), "t", tls=False)), BEHIND) as behind:
+        for number in range(FREE_TRIES + 1):
+            assert behind.ask("/api/who", x_forwarded_for=f"10.0.{number}.1", **guess).status == 401
+        signed_in = behind.ask("/api/sign-in", {"password": PASSWORD}, x_forwarded_proto="https")
+        assert "Secure" in signed_in.headers["set-cookie"].split("; ")
 
 
 def test_a_role_bounds_what_one_may_do_and_counts_as_it_is_now(fleet: tuple[Served, Fleet]):
