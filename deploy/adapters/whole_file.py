@@ -27,7 +27,7 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
                 Path(new.name).chmod(mode)
                 Path(new.name).replace(path)
             except BaseException:
-                Path(new.name).unlink()
+                Path(new.name).unlink(missing_ok=True)
                 raise
         sync_folder(path.parent)
     except OSError as error:

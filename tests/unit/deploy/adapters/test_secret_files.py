@@ -2,12 +2,13 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from agent.wire.errors import StoreFailed
 from deploy.adapters import secret_files
-from deploy.adapters.secret_files import AlreadyThere, create_secret
+from deploy.adapters.secret_files import AlreadyThere, create_secret, write_secret
 
 
 def test_a_new_secret_is_its_owners_alone_and_the_folder_that_names_it_is_on_disk_too(tmp_path, monkeypatch):
@@ -41,3 +42,16 @@ def test_half_of_one_is_not_left_behind(tmp_path, monkeypatch):
     with pytest.raises(StoreFailed, match="No space left"):
         create_secret(tmp_path / "key", b"content")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_just_after_the_file_stands_is_an_interruption_and_no_fault_of_the_disk(tmp_path, monkeypatch):
+    replace = Path.replace
+
+    def interrupted(path, target):
+        replace(path, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_secret(tmp_path / "key", b"secret")
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
