@@ -136,9 +136,11 @@ def log_to_stderr() -> None:
     """What a program that runs for long has to say of itself: an event a line, its fields behind it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Event())
-    ours = logging.getLogger("deploy")
-    ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
+    # Of the device's code, which serves pages and keeps links here too, what went wrong.
+    for name, level in (("deploy", logging.INFO), ("agent", logging.WARNING)):
+        ours = logging.getLogger(name)
+        ours.addHandler(handler)
+        ours.setLevel(level)
 
 
 class _Event(logging.Formatter):

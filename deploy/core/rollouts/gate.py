@@ -271,9 +271,14 @@ def _soak(rollout: Rollout, picture: Picture, policy: GatePolicy) -> Finding | N
     lasted_s = (picture.at - rollout.turns[-1].at).total_seconds()
     if lasted_s >= policy.soak_s:
         return None
+    over = (
+        f"of which {lasted_s:.0f} s are over"
+        if lasted_s >= 0.0
+        else f"and began {-lasted_s:.0f} s later than this clock shows: set the clock"
+    )
     return _hold(
         "soak",
-        f"the wave is looked at for {policy.soak_s:g} s, of which {lasted_s:.0f} s are over",
+        f"the wave is looked at for {policy.soak_s:g} s, {over}",
         value=lasted_s,
         limit=policy.soak_s,
     )

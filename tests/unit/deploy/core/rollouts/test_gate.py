@@ -169,6 +169,14 @@ def test_a_wave_is_looked_at_for_as_long_as_the_policy_says():
     assert judged(fleet(healthy=5), at=300.0, soak_s=300.0).verdict is PROMOTE
 
 
+def test_a_wave_that_begins_in_the_future_of_this_clock_is_held_and_the_clock_is_named():
+    (held,) = (each for each in judged(fleet(healthy=5), at=-60.0).findings if each.name == "soak")
+    assert (
+        held.words
+        == "the wave is looked at for 0 s, and began 60 s later than this clock shows: set the clock"
+    )
+
+
 @pytest.mark.parametrize(("failures", "verdict"), [(3, PROMOTE), (4, ABORT)])
 def test_so_many_failures_are_forgiven_as_the_policy_says(failures, verdict):
     assert judged(fleet(healthy=10, failed=failures), failed_max=3).verdict is verdict
