@@ -1,5 +1,6 @@
 """What the update entity of a pipeline shows."""
 
+import re
 from typing import Final
 
 from agent.core.page.words import Offered
@@ -12,6 +13,7 @@ WAITS: Final = "It waits to be accepted."
 ACCEPTED: Final = "It is accepted."
 TRIED: Final = "It is being tried beside the model that serves."
 TRIED_FIRST: Final = "It is being tried."
+_NUMBERS: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})*")
 
 
 def model_state(
@@ -70,13 +72,25 @@ def _version(installed: Fitted | None) -> str:
 
 
 def _beside(installed: Fitted | None, other: Fitted | Offered) -> str:
-    """Its version; with its name, where that is another one, or another model under the same number: Home
-    Assistant knows an update by its version alone.
+    """Its version; with its name, where Home Assistant would not take that for an update to this one. It
+    knows an update by its version alone, takes a lower one for none, and whatever it cannot compare for one.
     """
     if installed is None or installed.manifest == other.manifest:
         return other.version
-    same = installed.name == other.name and installed.version != other.version
-    return other.version if same else f"{other.name} {other.version}"
+    follows = installed.name == other.name and _is_newer(other.version, installed.version)
+    return other.version if follows else f"{other.name} {other.version}"
+
+
+def _is_newer(version: str, than: str) -> bool:
+    """Whether it surely is: of dates and hashes nobody knows."""
+    if not (_NUMBERS.fullmatch(version) and _NUMBERS.fullmatch(than)):
+        return False
+    return _numbers(version) > _numbers(than)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """1.2 is 1.2.0."""
+    return tuple(int(each) for each in re.sub(r"(\.0+)+$", "", version).split("."))
 
 
 def _percentage(report: Report) -> int:

@@ -61,6 +61,27 @@ def test_installed_is_what_has_committed(state, report, offered, shown):
     assert (told.installed_version, told.latest_version, told.in_progress, told.update_percentage) == shown
 
 
+@pytest.mark.parametrize(
+    ("installed", "offered", "shown"),
+    [
+        ("1.9.0", "1.10.0", "1.10.0"),
+        ("1.2", "1.2.1", "1.2.1"),
+        ("9", "10", "10"),
+        ("2026.08.19", "2026.08.20", "2026.08.20"),
+        ("1.2.0", "1.1.9", "cats 1.1.9"),
+        ("1.2", "1.2.0", "cats 1.2.0"),
+        ("1.2.0", "1.2", "cats 1.2"),
+        ("1.2.0", "1.3.0-rc1", "cats 1.3.0-rc1"),
+        ("2026-08-19-f00d", "2026-08-20-beef", "cats 2026-08-20-beef"),
+        ("1.2.0", "9" * 5_000, f"cats {'9' * 5_000}"),
+    ],
+)
+def test_what_home_assistant_would_take_for_no_update_bears_its_name(installed, offered, shown):
+    coming = Offered(name=NEW.name, version=offered, manifest=NEW.manifest)
+    told = model_state(Idle(active=fitted(manifest(installed))), PLAIN, coming)
+    assert (told.installed_version, told.latest_version) == (installed, shown)
+
+
 def test_the_summary_says_what_it_waits_for_and_how_the_last_one_ended():
     ended = Ended(
         name="cats", version="1.1.0", manifest=NEW.manifest, outcome=Outcome.REVERTED, reason=Reason.TOO_SLOW
