@@ -277,19 +277,22 @@ def _progress(
             ended = _ended(active, Outcome.COMMITTED, None)
             committed = Idle(active=active, fallback=fallback)
             return replace(record, state=committed, last=ended), (Announce(ended), Collect())
-        case Probation() as probation, Sick() as sick:
-            return _sick(record, probation, sick)
-        case Idle(), Healthy() | Sick():
+        case (Probation() | Idle()) as served, Sick() as sick:
+            return _sick(record, served, sick)
+        case Idle(), Healthy():
             return record, (Dropped(event),)
         case _:
             raise ImpossibleEvent(record, event)
 
 
-def _sick(record: Record, state: Probation, sick: Sick) -> Step:
-    if sick.reason not in OF_THE_PROGRAM or not _program_in_doubt(record, state):
-        return _revert(record, state, sick.reason, sick.detail)
+def _sick(record: Record, state: Probation | Idle, sick: Sick) -> Step:
     failed_to_load = sick.reason is Reason.ACTIVATION_FAILED
-    return record, (Activate(state.active, again=True),) if failed_to_load else ()
+    again = (Activate(state.active, again=True),) if state.active is not None and failed_to_load else ()
+    if isinstance(state, Idle):
+        return record, again if again and state.fallback is None else (Dropped(sick),)
+    if sick.reason in OF_THE_PROGRAM and _program_in_doubt(record, state):
+        return record, again
+    return _revert(record, state, sick.reason, sick.detail)
 
 
 def _handover(passed: TrialPassed) -> Handover | None:

@@ -99,6 +99,9 @@ class Effects:
                 self._reporter.serving(serving)
             case ServeFailed(reason=Reason.NEEDS_EDGETPU, detail=detail):
                 self._without_edgetpu(release, record, detail)
+            case ServeFailed(reason=Reason.WORKER_CRASHED, detail=detail) if _is_alone(record.state):
+                log.error("model.not-served", extra={"release": named(release), "detail": detail})
+                self._feed(lifecycle.Sick(release.manifest, Reason.ACTIVATION_FAILED, detail))
             case ServeFailed(reason=reason, detail=detail):
                 self._not_served(release, record, f"{reason}: {detail}")
 
@@ -116,6 +119,11 @@ class Effects:
         else:
             self._feed(lifecycle.Rotten(release))
             asyncio.get_running_loop().call_later(RETRY_S, self._consult)
+
+
+def _is_alone(state: lifecycle.State) -> bool:
+    """It has committed, was whole at the start, and nothing could serve in its place."""
+    return isinstance(state, lifecycle.Idle) and state.fallback is None
 
 
 def named(release: Fitted) -> str:

@@ -221,7 +221,7 @@ class Update:
             case Broke(fault):
                 raise fault
             case lifecycle.Healthy() | lifecycle.Sick() if not isinstance(
-                self._record.state, lifecycle.Probation
+                self._record.state, lifecycle.Probation | lifecycle.Idle
             ):
                 log.debug("event.stale", extra={"event": str(item)})
             case event:

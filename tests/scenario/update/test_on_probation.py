@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from agent.core.update.known_bad import Bad
 from agent.core.update.lifecycle import Idle, Probation
-from agent.wire.ipc import InvokeFailed
+from agent.wire.ipc import InvokeFailed, ModelSpec, ServeFailed
 from agent.wire.reasons import Reason
 from agent.wire.reports import Outcome, Phase
 from tests.scenario.one_device.home import PROBATION
@@ -108,6 +108,27 @@ def test_a_program_whose_workers_die_costs_a_device_its_first_release_neither_no
             assert isinstance(device.record.state, Probation)
         async with living(home, program="0.1.0") as device:
             await device.commits("1")
+        assert [outcome for _, outcome, _ in home.ended()] == ["committed"]
+
+    run(life())
+
+
+def dying(model: ModelSpec) -> ServeFailed:
+    reason, detail = Reason.WORKER_CRASHED, "exit status 1"
+    return ServeFailed(manifest=model.manifest, digest=model.digest, reason=reason, detail=detail)
+
+
+def test_a_program_whose_workers_die_costs_a_device_not_even_a_download_of_what_it_has_committed(home):
+    async def life():
+        async with living(home, program="0.1.0") as device:
+            await device.commits("1")
+        delivered = home.chunks_delivered
+        async with living(home, program="0.2.0", answer=dying) as device:
+            await device.until(lambda: len(device.worker.offers) > 2)
+        async with living(home, program="0.1.0") as device:
+            await device.until(lambda: device.runs == "1")
+            await device.quiet()
+        assert home.chunks_delivered == delivered
         assert [outcome for _, outcome, _ in home.ended()] == ["committed"]
 
     run(life())

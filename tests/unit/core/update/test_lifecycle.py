@@ -433,6 +433,12 @@ def test_an_upgrade_shields_no_release_that_has_a_way_back_or_another_illness(st
     assert isinstance(step(upgraded, Sick(C.manifest, reason))[0].state, Idle)
 
 
+@pytest.mark.parametrize(("fallback", "effect"), [(None, Activate(A, again=True)), (B, None)])
+def test_a_committed_release_that_is_alone_is_served_again_when_its_worker_died_with_it(fallback, effect):
+    record, sick = Record(state=Idle(active=A, fallback=fallback)), Sick(A.manifest, Reason.ACTIVATION_FAILED)
+    assert step(record, sick) == (record, (effect or Dropped(sick),))
+
+
 def starts_until_it_is_taken_back(record: Record, program: str) -> int:
     starts = 0
     while isinstance(record.state, Probation):
