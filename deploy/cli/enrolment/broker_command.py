@@ -154,7 +154,7 @@ def _for_us(host: str, port: int, files: OperatorFiles, folder: Path) -> list[st
         "",
         "for shoal.toml here:",
         "  [broker]",
-        f'  url = "mqtts://{host}:{port}"',
+        f'  url = "mqtts://{bracketed(host)}:{port}"',
         f'  ca = "{ca}"',
         f'  certificate = "{certificate}"',
         f'  key = "{key}"',

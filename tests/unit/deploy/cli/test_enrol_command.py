@@ -46,7 +46,11 @@ def test_a_broker_that_nobody_could_reach_is_not_configured(fleet, words, capsys
     assert not (fleet / "broker").exists()
 
 
-@pytest.mark.parametrize("host", ["broker.local", "192.168.1.10", "fe80::1"])
-def test_names_and_addresses_of_either_kind_are_taken(fleet, host):
+@pytest.mark.parametrize(
+    ("host", "written"),
+    [("broker.local", "broker.local"), ("192.168.1.10", "192.168.1.10"), ("fe80::1", "[fe80::1]")],
+)
+def test_names_and_addresses_of_either_kind_are_taken(fleet, host, written, capsys):
     assert main(["broker-config", "--host", host, "--workspace", str(fleet)]) == 0
+    assert f'url = "mqtts://{written}:8883"' in capsys.readouterr().out
     assert (fleet / "broker" / "mosquitto.conf").exists()
