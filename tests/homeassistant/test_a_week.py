@@ -62,9 +62,10 @@ class House:
         found = self.hass.entity(UPDATE)
         return {} if found is None else found["attributes"]
 
-    def offers(self, version: str) -> None:
+    def offers(self, version: str, shown: str = "") -> None:
         self.made.roll_out(version)
-        self.hass.until(lambda: self.update().get("latest_version") == version and self.state(UPDATE) == "on")
+        latest = shown or version
+        self.hass.until(lambda: self.update().get("latest_version") == latest and self.state(UPDATE) == "on")
 
     def installs(self, version: str, *entities: str) -> None:
         for each in entities:
@@ -96,6 +97,7 @@ def test_a_house_lives_with_two_devices_for_a_week(house):
         is_sorted_well(house.hass)
         pauses(house)
         is_refused_and_offered_a_newer_one(house)
+        goes_back(house)
         camera.stop()
         with house.camera("Front door") as renamed:
             house.hass.until(lambda: friendly(house) == "Front door Top label")
@@ -148,6 +150,15 @@ def is_refused_and_offered_a_newer_one(house: House) -> None:
     house.offers("1.2.0")
     assert house.update()["release_summary"] == "It waits to be accepted."
     house.installs("1.2.0", UPDATE)
+    assert house.state(UPDATE) == "off"
+
+
+def goes_back(house: House) -> None:
+    """A lower version is no update to it, and is offered all the same."""
+    content = models.shared(models.TINY).read_bytes()
+    house.made.release_bytes(house.made.manifest("1.0.0"), "1.1.9", content)
+    house.offers("1.1.9", "rig 1.1.9")
+    house.installs("1.1.9", UPDATE)
     assert house.state(UPDATE) == "off"
 
 
