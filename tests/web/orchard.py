@@ -75,13 +75,21 @@ class Orchard:
         before = _report(number, DeviceId(device), self.controlled.releases[0], now)
         self.report([replace(before, active=_running(ref, before.capabilities.hardware))])
 
+    def leave(self, count: int) -> None:
+        """All of them but the first, at once."""
+        gone = Status(state=Presence.OFFLINE, session="s", boot=1)
+        self.lay_down(STATUS, {DeviceId(f"pi-{number}"): gone for number in range(1, count)})
+
     def says(self, device: str, detail: str) -> None:
         """It holds on less than was promised, and says this of why."""
+        self.chatter([int(device.removeprefix("pi-"))], detail)
+
+    def chatter(self, numbers: Iterable[int], detail: str) -> None:
+        """As `says`, of the devices with these numbers."""
         now, stable = self.controlled.clock.now(), self.controlled.releases[0]
-        before = _report(int(device.removeprefix("pi-")), DeviceId(device), stable, now)
-        self.report(
-            [replace(before, phase=Phase.HELD, reason=Reason.LOW_DISK, detail=detail, degraded=detail)]
-        )
+        before = [_report(number, DeviceId(f"pi-{number}"), stable, now) for number in numbers]
+        held = {"phase": Phase.HELD, "reason": Reason.LOW_DISK, "detail": detail, "degraded": detail}
+        self.report([replace(each, **held) for each in before])
 
     def report(self, reports: Iterable[Report]) -> None:
         self.number += 1
