@@ -93,8 +93,11 @@ def _read(path: Path) -> bytes:
 
 
 def _spec(wanted: Wanted, content: bytes) -> ModelSpec:
-    facts = flatmodel.examine(content)
-    takes, gives = contract.infer(facts)
+    try:
+        facts = flatmodel.examine(content)
+        takes, gives = contract.infer(facts)
+    except Malformed as error:
+        raise Malformed(f"{wanted.model}: {error}") from error
     digest = Digest(sha256(content).hexdigest())
     return ModelSpec(
         name=wanted.model.stem,

@@ -60,6 +60,14 @@ def test_a_page_for_others_is_not_opened_without_a_password():
     assert "can be reached from elsewhere" in ran.stderr
 
 
+def test_a_file_that_is_no_model_is_named(tmp_path):
+    (tmp_path / "empty.tflite").touch()
+    argv = (*ARGV, "--camera=pattern", "--listen=127.0.0.1:0", f"--model={tmp_path / 'empty.tflite'}")
+    ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=WITHIN_S)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert f"{tmp_path / 'empty.tflite'}: not a TFLite model" in ran.stderr
+
+
 def test_a_camera_that_gives_nothing_is_said_in_the_terminal_and_ctrl_c_still_ends_it(tmp_path):
     argv = (*ARGV, "--camera=replay", f"--photographs={tmp_path}", "--listen=127.0.0.1:0")
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
