@@ -95,8 +95,9 @@ def test_colours_of_the_system_and_paper_lose_nothing(visits: Visits, show: Show
     ground = "one => getComputedStyle(one).backgroundColor"
     assert chosen.evaluate(ground) != other.evaluate(ground)
     assert findings(page) == []
-    page.emulate_media(forced_colors="none", media="print")
+    page.emulate_media(forced_colors="none", color_scheme="dark", media="print")
     expect(page.get_by_role("button")).to_have_count(0)
+    expect(page.locator("body")).to_have_css("color", "rgb(16, 23, 28)")
     log = page.get_by_role("region", name="Classified frames, newest first")
     assert log.evaluate("one => one.scrollHeight <= one.clientHeight + 1")
 

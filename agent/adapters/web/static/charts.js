@@ -122,7 +122,7 @@ function useChart(place, { series, stacked, unit, height, span, top, columns }) 
       if (width !== plot.current.width) plot.current.setSize({ width, height });
     });
     resized.observe(element);
-    const theme = matchMedia("(prefers-color-scheme: dark)");
+    const theme = matchMedia("screen and (prefers-color-scheme: dark)");
     theme.addEventListener("change", make);
     return () => {
       theme.removeEventListener("change", make);
