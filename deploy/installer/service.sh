@@ -39,8 +39,15 @@ do_start() {
     systemctl enable --quiet "$name" 2> /dev/null
   done
   [ "$own_fleet" = no ] || systemctl restart $controller || fail "the controller does not start: $(why_down $controller)"
-  comes_up || fail "$(release_at "$current") does not come up: $(why_down $service)"
-  [ $must_predict = no ] || await_prediction || fail "$(release_at "$current") does not predict as the one before did: $told"
+  comes_up || fail "$(what_runs) does not come up: $(why_down $service)"
+  [ $must_predict = no ] || await_prediction || fail "$(what_runs) does not predict as the one before did: $told"
+}
+
+# A package's version is dpkg's business.
+what_runs() {
+  local release
+  release=$(release_at "$current")
+  printf %s "${release:-$service}"
 }
 
 # Of another version with the same settings more can be asked than that it starts.
