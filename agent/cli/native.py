@@ -15,6 +15,7 @@ from typing import IO, Final
 
 import msgspec
 
+from agent.adapters.pipe_stdio import die_with_parent
 from agent.assemble.desk import desk
 from agent.assemble.desk.desk import Answer, Job, Load, Loaded, Refused
 from agent.assemble.desk.teaching import Capture, Teach
@@ -35,6 +36,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def _run(_: argparse.Namespace) -> int:
     """The child's side. Whatever native libraries print goes to standard error, not between the answers."""
+    die_with_parent()
     out = os.dup(1)
     os.dup2(2, 1)
     with contextlib.suppress(BrokenPipeError), os.fdopen(out, "wb", buffering=0) as pipe:
