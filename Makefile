@@ -110,7 +110,7 @@ pytest-devices:
 	$(bin)/python -m pytest $(wildcard tests/scenario/test_[a-o]*.py)
 
 pytest-updates:
-	$(bin)/python -m pytest -o cache_dir=.pytest_cache/updates tests/scenario/update $(wildcard tests/scenario/test_[p-z]*.py)
+	$(bin)/python -m pytest -o cache_dir=.pytest_cache/updates --ignore-glob='tests/scenario/test_[a-o]*' tests/scenario
 
 pytest-pages:
 	nice -n 2 $(bin)/python -m pytest -o cache_dir=.pytest_cache/pages tests/web tests/docs
