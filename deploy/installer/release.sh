@@ -98,7 +98,7 @@ pip_fault() {
 
 without_wheel() {
   case $architecture in
-    armhf) printf '%s' 'let pip read piwheels too (extra-index-url in /etc/pip.conf, as Raspberry Pi OS has it), or use a 64-bit system' ;;
+    armhf) printf '%s' 'let pip read piwheels too, as Raspberry Pi OS does, or use a 64-bit system' ;;
     *) printf '%s' 'use Python 3.11 to 3.13, or install a compiler' ;;
   esac
 }
